@@ -1,0 +1,30 @@
+import type { ModelBundle } from './bundle.ts';
+
+/** The engines a user may choose. */
+export const ENGINE_NAMES = ['onnxruntime', 'tfjs-node', 'wasm'] as const;
+export type EngineName = (typeof ENGINE_NAMES)[number];
+
+/** Side × side × RGB: bytes in one preprocessed photo. */
+export const PIXEL_BYTES = 299 * 299 * 3;
+
+/** A loaded network. One photo at a time; the caller waits for one call before the next. */
+export interface Engine {
+  readonly name: EngineName;
+  /** How it computes, for people: "int8", "f32". */
+  readonly precision: string;
+  /**
+   * @param pixels RGB, 0..255, row by row, exactly `PIXEL_BYTES` long. The engine scales them.
+   * @returns one logit per label, in the bundle's label order. Softmax and temperature are the
+   *   caller's (`scores.ts`).
+   */
+  infer(pixels: Uint8Array): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** Threads for one inference; default is the number of cores, at most 4. */
+  readonly threads?: number;
+}
+
+/** One file in `engines/` exports one of these. Throws with a readable reason where it can't load. */
+export type EngineFactory = (bundle: ModelBundle, options: EngineOptions) => Promise<Engine>;

@@ -1,0 +1,45 @@
+import type { Scores } from '../result.ts';
+
+/** What the worker says about one photo. */
+export interface Tagging {
+  readonly tag: string | null;
+  readonly score: number;
+  readonly scores: Scores;
+  /** Hex SHA-256 of the file's bytes. */
+  readonly sha256: string;
+  /** Pixels, after EXIF orientation. */
+  readonly width: number;
+  readonly height: number;
+  /** Milliseconds. */
+  readonly ms: { readonly decode: number; readonly infer: number };
+}
+
+/** What is loaded, for results, `/readyz` and `<base>/status`. */
+export interface TaggerInfo {
+  /** name@version */
+  readonly model: string;
+  readonly engine: string;
+  readonly labels: readonly string[];
+}
+
+/**
+ * Tags photo files in a supervised child process (`supervisor.ts`). The daemon, `tag` and
+ * `evaluate` use this one interface.
+ */
+export interface Tagger {
+  /** Resolves when the model is loaded and one trial inference was done. */
+  start(): Promise<TaggerInfo>;
+  /**
+   * @param path a readable file. It is tried up to three times where the worker dies or hangs.
+   * @throws RetaggerError `image_*` for the photo's fault; `worker_crashed`, `worker_timeout` when
+   *   every try failed; `stopping` after `stop`.
+   */
+  tag(path: string): Promise<Tagging>;
+  /** How many photos may usefully be inside `tag` at once (decode overlaps inference). */
+  readonly concurrency: number;
+  readonly state: 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
+  readonly info: TaggerInfo | null;
+  /** Times the worker was replaced since the start, by reason ("exit", "timeout", "memory"). */
+  readonly restarts: Readonly<Record<string, number>>;
+  stop(): Promise<void>;
+}

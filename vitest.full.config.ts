@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * `npm run test:all`: tests that need real mosquitto, Chromium, tfjs-node's native library or a
+ * folder of labelled photos. `.ci/run` installs those first. A missing part fails the test loudly.
+ */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.full.test.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
+    maxWorkers: 1,
+    fileParallelism: false,
+  },
+});
