@@ -32,7 +32,12 @@ export type Layer = { readonly name: string } & (
     }
   | { readonly kind: 'concat'; readonly from: readonly string[] }
   | { readonly kind: 'globalAveragePool'; readonly from: string }
-  | { readonly kind: 'dense'; readonly from: string; readonly units: number; readonly relu: boolean }
+  | {
+      readonly kind: 'dense';
+      readonly from: string;
+      readonly units: number;
+      readonly relu: boolean;
+    }
   /** Active in training only. */
   | { readonly kind: 'dropout'; readonly from: string; readonly rate: number }
 );

@@ -1,0 +1,123 @@
+import type { Readable } from 'node:stream';
+import type { RetaggerError } from '../errors.ts';
+import type { Failure, Result, Source } from '../result.ts';
+
+/**
+ * The interfaces between the doors and the pipeline. A door knows these and nothing of another
+ * door; the pipeline knows no door, only the deliveries it was given.
+ *
+ * A photo's way: door → admission → spool → queue → tagger → result → outbox → deliveries.
+ */
+
+/** A photo as a door hands it in. */
+export interface NewPhoto {
+  /** Set by the sender or the door; the same photo handed in again after a crash has the same id. */
+  readonly id: string;
+  readonly source: Source;
+  /** Path below the ingest folder, or the sender's file name. */
+  readonly file: string | null;
+  /** RFC 3339, UTC. */
+  readonly receivedAt: string;
+  /** Where an MQTT 5 sender wants the answer, besides the result topic. */
+  readonly reply?: Reply;
+  /**
+   * `bytes`/`stream`: written to the spool. `move`: a file that is renamed into the spool (copied
+   * where that is another file system). `keep`: a file that stays where it is and is only read.
+   */
+  readonly body:
+    | { readonly bytes: Uint8Array }
+    | { readonly stream: Readable }
+    | { readonly move: string }
+    | { readonly keep: string };
+}
+
+export interface Reply {
+  readonly topic: string;
+  /** Base64 of MQTT 5 Correlation Data. */
+  readonly correlation?: string;
+}
+
+/** A photo that is safe on disk. */
+export interface SpooledPhoto extends Omit<NewPhoto, 'body'> {
+  /** File with its bytes. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** True where `path` is the user's own file (`keep`). */
+  readonly kept: boolean;
+}
+
+/** How a photo ended. */
+export type Outcome =
+  | { readonly ok: true; readonly photo: SpooledPhoto; readonly result: Result }
+  | { readonly ok: false; readonly photo: SpooledPhoto; readonly failure: Failure };
+
+/** Why nothing is taken at present, for `/readyz` and `Retry-After`. */
+export type Refusal = 'queue_full' | 'outbox_full' | 'disk_low' | 'not_ready' | 'stopping';
+
+export interface Pipeline {
+  /**
+   * Accepts a photo: resolves once it is on disk, so that a door may acknowledge it.
+   * @returns the photo's outcome, when it has one and the outcome is on disk too.
+   * @throws RetaggerError `busy`, `stopping`, `image_too_large`.
+   */
+  accept(photo: NewPhoto): Promise<{ readonly outcome: Promise<Outcome> }>;
+  /** Null while photos are accepted. */
+  refusal(source: Source): Refusal | null;
+  /** Resolves as soon as `refusal(source)` is null: backpressure for doors that can wait. */
+  room(source: Source, signal: AbortSignal): Promise<void>;
+  /** Every outcome, also of photos accepted before a restart. For the live feed and metrics. */
+  onOutcome(listener: (outcome: Outcome) => void): () => void;
+}
+
+/** One result or failure on its way to the broker. */
+export interface Message {
+  readonly kind: 'result' | 'error';
+  readonly payload: Result | Failure;
+  readonly reply?: Reply;
+}
+
+/** Keeps messages on disk until the broker has acknowledged them. */
+export interface Outbox {
+  /** Resolves when the message is on disk. */
+  put(message: Message): Promise<void>;
+  /** Oldest first; at most `limit` of those that are not taken yet. */
+  take(limit: number): Promise<readonly OutboxEntry[]>;
+  /** Called by the MQTT door after PUBACK. */
+  remove(entry: OutboxEntry): Promise<void>;
+  /** Gives taken entries back, after a lost connection. */
+  release(): void;
+  /** Called when something was put. */
+  onPut(listener: () => void): () => void;
+  readonly length: number;
+}
+
+export interface OutboxEntry {
+  /** Sortable: older is smaller. */
+  readonly key: string;
+  readonly message: Message;
+  /** True for an entry found at start, or given back after a lost connection. */
+  readonly late: boolean;
+}
+
+/** A part of the daemon. The constructor does nothing; `stop` may be called at any time. */
+export interface Part {
+  readonly name: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** One line of `/readyz`. */
+export interface Health {
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** A part that can say how it is. */
+export interface HealthSource {
+  /** Key in `/readyz`: model, engine, broker, folder, disk, queue, outbox. */
+  readonly check: string;
+  health(): Health;
+}
+
+export type { RetaggerError };

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+
+/** A model folder's `model.json`. File names are relative to the folder. */
+export const ManifestSchema = Type.Object({
+  format: Type.Literal(1),
+  name: Type.String({ minLength: 1 }),
+  version: Type.String({ minLength: 1 }),
+  /** Output order of every engine. */
+  labels: Type.Array(Type.String({ minLength: 1 }), { minItems: 2, uniqueItems: true }),
+  /** Scores below its label's threshold abstain (`tag: null`). */
+  thresholds: Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 1 })),
+  /** Logits are divided by this before softmax (temperature scaling). */
+  temperature: Type.Number({ exclusiveMinimum: 0 }),
+  files: Type.Object({
+    /** Canonical weights: safetensors, float16, names as in `inceptionv3.ts`. */
+    weights: Type.String(),
+    /** Quantised graph for the ONNX engines: input u8 NHWC pixels, output f32 logits. */
+    int8: Type.String(),
+  }),
+  /** Hex SHA-256 by file name. */
+  sha256: Type.Record(Type.String(), Type.String({ pattern: '^[0-9a-f]{64}$' })),
+});
+export type Manifest = Static<typeof ManifestSchema>;
+
+/** A model folder whose manifest is valid. */
+export interface ModelBundle {
+  readonly dir: string;
+  readonly manifest: Manifest;
+  /** name@version, as results carry it. */
+  readonly id: string;
+}
+
+/** The model that comes with the package. */
+export const BUNDLED_MODEL_DIR = fileURLToPath(
+  new URL('../../models/retagger-inceptionv3/', import.meta.url),
+);
+
+/** @throws Error that names the folder and what is wrong with it. */
+export async function loadBundle(dir: string): Promise<ModelBundle> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(await readFile(join(dir, 'model.json'), 'utf8'));
+  } catch (error) {
+    throw new Error(`${dir} is not a model folder: ${(error as Error).message}`, { cause: error });
+  }
+  const fault = [...Value.Errors(ManifestSchema, parsed)][0];
+  if (fault) throw new Error(`${join(dir, 'model.json')}: ${fault.instancePath} ${fault.message}`);
+  const manifest = parsed as Manifest;
+  for (const label of manifest.labels) {
+    if (!(label in manifest.thresholds)) {
+      throw new Error(`${join(dir, 'model.json')}: no threshold for label "${label}"`);
+    }
+  }
+  return { dir, manifest, id: `${manifest.name}@${manifest.version}` };
+}
+
+/** Compares every file with its checksum. @throws Error that names the first damaged file. */
+export async function verifyBundle(bundle: ModelBundle): Promise<void> {
+  for (const file of Object.values(bundle.manifest.files)) {
+    const expected = bundle.manifest.sha256[file];
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(join(bundle.dir, file)), hash);
+    if (hash.digest('hex') !== expected) {
+      throw new Error(`${join(bundle.dir, file)} does not match its checksum in model.json`);
+    }
+  }
+}
