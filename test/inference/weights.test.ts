@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+import { inceptionV3, LOGITS } from '../../src/inference/inceptionv3.ts';
+import type { Tensor } from '../../src/inference/safetensors.ts';
+import { checkWeights, layerChannels, weightShapes } from '../../src/inference/weights.ts';
+
+const layers = inceptionV3(6);
+
+it('gives the published widths of the mixed blocks', () => {
+  const channels = layerChannels(layers);
+  const widths = Array.from({ length: 11 }, (_, i) => channels.get(`mixed${i}`));
+  expect(widths).toEqual([256, 288, 288, 768, 768, 768, 768, 768, 1280, 2048, 2048]);
+  expect(channels.get(LOGITS)).toBe(6);
+});
+
+it('knows every weight’s shape', () => {
+  const shapes = weightShapes(layers);
+  expect(shapes.size).toBe((94 + 2) * 2);
+  expect(shapes.get('conv2d_1/kernel')).toEqual([3, 3, 3, 32]);
+  expect(shapes.get('conv2d_91/kernel')).toEqual([3, 3, 448, 384]);
+  expect(shapes.get('dense/kernel')).toEqual([2048, 256]);
+  expect(shapes.get(`${LOGITS}/bias`)).toEqual([6]);
+});
+
+it('names a weight that is missing or misshapen', () => {
+  const weights = new Map<string, Tensor>();
+  for (const [name, shape] of weightShapes(layers)) {
+    weights.set(name, { shape, data: new Float32Array(0) });
+  }
+  expect(() => checkWeights(layers, weights)).not.toThrow();
+  weights.set('conv2d_5/bias', { shape: [191], data: new Float32Array(0) });
+  expect(() => checkWeights(layers, weights)).toThrow('conv2d_5/bias has shape [191], not [192]');
+  weights.delete('conv2d_5/bias');
+  expect(() => checkWeights(layers, weights)).toThrow('conv2d_5/bias is missing');
+});
