@@ -1,37 +1,17 @@
 import { join } from 'node:path';
 import type { ModelBundle } from './bundle.ts';
-import { INPUT, inceptionV3, type Layer } from './inceptionv3.ts';
+import { inceptionV3, type Layer } from './inceptionv3.ts';
 import { readSafetensors, type Tensors } from './safetensors.ts';
-
-/** Output channels (or units) of every layer, by name. The input has three. */
-export function layerChannels(layers: readonly Layer[]): ReadonlyMap<string, number> {
-  const channels = new Map<string, number>([[INPUT, 3]]);
-  const of = (name: string): number => {
-    const found = channels.get(name);
-    if (found === undefined) throw new Error(`layer "${name}" is read before it is made`);
-    return found;
-  };
-  for (const layer of layers) {
-    if (layer.kind === 'conv') channels.set(layer.name, layer.filters);
-    else if (layer.kind === 'dense') channels.set(layer.name, layer.units);
-    else if (layer.kind === 'concat') {
-      channels.set(
-        layer.name,
-        layer.from.reduce((sum, name) => sum + of(name), 0),
-      );
-    } else channels.set(layer.name, of(layer.from));
-  }
-  return channels;
-}
+import { layerShapes } from './shapes.ts';
 
 /** Shape of every weight that `layers` need: HWIO kernels, [in, out] for dense; biases [out]. */
 export function weightShapes(layers: readonly Layer[]): ReadonlyMap<string, readonly number[]> {
-  const channels = layerChannels(layers);
+  const outputs = layerShapes(layers);
   const shapes = new Map<string, readonly number[]>();
   for (const layer of layers) {
     if (layer.kind !== 'conv' && layer.kind !== 'dense') continue;
-    const input = channels.get(layer.from) as number;
-    const output = channels.get(layer.name) as number;
+    const input = outputs.get(layer.from)?.[2] as number;
+    const output = outputs.get(layer.name)?.[2] as number;
     const kernel = layer.kind === 'conv' ? [...layer.kernel, input, output] : [input, output];
     shapes.set(`${layer.name}/kernel`, kernel);
     shapes.set(`${layer.name}/bias`, [output]);
