@@ -1,0 +1,149 @@
+import { INPUT, INPUT_SIZE, type Layer } from '../../inference/inceptionv3.ts';
+import type { Tensors } from '../../inference/safetensors.ts';
+import { layerShapes, pads, type Shape } from '../../inference/shapes.ts';
+import { checkWeights } from '../../inference/weights.ts';
+import { GraphBuilder, type Port } from './graph-builder.ts';
+import { kernelToOihw } from './kernels.ts';
+
+export interface FloatGraphOptions {
+  readonly layers: readonly Layer[];
+  readonly weights: Tensors;
+  /** Height and width of the input in pixels; default 299. */
+  readonly inputSize?: number;
+  /**
+   * Layers to give as outputs, for calibration; default the last. Those with height and width come
+   * as [1, channels, height, width].
+   */
+  readonly outputs?: readonly string[];
+}
+
+/** Name of every exported graph's input: u8 [1, height, width, 3]. */
+export const PIXELS = 'pixels';
+
+/** The input of every exported graph. */
+export const pixelPort = (size: number): Port => ({
+  name: PIXELS,
+  type: 'uint8',
+  shape: [1, size, size, 3],
+});
+
+/**
+ * The network as a float32 ONNX file: raw RGB pixels in, one logit per label out. Scaling is inside.
+ */
+export function exportF32(options: FloatGraphOptions): Uint8Array {
+  const { layers, weights, inputSize = INPUT_SIZE } = options;
+  checkWeights(layers, weights);
+  const graph = new GraphBuilder();
+  const shapes = layerShapes(layers, inputSize);
+  const shapeOf = (name: string) => shapes.get(name) as Shape;
+  // Name of the ONNX value that holds a layer's output.
+  const values = new Map([[INPUT, scaledInput(graph)]]);
+  const valueName = (name: string) => values.get(name) as string;
+  const weight = (name: string) => weights.get(name)?.data as Float32Array;
+
+  for (const layer of layers) {
+    values.set(layer.name, addLayer(graph, layer, { shapeOf, valueName, weight }));
+  }
+  const outputs = options.outputs ?? [layers.at(-1)?.name as string];
+  return graph.encode(
+    'retagger-f32',
+    [pixelPort(inputSize)],
+    outputs.map((name): Port => {
+      const [height, width, channels] = shapeOf(name);
+      const flat = height === 1 && width === 1;
+      const shape = flat ? [1, channels] : [1, channels, height, width];
+      return { name: valueName(name), type: 'float', shape };
+    }),
+  );
+}
+
+/** [1, h, w, 3] u8 → [1, 3, h, w] float, `x / 127.5 - 1`. */
+function scaledInput(graph: GraphBuilder): string {
+  const float = graph.node('Cast', 'pixels_float', [PIXELS], { attributes: { to: 1 } });
+  const planes = graph.node('Transpose', 'pixels_planes', [float], {
+    attributes: { perm: [0, 3, 1, 2] },
+  });
+  const half = graph.constant('half_range', 'float', [], Float32Array.of(127.5));
+  const one = graph.constant('one', 'float', [], Float32Array.of(1));
+  return graph.node('Sub', INPUT, [graph.node('Div', 'pixels_scaled', [planes, half]), one]);
+}
+
+interface Context {
+  readonly shapeOf: (layer: string) => Shape;
+  readonly valueName: (layer: string) => string;
+  readonly weight: (name: string) => Float32Array;
+}
+
+/** Returns the name of the value with the layer's output. */
+function addLayer(graph: GraphBuilder, layer: Layer, context: Context): string {
+  const { shapeOf, valueName, weight } = context;
+  const { name } = layer;
+  switch (layer.kind) {
+    case 'conv': {
+      const input = shapeOf(layer.from);
+      const [height, width] = layer.kernel;
+      const [top, bottom] = pads(input[0], height, layer.stride, layer.padding);
+      const [left, right] = pads(input[1], width, layer.stride, layer.padding);
+      const dims = [layer.filters, input[2], height, width];
+      const kernel = kernelToOihw(weight(`${name}/kernel`), [
+        height,
+        width,
+        input[2],
+        layer.filters,
+      ]);
+      const sum = graph.node(
+        'Conv',
+        `${name}_sum`,
+        [
+          valueName(layer.from),
+          graph.constant(`${name}/kernel`, 'float', dims, kernel),
+          graph.constant(`${name}/bias`, 'float', [layer.filters], weight(`${name}/bias`)),
+        ],
+        {
+          attributes: {
+            kernel_shape: [height, width],
+            strides: [layer.stride, layer.stride],
+            pads: [top, left, bottom, right],
+          },
+        },
+      );
+      return graph.node('Relu', name, [sum]);
+    }
+    case 'maxPool':
+    case 'avgPool': {
+      const [height, width] = shapeOf(layer.from);
+      const [top, bottom] = pads(height, 3, layer.stride, layer.padding);
+      const [left, right] = pads(width, 3, layer.stride, layer.padding);
+      // AveragePool's default leaves the padding out of the count, as the network wants it.
+      return graph.node(
+        layer.kind === 'maxPool' ? 'MaxPool' : 'AveragePool',
+        name,
+        [valueName(layer.from)],
+        {
+          attributes: {
+            kernel_shape: [3, 3],
+            strides: [layer.stride, layer.stride],
+            pads: [top, left, bottom, right],
+          },
+        },
+      );
+    }
+    case 'concat':
+      return graph.node('Concat', name, layer.from.map(valueName), { attributes: { axis: 1 } });
+    case 'globalAveragePool': {
+      const average = graph.node('GlobalAveragePool', `${name}_planes`, [valueName(layer.from)]);
+      return graph.node('Flatten', name, [average]);
+    }
+    case 'dense': {
+      const inputs = shapeOf(layer.from)[2];
+      const product = graph.node('Gemm', layer.relu ? `${name}_sum` : name, [
+        valueName(layer.from),
+        graph.constant(`${name}/kernel`, 'float', [inputs, layer.units], weight(`${name}/kernel`)),
+        graph.constant(`${name}/bias`, 'float', [layer.units], weight(`${name}/bias`)),
+      ]);
+      return layer.relu ? graph.node('Relu', name, [product]) : product;
+    }
+    case 'dropout':
+      return valueName(layer.from);
+  }
+}

@@ -1,0 +1,1 @@
+export { exportF32 } from './float-graph.ts';
