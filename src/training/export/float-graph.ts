@@ -68,14 +68,16 @@ function scaledInput(graph: GraphBuilder): string {
   return graph.node('Sub', INPUT, [graph.node('Div', 'pixels_scaled', [planes, half]), one]);
 }
 
-interface Context {
+/** What a layer needs to know of those before it. */
+export interface GraphContext {
   readonly shapeOf: (layer: string) => Shape;
+  /** Name of the ONNX value with a layer's output. */
   readonly valueName: (layer: string) => string;
   readonly weight: (name: string) => Float32Array;
 }
 
 /** Returns the name of the value with the layer's output. */
-function addLayer(graph: GraphBuilder, layer: Layer, context: Context): string {
+function addLayer(graph: GraphBuilder, layer: Layer, context: GraphContext): string {
   const { shapeOf, valueName, weight } = context;
   const { name } = layer;
   switch (layer.kind) {
@@ -134,16 +136,29 @@ function addLayer(graph: GraphBuilder, layer: Layer, context: Context): string {
       const average = graph.node('GlobalAveragePool', `${name}_planes`, [valueName(layer.from)]);
       return graph.node('Flatten', name, [average]);
     }
-    case 'dense': {
-      const inputs = shapeOf(layer.from)[2];
-      const product = graph.node('Gemm', layer.relu ? `${name}_sum` : name, [
-        valueName(layer.from),
-        graph.constant(`${name}/kernel`, 'float', [inputs, layer.units], weight(`${name}/kernel`)),
-        graph.constant(`${name}/bias`, 'float', [layer.units], weight(`${name}/bias`)),
-      ]);
-      return layer.relu ? graph.node('Relu', name, [product]) : product;
-    }
+    case 'dense':
+      return addDense(graph, layer, context);
     case 'dropout':
       return valueName(layer.from);
   }
+}
+
+/** A fully connected layer, [1, inputs] → [1, units] float. */
+export function addDense(
+  graph: GraphBuilder,
+  layer: Layer & { readonly kind: 'dense' },
+  { shapeOf, valueName, weight }: GraphContext,
+): string {
+  const { name, units } = layer;
+  const product = graph.node('Gemm', layer.relu ? `${name}_sum` : name, [
+    valueName(layer.from),
+    graph.constant(
+      `${name}/kernel`,
+      'float',
+      [shapeOf(layer.from)[2], units],
+      weight(`${name}/kernel`),
+    ),
+    graph.constant(`${name}/bias`, 'float', [units], weight(`${name}/bias`)),
+  ]);
+  return layer.relu ? graph.node('Relu', name, [product]) : product;
 }
