@@ -1,12 +1,12 @@
 import { INPUT, INPUT_SIZE, type Layer } from '../../inference/inceptionv3.ts';
 import type { Tensors } from '../../inference/safetensors.ts';
 import { layerShapes, pads, type Shape } from '../../inference/shapes.ts';
-import { checkWeights } from '../../inference/weights.ts';
 import { GraphBuilder, type Port } from './graph-builder.ts';
 import { kernelToOihw } from './kernels.ts';
+import type { ExportLayer } from './pools.ts';
 
 export interface FloatGraphOptions {
-  readonly layers: readonly Layer[];
+  readonly layers: readonly ExportLayer[];
   readonly weights: Tensors;
   /** Height and width of the input in pixels; default 299. */
   readonly inputSize?: number;
@@ -32,14 +32,13 @@ export const pixelPort = (size: number): Port => ({
  */
 export function exportF32(options: FloatGraphOptions): Uint8Array {
   const { layers, weights, inputSize = INPUT_SIZE } = options;
-  checkWeights(layers, weights);
   const graph = new GraphBuilder();
   const shapes = layerShapes(layers, inputSize);
   const shapeOf = (name: string) => shapes.get(name) as Shape;
   // Name of the ONNX value that holds a layer's output.
   const values = new Map([[INPUT, scaledInput(graph)]]);
   const valueName = (name: string) => values.get(name) as string;
-  const weight = (name: string) => weights.get(name)?.data as Float32Array;
+  const weight = weightReader(weights);
 
   for (const layer of layers) {
     values.set(layer.name, addLayer(graph, layer, { shapeOf, valueName, weight }));
@@ -55,6 +54,15 @@ export function exportF32(options: FloatGraphOptions): Uint8Array {
       return { name: valueName(name), type: 'float', shape };
     }),
   );
+}
+
+/** @returns a function that throws where a weight is missing. */
+export function weightReader(weights: Tensors): (name: string) => Float32Array {
+  return (name) => {
+    const tensor = weights.get(name);
+    if (!tensor) throw new Error(`weight ${name} is missing`);
+    return tensor.data;
+  };
 }
 
 /** [1, h, w, 3] u8 → [1, 3, h, w] float, `x / 127.5 - 1`. */
@@ -77,58 +85,39 @@ export interface GraphContext {
 }
 
 /** Returns the name of the value with the layer's output. */
-function addLayer(graph: GraphBuilder, layer: Layer, context: GraphContext): string {
+function addLayer(graph: GraphBuilder, layer: ExportLayer, context: GraphContext): string {
   const { shapeOf, valueName, weight } = context;
   const { name } = layer;
   switch (layer.kind) {
     case 'conv': {
-      const input = shapeOf(layer.from);
-      const [height, width] = layer.kernel;
-      const [top, bottom] = pads(input[0], height, layer.stride, layer.padding);
-      const [left, right] = pads(input[1], width, layer.stride, layer.padding);
-      const dims = [layer.filters, input[2], height, width];
-      const kernel = kernelToOihw(weight(`${name}/kernel`), [
-        height,
-        width,
-        input[2],
-        layer.filters,
-      ]);
+      const weights = layer.weights ?? name;
+      const inputs = shapeOf(layer.from)[2];
+      const { filters, kernel } = layer;
+      const planes = kernelToOihw(weight(`${weights}/kernel`), [...kernel, inputs, filters]);
+      const dims = [filters, inputs, ...kernel];
+      const rectified = layer.rectified !== false;
       const sum = graph.node(
         'Conv',
-        `${name}_sum`,
+        rectified ? `${name}_sum` : name,
         [
           valueName(layer.from),
-          graph.constant(`${name}/kernel`, 'float', dims, kernel),
-          graph.constant(`${name}/bias`, 'float', [layer.filters], weight(`${name}/bias`)),
+          graph.constant(`${weights}/kernel`, 'float', dims, planes),
+          graph.constant(`${weights}/bias`, 'float', [filters], weight(`${weights}/bias`)),
         ],
-        {
-          attributes: {
-            kernel_shape: [height, width],
-            strides: [layer.stride, layer.stride],
-            pads: [top, left, bottom, right],
-          },
-        },
+        { attributes: windowAttributes(layer, kernel, shapeOf(layer.from)) },
       );
-      return graph.node('Relu', name, [sum]);
+      return rectified ? graph.node('Relu', name, [sum]) : sum;
     }
     case 'maxPool':
     case 'avgPool': {
-      const [height, width] = shapeOf(layer.from);
-      const [top, bottom] = pads(height, 3, layer.stride, layer.padding);
-      const [left, right] = pads(width, 3, layer.stride, layer.padding);
       // AveragePool's default leaves the padding out of the count, as the network wants it.
-      return graph.node(
+      const pooled = graph.node(
         layer.kind === 'maxPool' ? 'MaxPool' : 'AveragePool',
-        name,
+        layer.rectified ? `${name}_pooled` : name,
         [valueName(layer.from)],
-        {
-          attributes: {
-            kernel_shape: [3, 3],
-            strides: [layer.stride, layer.stride],
-            pads: [top, left, bottom, right],
-          },
-        },
+        { attributes: windowAttributes(layer, [3, 3], shapeOf(layer.from)) },
       );
+      return layer.rectified ? graph.node('Relu', name, [pooled]) : pooled;
     }
     case 'concat':
       return graph.node('Concat', name, layer.from.map(valueName), { attributes: { axis: 1 } });
@@ -161,4 +150,20 @@ export function addDense(
     graph.constant(`${name}/bias`, 'float', [units], weight(`${name}/bias`)),
   ]);
   return layer.relu ? graph.node('Relu', name, [product]) : product;
+}
+
+/** ONNX's attributes of a convolution's or pool's sliding window. */
+export function windowAttributes(
+  layer: Layer & { readonly kind: 'conv' | 'maxPool' | 'avgPool' },
+  kernel: readonly [height: number, width: number],
+  input: Shape,
+): Record<string, readonly number[]> {
+  const { stride, padding } = layer;
+  const [top, bottom] = pads(input[0], kernel[0], stride, padding);
+  const [left, right] = pads(input[1], kernel[1], stride, padding);
+  return {
+    kernel_shape: kernel,
+    strides: [stride, stride],
+    pads: [top, left, bottom, right],
+  };
 }

@@ -1,26 +1,39 @@
 /** Bins of one histogram. With 8-bit steps, 8 bins a step are fine enough to place the clip. */
 const BINS = 2048;
-const STEPS = 255;
+
+/** A number x is stored as the byte `round(x / scale) + zeroPoint`, within 0..255. */
+export interface Quantization {
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
 
 /**
- * A histogram of non-negative numbers whose range is not known before: it doubles as larger
- * numbers come, by merging neighbouring bins.
+ * A histogram of magnitudes whose range is not known before: it doubles as larger numbers come, by
+ * merging neighbouring bins.
  */
 export class Histogram {
+  /** Bytes from 0 to the clip. */
+  readonly #steps: number;
+  readonly #zeroPoint: number;
   readonly #counts = new Float64Array(BINS);
   #binWidth = 2 ** -16;
   #max = 0;
 
+  /** @param signed whether there are negative numbers; without, all 255 steps are above zero. */
+  constructor(signed: boolean) {
+    this.#steps = signed ? 127 : 255;
+    this.#zeroPoint = signed ? 128 : 0;
+  }
+
   add(values: Float32Array): void {
     let max = this.#max;
-    for (let i = 0; i < values.length; i++)
-      if ((values[i] as number) > max) max = values[i] as number;
+    for (let i = 0; i < values.length; i++) max = Math.max(max, Math.abs(values[i] as number));
     if (!Number.isFinite(max)) throw new Error('calibration: an activation is not finite');
     this.#max = max;
     while (max >= this.#binWidth * BINS) this.#double();
     const scale = 1 / this.#binWidth;
     for (let i = 0; i < values.length; i++) {
-      const value = values[i] as number;
+      const value = Math.abs(values[i] as number);
       // Zeros (most of what ReLU gives) are exact at any scale, so they do not count.
       if (value > 0) {
         const bin = Math.trunc(value * scale);
@@ -39,12 +52,15 @@ export class Histogram {
   }
 
   /**
-   * The clip with the least mean squared error when 0..clip is cut into 255 steps: rounding costs
-   * less below a smaller clip, cutting off costs more.
-   * @returns greater than 0; 1 where nothing was added.
+   * Cuts 0..clip into steps, with the clip of the least mean squared error: rounding costs less
+   * below a smaller one, cutting off costs more.
    */
-  bestClip(): number {
-    if (this.#max === 0) return 1;
+  best(): Quantization {
+    const quantization = (clip: number) => ({
+      scale: clip / this.#steps,
+      zeroPoint: this.#zeroPoint,
+    });
+    if (this.#max === 0) return quantization(1); // all zeros: any scale does
     const last = Math.min(Math.ceil(this.#max / this.#binWidth), BINS);
     let best = { clip: this.#max, error: this.#error(this.#max, last) };
     for (let bin = Math.ceil(last / 8); bin < last; bin++) {
@@ -52,11 +68,11 @@ export class Histogram {
       const error = this.#error(clip, last);
       if (error < best.error) best = { clip, error };
     }
-    return best.clip;
+    return quantization(best.clip);
   }
 
   #error(clip: number, last: number): number {
-    const rounding = (clip / STEPS) ** 2 / 12;
+    const rounding = (clip / this.#steps) ** 2 / 12;
     let error = 0;
     for (let bin = 0; bin < last; bin++) {
       const beyond = (bin + 0.5) * this.#binWidth - clip;

@@ -1,19 +1,25 @@
-import { INPUT, INPUT_SIZE, type Layer } from '../../inference/inceptionv3.ts';
-import { layerShapes, pads, type Shape } from '../../inference/shapes.ts';
+import { INPUT, INPUT_SIZE } from '../../inference/inceptionv3.ts';
+import { layerShapes, type Shape } from '../../inference/shapes.ts';
 import { checkWeights } from '../../inference/weights.ts';
 import { type CalibrationOptions, calibrate } from './calibrate.ts';
-import { addDense, type GraphContext, PIXELS, pixelPort } from './float-graph.ts';
+import {
+  addDense,
+  type GraphContext,
+  PIXELS,
+  pixelPort,
+  weightReader,
+  windowAttributes,
+} from './float-graph.ts';
 import { GraphBuilder, MICROSOFT } from './graph-builder.ts';
+import type { Quantization } from './histogram.ts';
+import { type ExportLayer, poolsBehindConvolutions } from './pools.ts';
 import { quantizeBias, quantizeKernel } from './quantize.ts';
 import { planScales } from './scales.ts';
 
-/** Raw pixels are the first convolution's bytes as they are: read as (pixel - 128) / 127.5. */
-const PIXEL_SCALE = 1 / 127.5;
-const PIXEL_ZERO_POINT = 128;
+/** Raw pixels are the first convolution's bytes as they are. */
+const PIXELS_AS_BYTES: Quantization = { scale: 1 / 127.5, zeroPoint: 128 };
 /** What that leaves out against pixel / 127.5 - 1; the first bias makes up for it. */
 const PIXEL_OFFSET = 0.5 / 127.5;
-/** Activations follow ReLU, so a byte of 0 is 0 and 255 is the clip. */
-const STEPS = 255;
 
 /**
  * The network as an 8-bit ONNX file for onnxruntime: raw RGB pixels in, one float logit per label
@@ -21,24 +27,25 @@ const STEPS = 255;
  * an output channel. Operators are onnxruntime's channels-last ones, so nothing is transposed.
  */
 export async function exportInt8(options: CalibrationOptions): Promise<Uint8Array> {
-  const { layers, weights, inputSize = INPUT_SIZE } = options;
-  checkWeights(layers, weights);
+  const { weights, inputSize = INPUT_SIZE } = options;
+  checkWeights(options.layers, weights);
+  const layers = poolsBehindConvolutions(options.layers);
   const plan = planScales(layers);
-  const clips = await calibrate(options, plan.measured);
+  const measured = await calibrate({ ...options, layers }, plan.measured);
   const shapes = layerShapes(layers, inputSize);
   const values = new Map([[INPUT, PIXELS]]);
   const context: Int8Context = {
     shapeOf: (name) => shapes.get(name) as Shape,
     valueName: (name) => values.get(name) as string,
-    weight: (name) => weights.get(name)?.data as Float32Array,
-    scaleOf: (name) =>
+    weight: weightReader(weights),
+    quantizationOf: (name) =>
       name === INPUT
-        ? PIXEL_SCALE
-        : (clips.get(plan.scaleOf.get(name) as string) as number) / STEPS,
+        ? PIXELS_AS_BYTES
+        : (measured.get(plan.scaleOf.get(name) as string) as Quantization),
   };
   const graph = new GraphBuilder();
   for (const layer of layers) values.set(layer.name, addLayer(graph, layer, context));
-  const last = layers.at(-1) as Layer;
+  const last = layers.at(-1) as ExportLayer;
   return graph.encode(
     'retagger-int8',
     [pixelPort(inputSize)],
@@ -53,14 +60,12 @@ export async function exportInt8(options: CalibrationOptions): Promise<Uint8Arra
 }
 
 interface Int8Context extends GraphContext {
-  /** What one step of a layer's output bytes is worth. */
-  readonly scaleOf: (layer: string) => number;
+  readonly quantizationOf: (layer: string) => Quantization;
 }
 
 /** Names of the scale and zero point constants of a layer's output, as operators take them. */
 function scaleInputs(graph: GraphBuilder, layer: string, context: Int8Context): [string, string] {
-  const zeroPoint = layer === INPUT ? PIXEL_ZERO_POINT : 0;
-  const scale = context.scaleOf(layer);
+  const { scale, zeroPoint } = context.quantizationOf(layer);
   return [
     graph.constant(`scale/${scale}`, 'float', [], Float32Array.of(scale)),
     graph.constant(`zero/${zeroPoint}`, 'uint8', [], Uint8Array.of(zeroPoint)),
@@ -68,7 +73,7 @@ function scaleInputs(graph: GraphBuilder, layer: string, context: Int8Context): 
 }
 
 /** Returns the name of the value with the layer's output. */
-function addLayer(graph: GraphBuilder, layer: Layer, context: Int8Context): string {
+function addLayer(graph: GraphBuilder, layer: ExportLayer, context: Int8Context): string {
   switch (layer.kind) {
     case 'conv':
       return addConvolution(graph, layer, context);
@@ -95,44 +100,36 @@ function addLayer(graph: GraphBuilder, layer: Layer, context: Int8Context): stri
 
 function addConvolution(
   graph: GraphBuilder,
-  layer: Layer & { readonly kind: 'conv' },
+  layer: ExportLayer & { readonly kind: 'conv' },
   context: Int8Context,
 ): string {
-  const { name, filters, stride, padding } = layer;
-  const [inHeight, inWidth, inputs] = context.shapeOf(layer.from);
-  const [height, width] = layer.kernel;
-  const kernel = context.weight(`${name}/kernel`);
-  let bias = context.weight(`${name}/bias`);
+  const { name, filters, kernel, weights = name } = layer;
+  const input = context.shapeOf(layer.from);
+  const real = context.weight(`${weights}/kernel`);
+  let bias = context.weight(`${weights}/bias`);
   if (layer.from === INPUT) {
     // With zeros around it the offset would be wrong at the edges.
-    if (padding !== 'valid') throw new Error(`${name}: the first convolution cannot be padded`);
-    bias = bias.map((value, o) => value + PIXEL_OFFSET * channelSum(kernel, o, filters));
+    if (layer.padding !== 'valid') throw new Error(`${name}: the input cannot be padded`);
+    bias = bias.map((value, o) => value + PIXEL_OFFSET * channelSum(real, o, filters));
   }
-  const { data, scales } = quantizeKernel(kernel, [height, width, inputs, filters]);
-  const biasSteps = quantizeBias(bias, context.scaleOf(layer.from), scales);
-  const [top, bottom] = pads(inHeight, height, stride, padding);
-  const [left, right] = pads(inWidth, width, stride, padding);
-  // Cutting at byte 0 is the ReLU.
+  const { data, scales } = quantizeKernel(real, [...kernel, input[2], filters]);
+  const biasSteps = quantizeBias(bias, context.quantizationOf(layer.from).scale, scales);
+  // Where zero is byte 0, the cut at byte 0 is the ReLU.
   return graph.node(
     'QLinearConv',
     name,
     [
       context.valueName(layer.from),
       ...scaleInputs(graph, layer.from, context),
-      graph.constant(`${name}/kernel`, 'int8', [filters, inputs, height, width], data),
-      graph.constant(`${name}/scales`, 'float', [filters], scales),
+      graph.constant(`${weights}/kernel`, 'int8', [filters, input[2], ...kernel], data),
+      graph.constant(`${weights}/scales`, 'float', [filters], scales),
       graph.constant(`zeros/${filters}`, 'int8', [filters], new Int8Array(filters)),
       ...scaleInputs(graph, name, context),
-      graph.constant(`${name}/bias`, 'int32', [filters], biasSteps),
+      graph.constant(`${weights}/bias`, 'int32', [filters], biasSteps),
     ],
     {
       domain: MICROSOFT,
-      attributes: {
-        channels_last: 1,
-        kernel_shape: [height, width],
-        strides: [stride, stride],
-        pads: [top, left, bottom, right],
-      },
+      attributes: { ...windowAttributes(layer, kernel, input), channels_last: 1 },
     },
   );
 }
@@ -145,19 +142,12 @@ function channelSum(kernel: Float32Array, output: number, outputs: number): numb
 
 function addPool(
   graph: GraphBuilder,
-  layer: Layer & { readonly kind: 'maxPool' | 'avgPool' },
+  layer: ExportLayer & { readonly kind: 'maxPool' | 'avgPool' },
   context: Int8Context,
 ): string {
-  const { name, stride, padding } = layer;
-  const [height, width] = context.shapeOf(layer.from);
-  const [top, bottom] = pads(height, 3, stride, padding);
-  const [left, right] = pads(width, 3, stride, padding);
-  const window = {
-    kernel_shape: [3, 3],
-    strides: [stride, stride],
-    pads: [top, left, bottom, right],
-  };
+  const { name } = layer;
   const input = context.valueName(layer.from);
+  const window = windowAttributes(layer, [3, 3], context.shapeOf(layer.from));
   if (layer.kind === 'maxPool') {
     return graph.node('NhwcMaxPool', name, [input], { domain: MICROSOFT, attributes: window });
   }
@@ -174,12 +164,12 @@ function addPool(
 
 function addConcat(
   graph: GraphBuilder,
-  layer: Layer & { readonly kind: 'concat' },
+  layer: ExportLayer & { readonly kind: 'concat' },
   context: Int8Context,
 ): string {
   const { name, from } = layer;
   const attributes = { axis: 3 };
-  if (from.every((input) => context.scaleOf(input) === context.scaleOf(name))) {
+  if (from.every((input) => context.quantizationOf(input) === context.quantizationOf(name))) {
     return graph.node('Concat', name, from.map(context.valueName), { attributes });
   }
   return graph.node(

@@ -1,4 +1,4 @@
-import type { Layer } from '../../inference/inceptionv3.ts';
+import type { ExportLayer } from './pools.ts';
 
 /**
  * Which layers' outputs share one scale. A concatenation has one scale for all of its channels, so
@@ -11,8 +11,8 @@ export interface ScalePlan {
   readonly scaleOf: ReadonlyMap<string, string>;
 }
 
-export function planScales(layers: readonly Layer[]): ScalePlan {
-  const readers = new Map<string, Layer[]>();
+export function planScales(layers: readonly ExportLayer[]): ScalePlan {
+  const readers = new Map<string, ExportLayer[]>();
   for (const layer of layers) {
     for (const name of typeof layer.from === 'string' ? [layer.from] : layer.from) {
       readers.set(name, [...(readers.get(name) ?? []), layer]);
@@ -33,7 +33,7 @@ export function planScales(layers: readonly Layer[]): ScalePlan {
 }
 
 /** The head stays in float32: it is small, and its inputs are averages worth more than 8 bits. */
-export function isQuantized(layer: Layer): boolean {
+export function isQuantized(layer: ExportLayer): boolean {
   return (
     layer.kind === 'conv' ||
     layer.kind === 'maxPool' ||
