@@ -3,7 +3,15 @@ import util from 'node:util';
 
 /** tfjs-node's API. */
 export type Tfjs = typeof import('@tensorflow/tfjs-node');
-export type { Tensor, Tensor2D, Tensor4D, Variable } from '@tensorflow/tfjs-node';
+export type {
+  Optimizer,
+  Scalar,
+  Tensor,
+  Tensor1D,
+  Tensor2D,
+  Tensor4D,
+  Variable,
+} from '@tensorflow/tfjs-node';
 
 let loaded: Promise<Tfjs> | undefined;
 

@@ -1,0 +1,167 @@
+import { readFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import cliProgress from 'cli-progress';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { BUNDLED_MODEL_DIR, loadBundle } from '../inference/bundle.ts';
+import { DatasetError } from '../training/dataset.ts';
+import { metricsTable } from '../training/model-card.ts';
+import { TRAIN_DEFAULTS as D, type TrainOptions, type TrainReporter } from '../training/options.ts';
+import { Interrupted } from '../training/stage.ts';
+import { train } from '../training/train.ts';
+
+/** A number within bounds, for commander. */
+const number =
+  (low: number, high: number, integer = false) =>
+  (text: string): number => {
+    const value = Number(text);
+    const whole = !integer || Number.isInteger(value);
+    if (text.trim() === '' || !(value >= low && value <= high) || !whole) {
+      const kind = integer ? 'a whole number' : 'a number';
+      throw new InvalidArgumentError(`It must be ${kind} from ${low} to ${high}.`);
+    }
+    return value;
+  };
+
+const list = (text: string): string[] => text.split(',').map((label) => label.trim());
+
+/** Progress on stderr: a bar on a terminal, lines elsewhere. */
+function createReporter(): TrainReporter {
+  const stream = process.stderr;
+  let bar: cliProgress.SingleBar | null = null;
+  return {
+    note(text) {
+      bar?.stop();
+      bar = null;
+      stream.write(`${text}\n`);
+    },
+    start(phase, total) {
+      if (!stream.isTTY) return;
+      bar = new cliProgress.SingleBar(
+        {
+          ...{
+            stream,
+            format: `${phase} {bar} {value}/{total} {figures} time left {eta_formatted}`,
+          },
+          ...{ hideCursor: true, etaBuffer: 50 },
+        },
+        cliProgress.Presets.shades_classic,
+      );
+      bar.start(total, 0, { figures: '' });
+    },
+    update(done, figures) {
+      const text = figures
+        ? `loss ${figures.loss.toFixed(4)} accuracy ${figures.accuracy.toFixed(4)}`
+        : '';
+      bar?.update(done, { figures: text });
+    },
+    end() {
+      bar?.stop();
+      bar = null;
+    },
+  };
+}
+
+interface Flags {
+  readonly [name: string]: unknown;
+}
+
+async function toOptions(flags: Flags): Promise<TrainOptions> {
+  const bundled = async () => {
+    const { dir, manifest } = await loadBundle(BUNDLED_MODEL_DIR);
+    return join(dir, manifest.files.weights);
+  };
+  const { headEpochs, headLr, epochs, lr, base, notes, ...rest } = flags;
+  return {
+    ...D,
+    ...(rest as Partial<TrainOptions>),
+    base: (base as string | undefined) ?? (await bundled()),
+    ...(notes ? { notes: await readFile(notes as string, 'utf8') } : {}),
+    head: { epochs: (headEpochs ?? epochs) as number, learningRate: (headLr ?? lr) as number },
+    full: { epochs: epochs as number, learningRate: lr as number },
+  } as TrainOptions;
+}
+
+async function action(flags: Flags): Promise<void> {
+  const reporter = createReporter();
+  const controller = new AbortController();
+  const stop = () => {
+    reporter.note('stopping after this step; continue with --resume');
+    controller.abort();
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  try {
+    const { dir, validation, stage } = await train(
+      await toOptions(flags),
+      reporter,
+      controller.signal,
+    );
+    process.stdout.write(`${metricsTable(validation)}\n\nStage "${stage}" is in ${dir}\n`);
+  } catch (error) {
+    reporter.end();
+    process.stderr.write(`retagger train: ${(error as Error).message}\n`);
+    const aborted = error instanceof Interrupted || controller.signal.aborted;
+    process.exitCode = aborted ? 130 : error instanceof DatasetError ? 2 : 1;
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+}
+
+/** `retagger train`: labelled photos in, model folder out. */
+export function trainCommand(): Command {
+  const command = new Command('train')
+    .description('two-stage transfer learning on a folder of labelled photos (DIR/<label>/*)')
+    .requiredOption('--data <dir>', 'labelled photos, one folder a label')
+    .requiredOption('--out <dir>', 'model folder to make; checkpoints lie in .training there')
+    .option('--resume', 'continue a run that was stopped', D.resume);
+  const add = (flags: string, text: string, parse: (value: string) => unknown, value?: unknown) =>
+    command.addOption(new Option(flags, text).argParser(parse).default(value));
+  add('--name <name>', 'name in model.json', String, D.name);
+  add('--version <version>', 'version in model.json', String, D.version);
+  add('--notes <file>', 'Markdown for the model card: where the photos come from', String);
+  add('--base <file>', 'base weights (safetensors); default: the bundled model', String);
+  add('--labels <list>', 'labels in the order of the model, with commas; default: sorted', list);
+  add('--groups <csv>', 'columns file, source: photos of one source stay together', String);
+  add('--group-by <regex>', 'on file names; what it captures names the home', String);
+  add('--validation <share>', 'share of photos for validation', number(0.01, 0.5), D.validation);
+  add('--epochs <n>', 'at most so many epochs a stage', number(1, 1000, true), D.full.epochs);
+  add('--head-epochs <n>', 'in the first stage; default: --epochs', number(1, 1000, true));
+  add('--lr <rate>', 'learning rate', number(1e-7, 1), D.full.learningRate);
+  add('--head-lr <rate>', 'in the first stage; default: --lr', number(1e-7, 1));
+  add('--unfreeze <layer>', 'second stage from: mixed0 … mixed8, all, none', String, D.unfreeze);
+  add('--batch <n>', 'photos a step', number(1, 1024, true), D.batch);
+  add('--dropout <rate>', 'before the last layer', number(0, 0.95), D.dropout);
+  add('--rho <rho>', "RMSProp's decay", number(0, 0.9999), D.rho);
+  add(
+    '--patience <n>',
+    'epochs without progress before a stage ends',
+    number(1, 1000, true),
+    D.patience,
+  );
+  command.addOption(
+    new Option('--balance <how>', 'classes in an epoch: equal (under-sampling), root, none')
+      .choices(['equal', 'root', 'none'])
+      .default(D.balance),
+  );
+  add('--spread <x>', '0: all photos alike; 1: all homes alike', number(0, 1), D.spread);
+  add('--examples <n>', 'augmented examples a class on disk', number(1, 1e6, true), D.examples);
+  add(
+    '--label-smoothing <x>',
+    'share of the truth spread over all',
+    number(0, 0.5),
+    D.labelSmoothing,
+  );
+  command.addOption(
+    new Option('--schedule <how>', 'learning rate over the epochs')
+      .choices(['constant', 'cosine'])
+      .default(D.schedule),
+  );
+  add('--warmup <epochs>', 'epochs over which the rate rises', number(0, 100), D.warmup);
+  add('--ema <decay>', 'moving average of the weights; 0: none', number(0, 0.99999), D.ema);
+  command.option('--no-bias-correction', 'calibrate by temperature alone');
+  add('--seed <n>', 'of everything random', number(0, 2 ** 31, true), D.seed);
+  add('--threads <n>', 'for TensorFlow', number(1, cpus().length, true));
+  add('--checkpoint-minutes <n>', 'between checkpoints', number(0.05, 1440), D.checkpointMinutes);
+  add('--cache <dir>', 'features of frozen layers; default: OUT/.training/features', String);
+  return command.action(action);
+}

@@ -1,0 +1,87 @@
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodeSafetensors, readSafetensors, type Tensors } from '../inference/safetensors.ts';
+
+/** One line of the learning curve. */
+export interface EpochRecord {
+  readonly stage: string;
+  /** From 1, within the stage. */
+  readonly epoch: number;
+  /** Means over the epoch's training examples. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly validationLoss: number;
+  readonly validationAccuracy: number;
+  readonly validationMacroF1: number;
+}
+
+/** Where a run stands; with the tensors beside it all that a resumed run needs. */
+export interface Progress {
+  /** Hash of everything that must not change between the broken run and the resumed one. */
+  readonly key: string;
+  readonly stage: string;
+  /** Epochs of this stage that are complete. */
+  readonly epoch: number;
+  /** Steps of the next epoch that are complete, and their sums. */
+  readonly step: number;
+  readonly lossSum: number;
+  readonly rightSum: number;
+  readonly seen: number;
+  readonly history: readonly EpochRecord[];
+  /** Of this stage. */
+  readonly best: { readonly epoch: number; readonly macroF1: number } | null;
+  readonly finished: boolean;
+}
+
+const INDEX = 'checkpoint.json';
+
+/** Writes through to the disk before it takes the place of what was there. */
+export async function writeFileSafely(path: string, bytes: Uint8Array | string): Promise<void> {
+  const file = await open(`${path}.tmp`, 'w');
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.tmp`, path);
+}
+
+/**
+ * Checkpoints of one run: `checkpoint.json` names a tensor file. It is replaced last and at once,
+ * so that a crash at any moment leaves the old or the new checkpoint whole.
+ */
+export class CheckpointStore {
+  readonly #dir: string;
+  #serial = 0;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  async save(progress: Progress, tensors: Tensors): Promise<void> {
+    await mkdir(this.#dir, { recursive: true });
+    const file = `checkpoint-${process.pid}-${Date.now()}-${++this.#serial}.safetensors`;
+    await writeFileSafely(join(this.#dir, file), encodeSafetensors(tensors, 'F32'));
+    await writeFileSafely(join(this.#dir, INDEX), JSON.stringify({ ...progress, file }));
+    for (const name of await readdir(this.#dir)) {
+      if (/^checkpoint-.*\.safetensors/.test(name) && name !== file) {
+        await rm(join(this.#dir, name), { force: true });
+      }
+    }
+  }
+
+  /** Null where there is none. @throws Error where it is damaged. */
+  async load(): Promise<{ readonly progress: Progress; readonly tensors: Tensors } | null> {
+    const text = await readFile(join(this.#dir, INDEX), 'utf8').catch(() => null);
+    if (text === null) return null;
+    const { file, ...progress } = JSON.parse(text) as Progress & { file: string };
+    return { progress, tensors: await readSafetensors(join(this.#dir, file)) };
+  }
+
+  async clear(): Promise<void> {
+    for (const name of await readdir(this.#dir).catch(() => [])) {
+      if (name.startsWith('checkpoint')) await rm(join(this.#dir, name), { force: true });
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { type Layer, LOGITS } from '../inference/inceptionv3.ts';
+import type { Example } from './features.ts';
+import { forward, type Weights } from './network.ts';
+import type { Tensor, Tfjs } from './tfjs.ts';
+
+/** Gives the output of the cut for some examples, [n, …]. The caller disposes of it. */
+export type Source = (examples: readonly Example[]) => Promise<Tensor>;
+
+/** Logits of each example, without dropout. */
+export async function predictLogits(
+  tf: Tfjs,
+  layers: readonly Layer[],
+  weights: Weights,
+  cut: string,
+  examples: readonly Example[],
+  source: Source,
+  batch: number,
+  onProgress: (done: number) => void = () => {},
+): Promise<Float32Array[]> {
+  const rows: Float32Array[] = [];
+  for (let i = 0; i < examples.length; i += batch) {
+    const x = await source(examples.slice(i, i + batch));
+    const logits = tf.tidy(() => forward(tf, layers, weights, x, LOGITS, cut));
+    const values = (await logits.data()) as Float32Array;
+    const width = logits.shape[1] as number;
+    for (let at = 0; at < values.length; at += width) rows.push(values.slice(at, at + width));
+    tf.dispose([x, logits]);
+    onProgress(rows.length);
+  }
+  return rows;
+}

@@ -1,0 +1,23 @@
+import type { Photo } from './dataset.ts';
+import type { Example } from './features.ts';
+
+/** More copies of one photo than this teach nothing new. */
+const MAX_VARIANTS = 8;
+
+/**
+ * Which augmented variants of the training photos are computed: small classes get more variants a
+ * photo, so that each class has about `perClass` examples; every photo has at least one.
+ */
+export function planExamples(photos: readonly Photo[], perClass: number): Example[] {
+  const counts = new Map<number, number>();
+  for (const { label } of photos) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return photos.flatMap((photo) => {
+    const wanted = Math.round(perClass / (counts.get(photo.label) as number));
+    const variants = Math.min(MAX_VARIANTS, Math.max(1, wanted));
+    return Array.from({ length: variants }, (_, i) => ({ photo, variant: i + 1 }));
+  });
+}
+
+/** The photos as they are, for validation. */
+export const plainExamples = (photos: readonly Photo[]): Example[] =>
+  photos.map((photo) => ({ photo, variant: 0 }));

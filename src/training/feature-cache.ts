@@ -1,0 +1,98 @@
+import { type FileHandle, mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { float16ToFloat32, float32ToFloat16 } from '../inference/float16.ts';
+
+/**
+ * Outputs of frozen layers on disk, one file a layer, half precision, rows of equal size. It only
+ * grows: a run that is stopped or repeated computes what is missing.
+ *
+ * `rows.txt` names the rows, and is written after them: a row that is not named does not exist.
+ */
+export class FeatureCache {
+  readonly layer: string;
+  /** Of one photo: height, width, channels. */
+  readonly shape: readonly number[];
+  readonly #elements: number;
+  readonly #data: FileHandle;
+  readonly #names: FileHandle;
+  readonly #rows: Map<string, number>;
+
+  private constructor(
+    layer: string,
+    shape: readonly number[],
+    data: FileHandle,
+    names: FileHandle,
+    rows: Map<string, number>,
+  ) {
+    this.layer = layer;
+    this.shape = shape;
+    this.#elements = shape.reduce((a, b) => a * b, 1);
+    this.#data = data;
+    this.#names = names;
+    this.#rows = rows;
+  }
+
+  /**
+   * @param key of all that the features depend on (weights, augmentation). A cache with another
+   *   key is emptied.
+   */
+  static async open(
+    dir: string,
+    layer: string,
+    shape: readonly number[],
+    key: string,
+  ): Promise<FeatureCache> {
+    await mkdir(dir, { recursive: true });
+    const keyFile = join(dir, `${layer}.key`);
+    const stored = await readFile(keyFile, 'utf8').catch(() => '');
+    const flags = stored === key ? 'a+' : 'w+';
+    const namesFile = join(dir, `${layer}.rows.txt`);
+    const names = await open(namesFile, flags);
+    const data = await open(join(dir, `${layer}.f16`), stored === key ? 'r+' : 'w+');
+    await writeFile(keyFile, key);
+    const text = await readFile(namesFile, 'utf8');
+    // A line without its end was cut off by a crash.
+    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+    if (!text.endsWith('\n') && text !== '') await names.truncate(text.lastIndexOf('\n') + 1);
+    const rows = new Map(lines.filter(Boolean).map((name, row) => [name, row]));
+    return new FeatureCache(layer, shape, data, names, rows);
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  has(name: string): boolean {
+    return this.#rows.has(name);
+  }
+
+  /** @param values rows one after another, as many as names; none of them stored before. */
+  async append(names: readonly string[], values: Float32Array): Promise<void> {
+    const bytes = this.#elements * 2;
+    const halves = float32ToFloat16(values);
+    const first = this.#rows.size;
+    await this.#data.write(new Uint8Array(halves.buffer), 0, halves.byteLength, first * bytes);
+    await this.#names.appendFile(names.map((name) => `${name}\n`).join(''));
+    for (const [i, name] of names.entries()) this.#rows.set(name, first + i);
+  }
+
+  /** Rows one after another. @throws Error for a name that is not stored. */
+  async read(names: readonly string[]): Promise<Float32Array> {
+    const halves = new Uint16Array(names.length * this.#elements);
+    const bytes = this.#elements * 2;
+    await Promise.all(
+      names.map((name, i) => {
+        const row = this.#rows.get(name);
+        if (row === undefined) throw new Error(`${name} is not in the feature cache`);
+        const target = new Uint8Array(halves.buffer, i * bytes, bytes);
+        return this.#data.read(target, 0, bytes, row * bytes);
+      }),
+    );
+    return float16ToFloat32(halves);
+  }
+
+  async close(): Promise<void> {
+    await this.#data.close();
+    await this.#names.close();
+  }
+}

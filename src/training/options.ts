@@ -1,0 +1,92 @@
+import type { Balance } from './sampler.ts';
+import type { ScheduleName } from './schedule.ts';
+
+/** Settings of one stage. */
+export interface StageOptions {
+  readonly epochs: number;
+  readonly learningRate: number;
+}
+
+/** All settings of a run; the defaults are the paper's where it names any. */
+export interface TrainOptions {
+  /** `DIR/<label>/*`. */
+  readonly data: string;
+  /** Model folder that is made; checkpoints and caches lie in `OUT/.training`. */
+  readonly out: string;
+  /** Base weights: safetensors with the names of `inceptionv3.ts`. */
+  readonly base: string;
+  readonly name: string;
+  readonly version: string;
+  readonly labels?: readonly string[];
+  /** CSV with columns `file` and `source`. */
+  readonly groups?: string;
+  /** Regular expression on file names; what it captures names the home. */
+  readonly groupBy?: string;
+  readonly validation: number;
+  readonly head: StageOptions;
+  readonly full: StageOptions;
+  /** First layer trained in the second stage: `mixed0` … `mixed8`, `all`, or `none` to skip it. */
+  readonly unfreeze: string;
+  readonly batch: number;
+  readonly dropout: number;
+  readonly rho: number;
+  /** Epochs without a better validation macro F1 after which a stage ends. */
+  readonly patience: number;
+  readonly balance: Balance;
+  /** See `SamplerOptions`. */
+  readonly spread: number;
+  /** Augmented examples a class that are kept on disk, for each class. */
+  readonly examples: number;
+  readonly labelSmoothing: number;
+  readonly schedule: ScheduleName;
+  /** Epochs. */
+  readonly warmup: number;
+  /** Of the weights' moving average; 0 for none. */
+  readonly ema: number;
+  /** Also fits a bias per class on validation photos, to undo the balancing of classes. */
+  readonly biasCorrection: boolean;
+  readonly seed: number;
+  readonly threads?: number;
+  /** Minutes between checkpoints inside an epoch. */
+  readonly checkpointMinutes: number;
+  /** Markdown put into the model card: where the photos come from and what may be done with them. */
+  readonly notes?: string;
+  readonly resume: boolean;
+  /** Where features lie; default `OUT/.training/features`. */
+  readonly cache?: string;
+}
+
+export const TRAIN_DEFAULTS = {
+  name: 'retagger-custom',
+  version: '1',
+  validation: 0.1,
+  head: { epochs: 50, learningRate: 1e-4 },
+  full: { epochs: 50, learningRate: 1e-4 },
+  unfreeze: 'all',
+  batch: 64,
+  dropout: 0.5,
+  rho: 0.9,
+  patience: 5,
+  balance: 'equal',
+  spread: 0,
+  examples: 2000,
+  labelSmoothing: 0,
+  schedule: 'constant',
+  warmup: 0,
+  ema: 0,
+  biasCorrection: true,
+  seed: 1,
+  checkpointMinutes: 5,
+  resume: false,
+} as const satisfies Partial<TrainOptions>;
+
+/** What a run tells whoever watches it. */
+export interface TrainReporter {
+  note(text: string): void;
+  /** One phase of work: `start`, then `update` up to `total`, then `end`. */
+  start(phase: string, total: number): void;
+  update(done: number, figures?: { readonly loss: number; readonly accuracy: number }): void;
+  end(): void;
+}
+
+export const SILENT: TrainReporter = { note() {}, start() {}, update() {}, end() {} };

@@ -1,0 +1,12 @@
+import { join } from 'node:path';
+import { writeFileSafely } from '../checkpoint.ts';
+import type { Published } from '../publish.ts';
+import { confusionMatrix } from './confusion-matrix.ts';
+import { learningCurve } from './learning-curve.ts';
+
+/** `learning-curve.png` and `confusion.png` in the model folder. */
+export async function drawPlots({ dir, manifest, history, validation }: Published): Promise<void> {
+  await writeFileSafely(join(dir, 'learning-curve.png'), await learningCurve(history));
+  const confusion = await confusionMatrix(manifest.labels, validation.confusion);
+  await writeFileSafely(join(dir, 'confusion.png'), confusion);
+}

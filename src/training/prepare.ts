@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { INPUT, inceptionV3, type Layer } from '../inference/inceptionv3.ts';
+import { decodeSafetensors, type Tensors } from '../inference/safetensors.ts';
+import { type Dataset, readDataset } from './dataset.ts';
+import { plainExamples, planExamples } from './examples.ts';
+import type { Example } from './features.ts';
+import type { TrainOptions } from './options.ts';
+import { type GroupOf, groupPhotos, parseGroups, type Split, splitByGroup } from './split.ts';
+
+/** The layer after which the first stage trains: all that the ImageNet weights fully have. */
+export const HEAD_CUT = 'mixed8';
+
+/** One stage: what comes out of `cut` is fixed, everything after it is trained. */
+export interface StagePlan {
+  readonly name: 'head' | 'full';
+  readonly cut: string;
+}
+
+/** Everything a run is made of, before anything is computed. */
+export interface Plan {
+  readonly dataset: Dataset;
+  readonly groupOf: GroupOf;
+  readonly split: Split;
+  readonly layers: readonly Layer[];
+  readonly base: Tensors;
+  readonly stages: readonly StagePlan[];
+  readonly validation: readonly Example[];
+  /** Augmented examples of the training photos that are kept on disk. */
+  readonly cached: readonly Example[];
+  /** Those that may be drawn where pixels are made afresh. */
+  readonly fresh: readonly Example[];
+  /** Of photos, labels, split and base weights. */
+  readonly key: string;
+}
+
+/** @throws Error where `unfreeze` is no layer that a stage may start at. */
+export function cutBelow(unfreeze: string): string {
+  if (unfreeze === 'all') return INPUT;
+  const match = /^mixed([0-8])$/.exec(unfreeze);
+  if (!match) throw new Error(`unfreeze: "${unfreeze}" is none of mixed0 … mixed8, all, none`);
+  return match[1] === '0' ? 'pool_2' : `mixed${Number(match[1]) - 1}`;
+}
+
+/** @throws DatasetError, or an Error that says which setting does not fit. */
+export async function prepare(options: TrainOptions): Promise<Plan> {
+  const dataset = await readDataset(options.data, options.labels);
+  const csv = options.groups ? await readFile(options.groups, 'utf8') : null;
+  const groupOf = groupPhotos(dataset.photos, {
+    ...(csv === null ? {} : { sources: parseGroups(csv) }),
+    ...(options.groupBy ? { pattern: new RegExp(options.groupBy) } : {}),
+  });
+  const { labels, photos } = dataset;
+  const split = splitByGroup(photos, labels, groupOf, options.validation, options.seed);
+  const stages: StagePlan[] = [{ name: 'head', cut: HEAD_CUT }];
+  if (options.unfreeze !== 'none') stages.push({ name: 'full', cut: cutBelow(options.unfreeze) });
+  const baseBytes = await readFile(options.base).catch((error: Error) => {
+    throw new Error(`base weights: ${error.message}`, { cause: error });
+  });
+  const sha = (data: string | Uint8Array) => createHash('sha256').update(data).digest('hex');
+  const baseHash = sha(baseBytes);
+  return {
+    ...{ dataset, groupOf, split, stages },
+    layers: inceptionV3(labels.length),
+    base: decodeSafetensors(baseBytes),
+    validation: plainExamples(split.validation),
+    cached: planExamples(split.train, options.examples),
+    fresh: planExamples(split.train, Number.POSITIVE_INFINITY),
+    key: sha(JSON.stringify([baseHash, options.seed, labels, photos, split.validation])),
+  };
+}

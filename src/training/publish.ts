@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Manifest } from '../inference/bundle.ts';
+import { LOGITS } from '../inference/inceptionv3.ts';
+import {
+  encodeSafetensors,
+  type Tensor as HostTensor,
+  type Tensors,
+} from '../inference/safetensors.ts';
+import { type Calibration, calibrated, chooseThresholds, fitCalibration } from './calibration.ts';
+import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
+import { predictLogits } from './evaluate-examples.ts';
+import { exportInt8 } from './export/onnx.ts';
+import { type Example, examplePixels } from './features.ts';
+import { type Evaluation, evaluateScores } from './metrics.ts';
+import { modelCard } from './model-card.ts';
+import { uploadWeights } from './network.ts';
+import { weightNames } from './parameters.ts';
+import { drawPlots } from './plot/plots.ts';
+import type { StagePlan } from './prepare.ts';
+import { random } from './random.ts';
+import { softmax } from './softmax.ts';
+import type { TrainContext } from './train.ts';
+
+/** `learning.json`: how a model came to be, and what it scored on validation. */
+export interface Published {
+  readonly dir: string;
+  readonly manifest: Manifest;
+  /** The stage whose weights were taken. */
+  readonly stage: string;
+  readonly history: readonly EpochRecord[];
+  /** Before and after calibration. */
+  readonly raw: Evaluation;
+  readonly validation: Evaluation;
+}
+
+const WEIGHTS_FILE = 'weights.f16.safetensors';
+const INT8_FILE = 'model.int8.onnx';
+const CALIBRATION_PHOTOS = 240;
+
+/** Photos for the quantiser: the same number of each class. */
+function calibrationExamples({ plan, options }: TrainContext): Example[] {
+  const stream = random(options.seed, 'int8');
+  const each = Math.ceil(CALIBRATION_PHOTOS / plan.dataset.labels.length);
+  return plan.dataset.labels.flatMap((_, label) =>
+    stream
+      .shuffle(plan.split.train.filter((photo) => photo.label === label))
+      .slice(0, each)
+      .map((photo) => ({ photo, variant: 0 })),
+  );
+}
+
+async function* pixelsOf(context: TrainContext, examples: readonly Example[]) {
+  for (const [i, example] of examples.entries()) {
+    yield await examplePixels(context.plan.dataset, example, context.options.seed);
+    context.reporter.update(i + 1);
+  }
+}
+
+/** The bias goes into the last layer: engines then know of the temperature only. */
+function foldBias(weights: Tensors, { temperature, bias }: Calibration): Map<string, HostTensor> {
+  const name = `${LOGITS}/bias`;
+  const old = weights.get(name) as HostTensor;
+  const data = old.data.map((value, k) => value + temperature * (bias[k] as number));
+  return new Map([...weights, [name, { shape: old.shape, data }]]);
+}
+
+/** Calibrates the weights on the validation photos and writes a complete model folder. */
+export async function publish(
+  context: TrainContext,
+  weights: Tensors,
+  stage: StagePlan,
+  history: readonly EpochRecord[],
+): Promise<Published> {
+  const { tf, plan, options, sources, reporter } = context;
+  const { labels } = plan.dataset;
+  const truth = plan.validation.map(({ photo }) => photo.label);
+  const head = new Map(
+    weightNames(plan.layers, stage.cut).map((n) => [n, weights.get(n) as HostTensor]),
+  );
+  const uploaded = uploadWeights(tf, head);
+  reporter.start('calibration', plan.validation.length);
+  const logits = await predictLogits(
+    ...([tf, plan.layers, uploaded, stage.cut, plan.validation] as const),
+    ...([sources.of(stage.cut), options.batch, (done: number) => reporter.update(done)] as const),
+  ).finally(() => tf.dispose([...uploaded.values()]));
+  reporter.end();
+  const calibration = fitCalibration(logits, truth, options.biasCorrection);
+  const scores = logits.map((row) => calibrated(row, calibration));
+  const raw = evaluateScores(
+    labels,
+    truth,
+    logits.map((row) => softmax(row)),
+  );
+  const validation = evaluateScores(labels, truth, scores);
+
+  await mkdir(options.out, { recursive: true });
+  const final = foldBias(weights, calibration);
+  const files = new Map<string, Uint8Array>([[WEIGHTS_FILE, encodeSafetensors(final, 'F16')]]);
+  const chosen = calibrationExamples(context);
+  reporter.start('int8', chosen.length);
+  files.set(
+    INT8_FILE,
+    await exportInt8({
+      layers: plan.layers,
+      weights: final,
+      calibration: pixelsOf(context, chosen),
+    }),
+  );
+  reporter.end();
+  const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+  const manifest: Manifest = {
+    format: 1,
+    ...{ name: options.name, version: options.version, labels: [...labels] },
+    thresholds: chooseThresholds(labels, scores, truth),
+    temperature: calibration.temperature,
+    files: { weights: WEIGHTS_FILE, int8: INT8_FILE },
+    sha256: Object.fromEntries([...files].map(([name, bytes]) => [name, hash(bytes)])),
+  };
+  const published = { dir: options.out, manifest, stage: stage.name, history, raw, validation };
+  for (const [name, bytes] of files) await writeFileSafely(join(options.out, name), bytes);
+  await writeFileSafely(join(options.out, 'MODEL_CARD.md'), modelCard(plan, options, published));
+  const { dir: _, manifest: __, ...learning } = published;
+  await writeFileSafely(
+    join(options.out, 'learning.json'),
+    `${JSON.stringify(learning, null, 1)}\n`,
+  );
+  await drawPlots(published);
+  // Last: a folder with a manifest is a complete one.
+  await writeFileSafely(join(options.out, 'model.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  return published;
+}

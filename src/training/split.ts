@@ -1,0 +1,112 @@
+import type { Photo } from './dataset.ts';
+import { random } from './random.ts';
+
+/** Names the home or site a photo is from. Photos of one group are never on both sides. */
+export type GroupOf = (photo: Photo) => string;
+
+/** Reads `file` and `source` columns. Quotes are for values with commas. @throws Error */
+export function parseGroups(csv: string): ReadonlyMap<string, string> {
+  const rows = csv
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '')
+    .map((line) =>
+      [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
+        ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
+      ),
+    );
+  const header = rows.shift() ?? [];
+  const file = header.indexOf('file');
+  const source = header.indexOf('source');
+  if (file < 0 || source < 0) throw new Error('the groups file needs columns "file" and "source"');
+  // Only `label/name` counts: the file may have been written from another folder.
+  return new Map(rows.map((row) => [tail(row[file] ?? ''), row[source] ?? '']));
+}
+
+const tail = (file: string): string => file.split('/').slice(-2).join('/');
+
+export interface GroupOptions {
+  /** From `parseGroups`. */
+  readonly sources?: ReadonlyMap<string, string>;
+  /** Tried on the file's name first: what it captures names the home. */
+  readonly pattern?: RegExp;
+  /** A source with more than this share of all photos is a collection: each photo is a group. */
+  readonly collectionShare?: number;
+}
+
+/** Home by pattern, else source, else each photo alone. */
+export function groupPhotos(photos: readonly Photo[], options: GroupOptions): GroupOf {
+  const { sources = new Map<string, string>(), pattern, collectionShare = 0.05 } = options;
+  const home = (photo: Photo): string | undefined => {
+    const match = pattern?.exec(photo.file.slice(photo.file.indexOf('/') + 1));
+    return match ? `home:${match.slice(1).join('/') || match[0]}` : undefined;
+  };
+  const counts = new Map<string, number>();
+  for (const photo of photos) {
+    const source = home(photo) ? undefined : sources.get(photo.file);
+    if (source) counts.set(source, (counts.get(source) ?? 0) + 1);
+  }
+  return (photo) => {
+    const source = sources.get(photo.file);
+    const collection = (counts.get(source ?? '') ?? 0) > collectionShare * photos.length;
+    return home(photo) ?? (source && !collection ? `source:${source}` : `photo:${photo.file}`);
+  };
+}
+
+export interface Split {
+  readonly train: readonly Photo[];
+  readonly validation: readonly Photo[];
+}
+
+/**
+ * Puts whole groups into validation until every class has about `share` of its photos there. A
+ * group that would overfill a class stays in training. At least one photo a class lands on each
+ * side where the groups allow it.
+ * @throws Error where a class has no photo on one side.
+ */
+export function splitByGroup(
+  photos: readonly Photo[],
+  labels: readonly string[],
+  groupOf: GroupOf,
+  share: number,
+  seed: number,
+): Split {
+  const groups = new Map<string, Photo[]>();
+  for (const photo of photos) {
+    const key = groupOf(photo);
+    groups.set(key, [...(groups.get(key) ?? []), photo]);
+  }
+  const count = (some: readonly Photo[]) => {
+    const counts = labels.map(() => 0);
+    for (const { label } of some) counts[label] = (counts[label] as number) + 1;
+    return counts;
+  };
+  const totals = count(photos);
+  const targets = totals.map((total) => Math.max(1, Math.round(total * share)));
+  const held = labels.map(() => 0);
+  const validation: Photo[] = [];
+  const open = new Set(random(seed, 'split').shuffle([...groups.values()]));
+  // The rarest class first: later its groups would no longer fit beside what others filled.
+  const rarestFirst = labels.map((_, k) => k).sort((a, b) => (totals[a] ?? 0) - (totals[b] ?? 0));
+  for (const rarest of rarestFirst) {
+    for (const group of open) {
+      const counts = count(group);
+      const fits = counts.every((n, k) => n === 0 || (held[k] ?? 0) + n <= (targets[k] ?? 0));
+      if (counts[rarest] === 0 || !fits) continue;
+      for (const [k, n] of counts.entries()) held[k] = (held[k] as number) + n;
+      validation.push(...group);
+      open.delete(group);
+    }
+  }
+  for (const [k, label] of labels.entries()) {
+    if (held[k] === 0 || held[k] === totals[k]) {
+      const side = held[k] === 0 ? 'validation' : 'training';
+      throw new Error(`class "${label}" has too few groups: none of its photos is in ${side}`);
+    }
+  }
+  const inValidation = new Set(validation.map(({ file }) => file));
+  const byFile = (a: Photo, b: Photo) => (a.file < b.file ? -1 : 1);
+  return {
+    train: photos.filter(({ file }) => !inValidation.has(file)),
+    validation: validation.sort(byFile),
+  };
+}

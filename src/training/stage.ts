@@ -1,0 +1,208 @@
+import type { Layer } from '../inference/inceptionv3.ts';
+import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import type { CheckpointStore, EpochRecord, Progress } from './checkpoint.ts';
+import { predictLogits, type Source } from './evaluate-examples.ts';
+import type { Example } from './features.ts';
+import { evaluateScores } from './metrics.ts';
+import { createRmsProp } from './optimizer.ts';
+import type { StageOptions, TrainOptions, TrainReporter } from './options.ts';
+import { createParameters, download } from './parameters.ts';
+import type { Sampler } from './sampler.ts';
+import { learningRate } from './schedule.ts';
+import { softmax } from './softmax.ts';
+import { trainStep } from './step.ts';
+import type { Tfjs } from './tfjs.ts';
+
+/** Thrown after a checkpoint was written because the user asked to stop. */
+export class Interrupted extends Error {
+  constructor() {
+    super('stopped; the checkpoint is complete');
+    this.name = 'Interrupted';
+  }
+}
+
+export interface StageContext {
+  readonly tf: Tfjs;
+  readonly name: string;
+  readonly layers: readonly Layer[];
+  readonly labels: readonly string[];
+  readonly cut: string;
+  readonly source: Source;
+  readonly sampler: Sampler;
+  readonly validation: readonly Example[];
+  readonly settings: StageOptions;
+  readonly options: TrainOptions;
+  /** Of the whole network, at this stage's start. */
+  readonly weights: Tensors;
+  readonly store: CheckpointStore;
+  readonly reporter: TrainReporter;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface StageResult {
+  /** The trained layers' weights at the best epoch. */
+  readonly weights: Tensors;
+  readonly macroF1: number;
+  readonly history: readonly EpochRecord[];
+}
+
+/** Tensors of a checkpoint whose names start with `prefix/`, without it. */
+function section(tensors: Tensors | undefined, prefix: string): Map<string, HostTensor> {
+  const found = new Map<string, HostTensor>();
+  for (const [name, tensor] of tensors ?? []) {
+    if (name.startsWith(`${prefix}/`)) found.set(name.slice(prefix.length + 1), tensor);
+  }
+  return found;
+}
+
+const prefixed = (prefix: string, tensors: Tensors): [string, HostTensor][] =>
+  [...tensors].map(([name, tensor]) => [`${prefix}/${name}`, tensor]);
+
+/** Mean cross-entropy without label smoothing, accuracy and macro F1 on the validation photos. */
+function judge(labels: readonly string[], examples: readonly Example[], logits: Float32Array[]) {
+  const truth = examples.map(({ photo }) => photo.label);
+  const scores = logits.map((row) => softmax(row));
+  const loss = scores.reduce((sum, row, i) => {
+    return sum - Math.log(Math.max(row[truth[i] as number] as number, 1e-12));
+  }, 0);
+  const { accuracy, macroF1 } = evaluateScores(labels, truth, scores);
+  return {
+    validationLoss: loss / truth.length,
+    validationAccuracy: accuracy,
+    validationMacroF1: macroF1,
+  };
+}
+
+/**
+ * Trains the layers above the cut and keeps their best weights by validation macro F1.
+ * @param from where a broken run of this stage stood.
+ * @throws Interrupted once the signal is aborted.
+ */
+export async function runStage(
+  context: StageContext,
+  key: string,
+  earlier: readonly EpochRecord[],
+  from: { readonly progress: Progress; readonly tensors: Tensors } | null,
+): Promise<StageResult> {
+  const { tf, name, layers, cut, labels, options, settings, reporter } = context;
+  const { batch } = options;
+  const present = from ? section(from.tensors, 'now') : context.weights;
+  const averages = from && options.ema > 0 ? section(from.tensors, 'average') : present;
+  const parameters = createParameters(tf, layers, cut, present, options.ema, averages);
+  const rmsprop = await createRmsProp(tf, options.rho, section(from?.tensors, 'optimizer'));
+  const stepsPerEpoch = Math.ceil(context.sampler(1).length / batch);
+  const total = stepsPerEpoch * settings.epochs;
+  let best = from?.progress.best ?? null;
+  let bestWeights: Tensors = best ? section(from?.tensors, 'best') : new Map();
+  const history: EpochRecord[] = [...(from?.progress.history ?? earlier)];
+  let epoch = from?.progress.epoch ?? 0;
+  let { step, lossSum, rightSum, seen } = from?.progress ?? {
+    step: 0,
+    lossSum: 0,
+    rightSum: 0,
+    seen: 0,
+  };
+  let savedAt = Date.now();
+
+  const save = async (finished: boolean) => {
+    const state: Progress = {
+      ...{ key, stage: name, epoch, step, lossSum, rightSum, seen, history, best, finished },
+    };
+    const tensors = new Map([
+      ...prefixed('now', await download(parameters.trained)),
+      ...(options.ema > 0 ? prefixed('average', await download(parameters.averaged)) : []),
+      ...prefixed('optimizer', await rmsprop.save()),
+      ...prefixed('best', bestWeights),
+    ]);
+    await context.store.save(state, tensors);
+    savedAt = Date.now();
+  };
+
+  const trainEpoch = async () => {
+    const examples = context.sampler(epoch + 1);
+    const batchAt = (i: number) => examples.slice(i * batch, (i + 1) * batch);
+    reporter.start(`${name} epoch ${epoch + 1}/${settings.epochs}`, examples.length);
+    let next = step < stepsPerEpoch ? context.source(batchAt(step)) : null;
+    while (next) {
+      const drawn = batchAt(step);
+      const x = await next;
+      next = step + 1 < stepsPerEpoch ? context.source(batchAt(step + 1)) : null;
+      const global = epoch * stepsPerEpoch + step;
+      const warmup = Math.round(options.warmup * stepsPerEpoch);
+      rmsprop.setLearningRate(
+        learningRate(options.schedule, settings.learningRate, global, total, warmup),
+      );
+      const truth = drawn.map(({ photo }) => photo.label);
+      const { loss, right } = trainStep(
+        tf,
+        parameters,
+        rmsprop.optimizer,
+        x,
+        truth,
+        `${name}/${global}`,
+        {
+          ...{ layers, cut, labelCount: labels.length, seed: options.seed },
+          ...{ dropout: options.dropout, labelSmoothing: options.labelSmoothing },
+        },
+      );
+      x.dispose();
+      parameters.average(global);
+      step += 1;
+      lossSum += loss * drawn.length;
+      rightSum += right;
+      seen += drawn.length;
+      reporter.update(seen, { loss: lossSum / seen, accuracy: rightSum / seen });
+      const stop = context.signal?.aborted ?? false;
+      const due = Date.now() - savedAt > options.checkpointMinutes * 60_000;
+      if (stop || due) await save(false);
+      if (stop) {
+        (await next)?.dispose();
+        throw new Interrupted();
+      }
+    }
+    reporter.end();
+  };
+
+  try {
+    while (epoch < settings.epochs && !(best && epoch - best.epoch >= options.patience)) {
+      await trainEpoch();
+      reporter.start(`${name} validation`, context.validation.length);
+      const logits = await predictLogits(
+        ...([tf, layers, parameters.averaged, cut, context.validation, context.source] as const),
+        ...([batch, (done: number) => reporter.update(done)] as const),
+      );
+      reporter.end();
+      const figures = judge(labels, context.validation, logits);
+      epoch += 1;
+      history.push({
+        stage: name,
+        epoch,
+        loss: lossSum / seen,
+        accuracy: rightSum / seen,
+        ...figures,
+      });
+      reporter.note(describe(history.at(-1) as EpochRecord));
+      [step, lossSum, rightSum, seen] = [0, 0, 0, 0];
+      if (!best || figures.validationMacroF1 > best.macroF1) {
+        best = { epoch, macroF1: figures.validationMacroF1 };
+        bestWeights = await download(parameters.averaged);
+      }
+      await save(false);
+      if (context.signal?.aborted) throw new Interrupted();
+    }
+    await save(true);
+    return { weights: bestWeights, macroF1: best?.macroF1 ?? 0, history };
+  } finally {
+    parameters.dispose();
+    rmsprop.dispose();
+  }
+}
+
+function describe(record: EpochRecord): string {
+  const { stage, epoch, loss, accuracy, validationLoss, validationAccuracy } = record;
+  return (
+    `${stage} epoch ${epoch}: loss ${loss.toFixed(4)} accuracy ${accuracy.toFixed(4)}; validation ` +
+    `loss ${validationLoss.toFixed(4)} accuracy ${validationAccuracy.toFixed(4)} ` +
+    `macro F1 ${record.validationMacroF1.toFixed(4)}`
+  );
+}

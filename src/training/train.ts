@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { INPUT } from '../inference/inceptionv3.ts';
+import {
+  encodeSafetensors,
+  type Tensor as HostTensor,
+  readSafetensors,
+  type Tensors,
+} from '../inference/safetensors.ts';
+import { CheckpointStore, type EpochRecord, writeFileSafely } from './checkpoint.ts';
+import { checkPhotos } from './dataset.ts';
+import { initialWeights, normaliseFresh } from './initial-weights.ts';
+import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
+import { HEAD_CUT, type Plan, prepare, type StagePlan } from './prepare.ts';
+import { type Published, publish } from './publish.ts';
+import { createSampler } from './sampler.ts';
+import { openSources, type Sources } from './sources.ts';
+import { runStage } from './stage.ts';
+import { loadTfjs, type Tensor4D, type Tfjs } from './tfjs.ts';
+
+/** What a finished stage leaves in the training folder. */
+interface StageRecord {
+  readonly key: string;
+  readonly macroF1: number;
+  readonly history: readonly EpochRecord[];
+}
+
+export interface TrainContext {
+  readonly tf: Tfjs;
+  readonly plan: Plan;
+  readonly options: TrainOptions;
+  readonly sources: Sources;
+  readonly reporter: TrainReporter;
+  readonly signal: AbortSignal | undefined;
+}
+
+export const trainingDir = (out: string): string => join(out, '.training');
+
+/** Settings that a resumed stage must share with the broken one. */
+function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
+  const { batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule } = options;
+  const settings = [options[stage.name], options.warmup, options.ema, options.seed, stage];
+  const shared = [batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule];
+  return createHash('sha256')
+    .update(JSON.stringify([plan.key, settings, shared]))
+    .digest('hex');
+}
+
+async function finished(file: string, plan: Plan): Promise<StageRecord | null> {
+  const text = await readFile(`${file}.json`, 'utf8').catch(() => null);
+  const record = text === null ? null : (JSON.parse(text) as StageRecord);
+  return record?.key === plan.key ? record : null;
+}
+
+/** Runs a stage, or takes up its checkpoint, or takes its result where it was finished before. */
+async function stageWeights(
+  context: TrainContext,
+  stage: StagePlan,
+  weights: Tensors,
+  earlier: readonly EpochRecord[],
+): Promise<{ readonly weights: Tensors; readonly record: StageRecord }> {
+  const { plan, options, reporter } = context;
+  const dir = trainingDir(options.out);
+  const file = join(dir, stage.name);
+  const store = new CheckpointStore(dir);
+  const broken = options.resume ? await store.load() : null;
+  const here = broken?.progress.stage === stage.name ? broken : null;
+  if (options.resume && !here) {
+    const record = await finished(file, plan);
+    if (record) {
+      reporter.note(`stage ${stage.name} was finished before`);
+      return { weights: await readSafetensors(`${file}.safetensors`), record };
+    }
+  }
+  const key = stageKey(plan, options, stage);
+  if (here && here.progress.key !== key) {
+    throw new Error(`${dir}: the checkpoint was made with other settings or photos`);
+  }
+  const { tf, sources, signal } = context;
+  const examples = stage.cut === INPUT ? plan.fresh : plan.cached;
+  const { balance, spread, seed } = options;
+  const sampler = createSampler(examples, plan.dataset.labels.length, plan.groupOf, {
+    ...{ balance, spread, seed },
+  });
+  const result = await runStage(
+    {
+      ...{ tf, options, reporter, signal, store, weights, sampler, cut: stage.cut },
+      ...{ name: stage.name, layers: plan.layers, labels: plan.dataset.labels },
+      ...{ source: sources.of(stage.cut), validation: plan.validation },
+      settings: options[stage.name],
+    },
+    key,
+    earlier,
+    here,
+  );
+  const all = new Map<string, HostTensor>([...weights, ...result.weights]);
+  const record = { key: plan.key, macroF1: result.macroF1, history: result.history };
+  await writeFileSafely(`${file}.safetensors`, encodeSafetensors(all, 'F32'));
+  await writeFileSafely(`${file}.json`, JSON.stringify(record));
+  await store.clear();
+  return { weights: all, record };
+}
+
+/** Missing kernels start random; this scales them on some training photos' features. */
+async function startingWeights(
+  context: Omit<TrainContext, 'sources'>,
+  sources: Sources,
+  initial: Map<string, HostTensor>,
+): Promise<Map<string, HostTensor>> {
+  const { tf, plan } = context;
+  const step = Math.max(1, Math.floor(plan.cached.length / 128));
+  const sample = plan.cached.filter((_, i) => i % step === 0).slice(0, 128);
+  const features = await sources.of(HEAD_CUT)(sample);
+  normaliseFresh(tf, plan.layers, initial, plan.base, HEAD_CUT, features as Tensor4D);
+  features.dispose();
+  return initial;
+}
+
+/**
+ * The paper's two stages, from a folder of labelled photos to a model folder.
+ * @throws DatasetError for bad photos, before anything is trained; Interrupted after `signal`, with
+ *   a checkpoint on disk that `resume` continues.
+ */
+export async function train(
+  options: TrainOptions,
+  reporter: TrainReporter = SILENT,
+  signal?: AbortSignal,
+): Promise<Published> {
+  const plan = await prepare(options);
+  const { train: some, validation } = plan.split;
+  reporter.note(`${some.length} photos for training, ${validation.length} for validation`);
+  const tf = await loadTfjs(options.threads);
+  const dir = trainingDir(options.out);
+  await mkdir(dir, { recursive: true });
+  if (!options.resume) {
+    reporter.start('checking photos', plan.dataset.photos.length);
+    await checkPhotos(plan.dataset, (done) => reporter.update(done));
+    reporter.end();
+    await new CheckpointStore(dir).clear();
+  }
+  const initial = initialWeights(plan.layers, plan.base, options.seed);
+  const features = options.cache ?? join(dir, 'features');
+  const sources = await openSources(tf, plan, initial, features, options.seed, reporter, signal);
+  const context: TrainContext = { tf, plan, options, sources, reporter, signal };
+  try {
+    let weights: Tensors = await startingWeights(context, sources, initial);
+    let best: { weights: Tensors; record: StageRecord; stage: StagePlan } | null = null;
+    let history: readonly EpochRecord[] = [];
+    for (const stage of plan.stages) {
+      const result = await stageWeights(context, stage, weights, history);
+      ({ weights } = result);
+      history = result.record.history;
+      // A later stage is shipped only where it is better on validation.
+      if (!best || result.record.macroF1 > best.record.macroF1) best = { ...result, stage };
+    }
+    if (!best) throw new Error('no stage was run');
+    return await publish(context, best.weights, best.stage, history);
+  } finally {
+    await sources.close();
+  }
+}
