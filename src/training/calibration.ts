@@ -10,8 +10,8 @@ export interface Calibration {
 
 const STEPS = 2000;
 const RATE = 0.05;
-/** Pulls biases towards 0, as if by this many photos: few photos must not move them far. */
-const BIAS_PRIOR = 5;
+/** Pulls towards the identity, as if by this many photos: few photos must not move it far. */
+const PRIOR = 5;
 
 /**
  * Temperature and, on request, bias per class, by maximum likelihood on validation photos
@@ -29,7 +29,9 @@ export function fitCalibration(
   const mean = values.map(() => 0);
   const square = values.map(() => 0);
   for (let step = 1; step <= STEPS; step++) {
-    const gradient = values.map((value, i) => (i === 0 ? 0 : (BIAS_PRIOR * value) / logits.length));
+    const gradient = values.map(
+      (value, i) => (PRIOR * (i === 0 ? Math.log(value) / value : value)) / logits.length,
+    );
     for (const [i, row] of logits.entries()) {
       const scaled = Array.from(
         row,

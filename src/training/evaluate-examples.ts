@@ -1,7 +1,7 @@
+import { forward, type Weights } from '../inference/forward.ts';
 import { type Layer, LOGITS } from '../inference/inceptionv3.ts';
+import type { Tensor, Tfjs } from '../inference/tfjs.ts';
 import type { Example } from './features.ts';
-import { forward, type Weights } from './network.ts';
-import type { Tensor, Tfjs } from './tfjs.ts';
 
 /** Gives the output of the cut for some examples, [n, …]. The caller disposes of it. */
 export type Source = (examples: readonly Example[]) => Promise<Tensor>;

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { forward, layersBetween, scalePixels, type Weights } from '../inference/forward.ts';
 import { INPUT, INPUT_SIZE, type Layer } from '../inference/inceptionv3.ts';
 import { preprocess } from '../inference/preprocess.ts';
+import type { Tensor, Tensor4D, Tfjs } from '../inference/tfjs.ts';
 import { augment, drawAugmentation } from './augment.ts';
 import { type Dataset, type Photo, TRAINING_LIMITS } from './dataset.ts';
 import type { FeatureCache } from './feature-cache.ts';
-import { forward, layersBetween, scalePixels, type Weights } from './network.ts';
 import { random } from './random.ts';
-import type { Tensor, Tensor4D, Tfjs } from './tfjs.ts';
 
 /** One picture the network sees in training: a photo as it is (variant 0) or changed. */
 export interface Example {

@@ -1,9 +1,9 @@
+import { forward, uploadWeights } from '../inference/forward.ts';
 import { type Layer, MISSING_KERNELS } from '../inference/inceptionv3.ts';
 import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import type { Tensor, Tensor4D, Tfjs } from '../inference/tfjs.ts';
 import { weightShapes } from '../inference/weights.ts';
-import { forward, uploadWeights } from './network.ts';
 import { random } from './random.ts';
-import type { Tensor, Tensor4D, Tfjs } from './tfjs.ts';
 
 /**
  * The base weights with what they lack: the head, and kernels that the file has not. Kernels start

@@ -1,6 +1,6 @@
 import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import type { Optimizer, Tfjs } from '../inference/tfjs.ts';
 import { download } from './parameters.ts';
-import type { Optimizer, Tfjs } from './tfjs.ts';
 
 /** tfjs's RMSProp with its state in and out, and a rate that may change between steps. */
 export interface RmsProp {

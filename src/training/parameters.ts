@@ -1,7 +1,7 @@
+import { layersBetween } from '../inference/forward.ts';
 import { type Layer, LOGITS } from '../inference/inceptionv3.ts';
 import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
-import { layersBetween } from './network.ts';
-import type { Tensor, Tfjs, Variable } from './tfjs.ts';
+import type { Tensor, Tfjs, Variable } from '../inference/tfjs.ts';
 
 /** The weights of the layers above the cut: what one stage trains and what it only reads there. */
 export interface Parameters {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Manifest } from '../inference/bundle.ts';
+import { uploadWeights } from '../inference/forward.ts';
 import { LOGITS } from '../inference/inceptionv3.ts';
 import {
   encodeSafetensors,
@@ -15,7 +16,6 @@ import { exportInt8 } from './export/onnx.ts';
 import { type Example, examplePixels } from './features.ts';
 import { type Evaluation, evaluateScores } from './metrics.ts';
 import { modelCard } from './model-card.ts';
-import { uploadWeights } from './network.ts';
 import { weightNames } from './parameters.ts';
 import { drawPlots } from './plot/plots.ts';
 import type { StagePlan } from './prepare.ts';

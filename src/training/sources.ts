@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
+import { layersBetween, uploadWeights } from '../inference/forward.ts';
 import { INPUT } from '../inference/inceptionv3.ts';
 import type { Tensors } from '../inference/safetensors.ts';
 import { encodeSafetensors } from '../inference/safetensors.ts';
+import type { Tfjs } from '../inference/tfjs.ts';
 import type { Source } from './evaluate-examples.ts';
 import { FeatureCache } from './feature-cache.ts';
 import { exampleBatch, exampleName, fillCaches, outputShape } from './features.ts';
-import { layersBetween, uploadWeights } from './network.ts';
 import type { TrainReporter } from './options.ts';
 import type { Plan } from './prepare.ts';
 import { random } from './random.ts';
-import type { Tfjs } from './tfjs.ts';
 
 /** What each cut's stage reads: features from disk, or fresh pixels where nothing is frozen. */
 export interface Sources {

@@ -1,5 +1,6 @@
 import type { Layer } from '../inference/inceptionv3.ts';
 import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import type { Tfjs } from '../inference/tfjs.ts';
 import type { CheckpointStore, EpochRecord, Progress } from './checkpoint.ts';
 import { predictLogits, type Source } from './evaluate-examples.ts';
 import type { Example } from './features.ts';
@@ -11,7 +12,6 @@ import type { Sampler } from './sampler.ts';
 import { learningRate } from './schedule.ts';
 import { softmax } from './softmax.ts';
 import { trainStep } from './step.ts';
-import type { Tfjs } from './tfjs.ts';
 
 /** Thrown after a checkpoint was written because the user asked to stop. */
 export class Interrupted extends Error {

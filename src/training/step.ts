@@ -1,8 +1,16 @@
+import { forward } from '../inference/forward.ts';
 import { type Layer, LOGITS } from '../inference/inceptionv3.ts';
-import { forward } from './network.ts';
+import type {
+  Optimizer,
+  Scalar,
+  Tensor,
+  Tensor1D,
+  Tensor2D,
+  Tfjs,
+  Variable,
+} from '../inference/tfjs.ts';
 import type { Parameters } from './parameters.ts';
 import { random } from './random.ts';
-import type { Optimizer, Scalar, Tensor, Tensor1D, Tensor2D, Tfjs, Variable } from './tfjs.ts';
 
 export interface StepOptions {
   readonly layers: readonly Layer[];

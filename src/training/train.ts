@@ -8,6 +8,7 @@ import {
   readSafetensors,
   type Tensors,
 } from '../inference/safetensors.ts';
+import { loadTfjs, type Tensor4D, type Tfjs } from '../inference/tfjs.ts';
 import { CheckpointStore, type EpochRecord, writeFileSafely } from './checkpoint.ts';
 import { checkPhotos } from './dataset.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
@@ -17,7 +18,6 @@ import { type Published, publish } from './publish.ts';
 import { createSampler } from './sampler.ts';
 import { openSources, type Sources } from './sources.ts';
 import { runStage } from './stage.ts';
-import { loadTfjs, type Tensor4D, type Tfjs } from './tfjs.ts';
 
 /** What a finished stage leaves in the training folder. */
 interface StageRecord {

@@ -1,5 +1,5 @@
-import { INPUT, type Layer } from '../inference/inceptionv3.ts';
-import type { Tensors } from '../inference/safetensors.ts';
+import { INPUT, type Layer } from './inceptionv3.ts';
+import type { Tensors } from './safetensors.ts';
 import type { Tensor, Tensor2D, Tensor4D, Tfjs } from './tfjs.ts';
 
 /** Weights on TensorFlow's side, by name: `conv2d_1/kernel`, `dense/bias`, … */

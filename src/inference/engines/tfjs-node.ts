@@ -1,0 +1,45 @@
+import type { ModelBundle } from '../bundle.ts';
+import { type Engine, type EngineFactory, type EngineOptions, PIXEL_BYTES } from '../engine.ts';
+import { forward, scalePixels, uploadWeights } from '../forward.ts';
+import { INPUT_SIZE, LOGITS } from '../inceptionv3.ts';
+import { loadTfjs } from '../tfjs.ts';
+import { loadWeights } from '../weights.ts';
+
+/**
+ * The reference engine: f32 by TensorFlow, convolution, bias and ReLU fused, one photo of one
+ * shape at a time. Slower than int8, and the measure for it. Needs `npm run setup:tfjs-node`.
+ */
+export const createTfjsNodeEngine: EngineFactory = async (
+  bundle: ModelBundle,
+  options: EngineOptions,
+): Promise<Engine> => {
+  const { layers, weights } = await loadWeights(bundle);
+  const tf = await loadTfjs(options.threads);
+  const uploaded = uploadWeights(tf, weights);
+  let closed = false;
+  return {
+    name: 'tfjs-node',
+    precision: 'f32',
+    async infer(pixels) {
+      if (closed) throw new Error('the tfjs-node engine is closed');
+      if (pixels.length !== PIXEL_BYTES) {
+        throw new RangeError(`${pixels.length} bytes of pixels, not ${PIXEL_BYTES}`);
+      }
+      const logits = tf.tidy(() => {
+        const shape = [1, INPUT_SIZE, INPUT_SIZE, 3] as [number, number, number, number];
+        const x = scalePixels(tf, tf.tensor4d(Int32Array.from(pixels), shape, 'int32'));
+        return forward(tf, layers, uploaded, x, LOGITS);
+      });
+      try {
+        return Float32Array.from(await logits.data());
+      } finally {
+        logits.dispose();
+      }
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      tf.dispose([...uploaded.values()]);
+    },
+  };
+};
