@@ -104,19 +104,20 @@ async function preprocessBySharp(
   format: ImageFormat,
   maxPixels: number,
 ): Promise<Preprocessed> {
-  // The header alone: a bomb is refused before any of it is inflated.
-  const header = await sharp(bytes, { limitInputPixels: false }).metadata();
-  const { width, height } = header.autoOrient;
+  const decode = (failOn: SharpOptions['failOn']) =>
+    toInput(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient());
+  // Both at once, because the event loop may be busy with an inference in between. The limit holds
+  // for the decoding too, so a bomb is refused there before any of it is inflated.
+  const [header, decoded] = await Promise.allSettled([
+    sharp(bytes, { limitInputPixels: false }).metadata(),
+    decode('warning'),
+  ]);
+  if (header.status === 'rejected') throw header.reason;
+  const { width, height } = header.value.autoOrient;
   if (width * height > maxPixels) throw tooManyPixels(width, height, maxPixels);
-  const options = { limitInputPixels: maxPixels } satisfies SharpOptions;
-  let pixels: Uint8Array;
-  try {
-    pixels = await toInput(sharp(bytes, { ...options, failOn: 'warning' }).autoOrient());
-  } catch (error) {
-    if (format !== 'jpeg' || !HARMLESS_JPEG.test((error as Error).message)) throw error;
-    pixels = await toInput(sharp(bytes, { ...options, failOn: 'truncated' }).autoOrient());
-  }
-  return { pixels, width, height };
+  if (decoded.status === 'fulfilled') return { pixels: decoded.value, width, height };
+  if (format !== 'jpeg' || !HARMLESS_JPEG.test(String(decoded.reason))) throw decoded.reason;
+  return { pixels: await decode('truncated'), width, height };
 }
 
 async function preprocessHeic(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {

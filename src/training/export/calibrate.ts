@@ -1,7 +1,8 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { PIXELS } from '../../inference/engines/onnx.ts';
 import { INPUT_SIZE } from '../../inference/inceptionv3.ts';
 import type { Tensors } from '../../inference/safetensors.ts';
-import { exportF32, PIXELS } from './float-graph.ts';
+import { exportF32 } from './float-graph.ts';
 import { Histogram, type Quantization } from './histogram.ts';
 import type { ExportLayer } from './pools.ts';
 

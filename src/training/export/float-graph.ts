@@ -1,3 +1,4 @@
+import { PIXELS } from '../../inference/engines/onnx.ts';
 import { INPUT, INPUT_SIZE, type Layer } from '../../inference/inceptionv3.ts';
 import type { Tensors } from '../../inference/safetensors.ts';
 import { layerShapes, pads, type Shape } from '../../inference/shapes.ts';
@@ -16,9 +17,6 @@ export interface FloatGraphOptions {
    */
   readonly outputs?: readonly string[];
 }
-
-/** Name of every exported graph's input: u8 [1, height, width, 3]. */
-export const PIXELS = 'pixels';
 
 /** The input of every exported graph. */
 export const pixelPort = (size: number): Port => ({

@@ -1,3 +1,4 @@
+import { PIXELS } from '../../inference/engines/onnx.ts';
 import { INPUT, INPUT_SIZE } from '../../inference/inceptionv3.ts';
 import { layerShapes, type Shape } from '../../inference/shapes.ts';
 import { checkWeights } from '../../inference/weights.ts';
@@ -5,7 +6,6 @@ import { type CalibrationOptions, calibrate } from './calibrate.ts';
 import {
   addDense,
   type GraphContext,
-  PIXELS,
   pixelPort,
   weightReader,
   windowAttributes,
