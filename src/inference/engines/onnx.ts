@@ -1,0 +1,53 @@
+import { availableParallelism } from 'node:os';
+import type { InferenceSession, TypedTensor } from 'onnxruntime-common';
+import { type Engine, type EngineName, PIXEL_BYTES } from '../engine.ts';
+import { INPUT_SIZE } from '../inceptionv3.ts';
+
+/** What the ONNX engines share. */
+
+/** Name of the input of every exported graph: u8 [1, height, width, 3]. */
+export const PIXELS = 'pixels';
+
+/** One thread for each core, at most 4: beyond that the small layers only wait for each other. */
+export const defaultThreads = (): number => Math.min(availableParallelism(), 4);
+
+type TensorClass = new (
+  type: 'uint8',
+  data: Uint8Array,
+  shape: readonly number[],
+) => TypedTensor<'uint8'>;
+
+/** A session of either onnxruntime as an engine. */
+export function onnxEngine(
+  kind: { readonly name: EngineName; readonly precision: string },
+  session: InferenceSession,
+  Tensor: TensorClass,
+): Engine {
+  const output = session.outputNames[0] as string;
+  return {
+    ...kind,
+    async infer(pixels) {
+      if (pixels.length !== PIXEL_BYTES) {
+        throw new RangeError(`expected ${PIXEL_BYTES} bytes of pixels, not ${pixels.length}`);
+      }
+      const input = new Tensor('uint8', pixels, [1, INPUT_SIZE, INPUT_SIZE, 3]);
+      const results = await session.run({ [PIXELS]: input });
+      return results[output]?.data as Float32Array;
+    },
+    close: () => session.release(),
+  };
+}
+
+/** How every native session is run. */
+export function nativeSessionOptions(threads = defaultThreads()) {
+  return {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: 'all',
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    // The arena keeps what it once had; without it the process is smaller and no slower.
+    enableCpuMemArena: false,
+    // Threads that spin while they wait take the cores from decoding and from the rest of the box.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  } as const satisfies InferenceSession.SessionOptions;
+}

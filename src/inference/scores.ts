@@ -1,0 +1,40 @@
+import type { Scores } from '../result.ts';
+import type { Manifest } from './bundle.ts';
+
+/** A network's answer about one photo. */
+export interface Verdict {
+  /** The label with the highest score; null where that is below the label's threshold. */
+  readonly tag: string | null;
+  /** The highest score, also where there is no tag. */
+  readonly score: number;
+  /** By label, in the model's order; each in 0..1, summing to 1. */
+  readonly scores: Scores;
+}
+
+/**
+ * Softmax with the model's temperature, then the threshold.
+ * @param logits one per label, in the manifest's order.
+ * @throws Error where a logit is missing or not finite: such numbers must not look like an answer.
+ */
+export function toVerdict(
+  logits: ArrayLike<number>,
+  manifest: Pick<Manifest, 'labels' | 'thresholds' | 'temperature'>,
+): Verdict {
+  const { labels, thresholds, temperature } = manifest;
+  const values = Array.from(logits);
+  if (values.length !== labels.length || !values.every(Number.isFinite)) {
+    throw new Error(
+      `the engine gave ${values.length} logits (${values}) for ${labels.length} labels`,
+    );
+  }
+  // Less the largest, so that no exponential overflows.
+  const largest = Math.max(...values);
+  const weights = values.map((value) => Math.exp((value - largest) / temperature));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  const scores = Object.fromEntries(
+    labels.map((label, i) => [label, (weights[i] as number) / sum]),
+  );
+  const best = labels[values.indexOf(largest)] as string;
+  const score = scores[best] as number;
+  return { tag: score >= (thresholds[best] ?? 0) ? best : null, score, scores };
+}
