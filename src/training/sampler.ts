@@ -1,7 +1,7 @@
 import type { Photo } from './dataset.ts';
 import type { Example } from './features.ts';
 import { type Random, random } from './random.ts';
-import type { GroupOf } from './split.ts';
+import { type GroupOf, isAlone } from './split.ts';
 
 /**
  * `equal`: every class as many photos an epoch as the smallest has (the paper's under-sampling).
@@ -55,6 +55,20 @@ export function drawSystematic<T>(
   return drawn;
 }
 
+/**
+ * How much each photo of one class weighs. A photo that is its own group comes from a collection of
+ * many homes; it weighs as much as a photo with a known home does on average.
+ */
+function groupWeights(photos: readonly Photo[], groupOf: GroupOf, spread: number): number[] {
+  const sizes = new Map<string, number>();
+  for (const photo of photos) sizes.set(groupOf(photo), (sizes.get(groupOf(photo)) ?? 0) + 1);
+  const weight = (photo: Photo) => (sizes.get(groupOf(photo)) as number) ** -spread;
+  const homed = photos.filter((photo) => !isAlone(groupOf(photo)));
+  const average = homed.reduce((sum, photo) => sum + weight(photo), 0) / Math.max(1, homed.length);
+  const alone = homed.length > 0 ? average : 1;
+  return photos.map((photo) => (isAlone(groupOf(photo)) ? alone : weight(photo)));
+}
+
 /** The same epoch number gives the same examples in the same order. */
 export type Sampler = (epoch: number) => Example[];
 
@@ -77,11 +91,7 @@ export function createSampler(
   const classes = Array.from({ length: labelCount }, (_, label) =>
     [...variants.keys()].filter((photo) => photo.label === label),
   );
-  const weights = classes.map((photos) => {
-    const sizes = new Map<string, number>();
-    for (const photo of photos) sizes.set(groupOf(photo), (sizes.get(groupOf(photo)) ?? 0) + 1);
-    return photos.map((photo) => (sizes.get(groupOf(photo)) as number) ** -options.spread);
-  });
+  const weights = classes.map((photos) => groupWeights(photos, groupOf, options.spread));
   const draws = classDraws(
     classes.map((photos) => photos.length),
     options.balance,

@@ -33,6 +33,11 @@ export interface GroupOptions {
   readonly collectionShare?: number;
 }
 
+const ALONE = 'photo:';
+
+/** True for the group of a photo whose home is not known. */
+export const isAlone = (group: string): boolean => group.startsWith(ALONE);
+
 /** Home by pattern, else source, else each photo alone. */
 export function groupPhotos(photos: readonly Photo[], options: GroupOptions): GroupOf {
   const { sources = new Map<string, string>(), pattern, collectionShare = 0.05 } = options;
@@ -48,7 +53,7 @@ export function groupPhotos(photos: readonly Photo[], options: GroupOptions): Gr
   return (photo) => {
     const source = sources.get(photo.file);
     const collection = (counts.get(source ?? '') ?? 0) > collectionShare * photos.length;
-    return home(photo) ?? (source && !collection ? `source:${source}` : `photo:${photo.file}`);
+    return home(photo) ?? (source && !collection ? `source:${source}` : `${ALONE}${photo.file}`);
   };
 }
 
