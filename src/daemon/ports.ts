@@ -22,12 +22,13 @@ export interface NewPhoto {
   readonly reply?: Reply;
   /**
    * `bytes`/`stream`: written to the spool. `move`: a file that is renamed into the spool (copied
-   * where that is another file system). `keep`: a file that stays where it is and is only read.
+   * where that is another file system); a Buffer where its name is not UTF-8. `keep`: a file that
+   * stays where it is and is only read.
    */
   readonly body:
     | { readonly bytes: Uint8Array }
     | { readonly stream: Readable }
-    | { readonly move: string }
+    | { readonly move: string | Buffer }
     | { readonly keep: string };
 }
 
@@ -79,8 +80,12 @@ export interface Message {
 
 /** Keeps messages on disk until the broker has acknowledged them. */
 export interface Outbox {
-  /** Resolves when the message is on disk. */
-  put(message: Message): Promise<void>;
+  /**
+   * Resolves when the message is on disk.
+   * @param hold keeps the message on disk, even after `remove`, until the photo it tells of has
+   *   been filed: after a crash in between, the outcome is known and not made a second time.
+   */
+  put(message: Message, hold?: Hold): Promise<void>;
   /** Oldest first; at most `limit` of those that are not taken yet. */
   take(limit: number): Promise<readonly OutboxEntry[]>;
   /** Called by the MQTT door after PUBACK. */
@@ -90,6 +95,12 @@ export interface Outbox {
   /** Called when something was put. */
   onPut(listener: () => void): () => void;
   readonly length: number;
+}
+
+export interface Hold {
+  /** Key of the photo in the spool. */
+  readonly photo: string;
+  readonly until: Promise<unknown>;
 }
 
 export interface OutboxEntry {

@@ -1,0 +1,102 @@
+import { statfs } from 'node:fs/promises';
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../log.ts';
+import type { Source } from '../result.ts';
+import type { Health, HealthSource, Part, Refusal } from './ports.ts';
+
+/** How often the free disk is looked at. A photo is small beside `limits.disk_free_bytes`. */
+const DISK_EVERY_MS = 3000;
+/** The spool may hold so many photos of the largest size. */
+const SPOOL_UPLOADS = 16;
+
+/**
+ * The share of `limits.queue` that one source may fill. Folder photos wait in their folder as well
+ * as in the spool, so they take little; what they and MQTT leave is for HTTP, whose callers wait.
+ */
+const SHARE: Readonly<Record<Source, number>> = { http: 1, mqtt: 0.5, folder: 0.25 };
+
+/** What admission looks at. */
+export interface Load {
+  /** Photos accepted and not finished, by source. */
+  readonly pending: Readonly<Record<Source, number>>;
+  /** Bytes in the spool. */
+  readonly spoolBytes: number;
+  /** Messages waiting for the broker. */
+  readonly outbox: number;
+  /** False where the model cannot be loaded. */
+  readonly ready: boolean;
+  readonly stopping: boolean;
+}
+
+/** Says whether a photo may come in; all bounds are kept here, before anything is written. */
+export class Admission implements Part, HealthSource {
+  readonly name = 'admission';
+  readonly check = 'disk';
+  readonly #limits: Config['limits'];
+  readonly #dir: string;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | null = null;
+  #free: number | null = null;
+  #fault: string | null = null;
+  #low = false;
+
+  constructor(limits: Config['limits'], dataDir: string, log: Logger) {
+    this.#limits = limits;
+    this.#dir = dataDir;
+    this.#log = log;
+  }
+
+  async start(): Promise<void> {
+    await this.measure();
+    this.#timer = setInterval(() => void this.measure(), DISK_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  /** The first bound that is reached, or null. */
+  refusal(source: Source, load: Load): Refusal | null {
+    if (load.stopping) return 'stopping';
+    if (!load.ready) return 'not_ready';
+    if (this.#low || this.#fault !== null) return 'disk_low';
+    const { queue, outbox, upload_bytes } = this.#limits;
+    const total = load.pending.http + load.pending.mqtt + load.pending.folder;
+    const share = Math.max(1, Math.floor(queue * SHARE[source]));
+    if (total >= queue || load.pending[source] >= share) return 'queue_full';
+    if (load.spoolBytes >= SPOOL_UPLOADS * upload_bytes) return 'queue_full';
+    // Every pending photo will put one message.
+    if (load.outbox + total >= outbox) return 'outbox_full';
+    return null;
+  }
+
+  health(): Health {
+    if (this.#fault !== null) return { ok: false, detail: this.#fault };
+    const free = this.#free === null ? 'not measured yet' : `${megabytes(this.#free)} free`;
+    if (!this.#low) return { ok: true, detail: free };
+    const least = megabytes(this.#limits.disk_free_bytes);
+    return { ok: false, detail: `${free}, less than limits.disk_free_bytes (${least})` };
+  }
+
+  /** Looks at the disk now. */
+  async measure(): Promise<void> {
+    const before = this.#low || this.#fault !== null;
+    try {
+      const { bavail, bsize } = await statfs(this.#dir);
+      this.#free = bavail * bsize;
+      this.#fault = null;
+      this.#low = this.#free < this.#limits.disk_free_bytes;
+    } catch (error) {
+      this.#fault = `${this.#dir}: ${(error as Error).message}`;
+    }
+    const now = this.#low || this.#fault !== null;
+    if (now === before) return;
+    const { ok, detail } = this.health();
+    if (ok) this.#log.info({ disk: detail }, 'photos are accepted again');
+    else this.#log.error({ disk: detail }, 'no photos are accepted until there is room on the disk');
+  }
+}
+
+const megabytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MiB`;

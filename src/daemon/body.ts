@@ -1,0 +1,112 @@
+import { createWriteStream } from 'node:fs';
+import { copyFile, lstat, open, rename, unlink, writeFile } from 'node:fs/promises';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { RetaggerError } from '../errors.ts';
+import { isCode, isDiskTrouble } from './disk.ts';
+import { type AnyPath, printable } from './paths.ts';
+
+/** How a photo's bytes get into the spool. */
+
+const MODE = 0o640;
+
+export const tooLarge = (limit: number) =>
+  new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
+
+/** @param flush whether the bytes must be durable when this resolves. */
+export async function writeBytes(bytes: Uint8Array, path: string, limit: number, flush: boolean) {
+  if (bytes.byteLength > limit) throw tooLarge(limit);
+  await writeFile(path, bytes, { mode: MODE, flush });
+  return bytes.byteLength;
+}
+
+/**
+ * @returns bytes written.
+ * @throws RetaggerError `image_too_large` as soon as the limit is passed; `request_invalid` where
+ *   the sender broke off.
+ */
+export async function writeStream(
+  source: Readable,
+  path: string,
+  limit: number,
+  flush: boolean,
+): Promise<number> {
+  let size = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.byteLength;
+      if (size > limit) done(tooLarge(limit));
+      else done(null, chunk);
+    },
+  });
+  try {
+    await pipeline(source, counter, createWriteStream(path, { mode: MODE, flush }));
+  } catch (error) {
+    if (error instanceof RetaggerError || isDiskTrouble(error)) throw error;
+    throw new RetaggerError('request_invalid', 'The upload broke off.', { cause: error });
+  }
+  return size;
+}
+
+/** What `moveInto` made of the file. */
+export interface Moved {
+  readonly path: string;
+  readonly size: number;
+  readonly mtimeMs: number;
+  /** True where the file stayed in its place. */
+  readonly kept: boolean;
+}
+
+/**
+ * Renames a file to `target`, or copies it where that is another file system: then the original
+ * goes only after the copy is durable. One over the limit is not copied but left in its place.
+ * @param syncTarget makes the names in the target's folder durable.
+ */
+export async function moveInto(
+  origin: AnyPath,
+  target: string,
+  limit: number,
+  syncTarget: () => Promise<void>,
+): Promise<Moved> {
+  try {
+    await rename(origin, target);
+  } catch (error) {
+    if (!isCode(error, 'EXDEV')) throw error;
+    const { size, mtimeMs } = await lstat(origin);
+    if (size > limit) return { path: printable(origin), size, mtimeMs, kept: true };
+    await copyAcross(origin, target, syncTarget);
+  }
+  const stats = await lstat(target);
+  if (!stats.isFile()) {
+    // Swapped for a link or pipe between the door's look and ours: following it could read
+    // any file or block for ever.
+    await unlink(target);
+    throw new RetaggerError('image_unsupported', 'This is not a regular file.');
+  }
+  return { path: target, size: stats.size, mtimeMs: stats.mtimeMs, kept: false };
+}
+
+/** A durable copy; an older file at `to` is replaced. */
+export async function copyDurably(from: AnyPath, to: string): Promise<void> {
+  await copyFile(from, to);
+  const handle = await open(to, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function copyAcross(origin: AnyPath, target: string, syncTarget: () => Promise<void>) {
+  const partial = target.replace(/\.photo$/, '.part');
+  await copyDurably(origin, partial);
+  await rename(partial, target);
+  try {
+    await syncTarget();
+    await unlink(origin);
+  } catch (error) {
+    // The original is still there and would be taken again: the copy must not count.
+    await unlink(target);
+    throw error;
+  }
+}

@@ -1,0 +1,107 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import { createTagger } from '../inference/supervisor.ts';
+import type { Tagger } from '../inference/tagger.ts';
+import type { Logger } from '../log.ts';
+import { FolderDoor } from '../transport/folder/door.ts';
+import { HttpDoor } from '../transport/http/door.ts';
+import { MqttDoor } from '../transport/mqtt/door.ts';
+import { Admission } from './admission.ts';
+import { Filing } from './filing.ts';
+import { DataLock } from './lock.ts';
+import { createMetrics } from './metrics.ts';
+import { NoOutbox } from './no-outbox.ts';
+import { DiskOutbox } from './outbox.ts';
+import { TaggingPipeline } from './pipeline.ts';
+import type { Health, HealthSource } from './ports.ts';
+import { Spool } from './spool.ts';
+
+export interface Daemon {
+  /** Resolves when every door is open and the model tags. */
+  start(): Promise<void>;
+  /** Finishes what is in flight, parks the rest in the spool; within 10 s. Also after a failed start. */
+  stop(): Promise<void>;
+  /** Base URL of the HTTP door; null where it is closed. */
+  readonly httpUrl: string | null;
+  health(): Record<string, Health>;
+}
+
+/** The composition root: what is built, in which order it starts, and in which it stops. */
+export function createDaemon(config: Config, log: Logger): Daemon {
+  const { dir } = config.data;
+  const lock = new DataLock(dir);
+  const tagger = createTagger({
+    modelDir: config.model.dir,
+    engine: config.engine,
+    limits: config.limits,
+    log,
+  });
+  const admission = new Admission(config.limits, dir, log);
+  const spool = new Spool(join(dir, 'spool'), config.limits.upload_bytes, log);
+  const disk = config.mqtt.enabled ? new DiskOutbox(join(dir, 'outbox'), log) : null;
+  const outbox = disk ?? new NoOutbox();
+  const filing = new Filing(dir, config.ingest.after, log);
+  const parts = { config, log, tagger, spool, outbox, filing, admission };
+  const pipeline = new TaggingPipeline(parts);
+  const queueLength = () => pipeline.length;
+  const metrics = createMetrics({ pipeline, outbox, tagger, queueLength });
+  const info = () => tagger.info;
+  const health = () => healthOf(tagger, pipeline, sources);
+
+  const http = config.http.enabled
+    ? new HttpDoor({ config, log, pipeline, metrics, health, info })
+    : null;
+  const mqtt = config.mqtt.enabled ? new MqttDoor({ config, log, pipeline, outbox, info }) : null;
+  const folder = config.ingest.watch ? new FolderDoor({ config, log, pipeline }) : null;
+  const sources: HealthSource[] = [admission, mqtt, folder].filter((part) => part !== null);
+
+  return {
+    get httpUrl() {
+      return http?.url ?? null;
+    },
+    health,
+    async start() {
+      await mkdir(dir, { recursive: true, mode: 0o750 });
+      await lock.start();
+      // The model first: it takes longest to load, and everything else starts meanwhile.
+      const model = tagger.start();
+      model.catch(() => {});
+      await Promise.all([admission.start(), http?.start(), recover()]);
+      await Promise.all([mqtt?.start(), folder?.start(), model.then(() => pipeline.start())]);
+    },
+    async stop() {
+      pipeline.refuse();
+      await folder?.stop();
+      // HTTP callers get their answers and the broker its results before those doors close.
+      await pipeline.stop();
+      await http?.stop();
+      await mqtt?.stop();
+      await tagger.stop();
+      await admission.stop();
+      await lock.stop();
+    },
+  };
+
+  /** Finds what the last run left and puts it back to work. */
+  async function recover(): Promise<void> {
+    const { entries, strays } = await spool.open();
+    for (const stray of strays) await filing.rescue(stray);
+    const messages = await disk?.open(new Set(entries.map((entry) => entry.key)));
+    pipeline.recover({ entries, messages: messages ?? new Map() });
+  }
+}
+
+function healthOf(
+  tagger: Tagger,
+  pipeline: TaggingPipeline,
+  sources: readonly HealthSource[],
+): Record<string, Health> {
+  const { info, state } = tagger;
+  return {
+    model: { ok: info !== null, detail: info?.model ?? 'loading' },
+    engine: { ok: state === 'ready', detail: info === null ? state : `${info.engine}: ${state}` },
+    ...pipeline.health(),
+    ...Object.fromEntries(sources.map((source) => [source.check, source.health()])),
+  };
+}

@@ -1,0 +1,92 @@
+import { open, rename, unlink, writeFile } from 'node:fs/promises';
+
+/**
+ * The few disk operations that durability rests on, behind an interface so that the store's tests
+ * can cut the power between any two of them.
+ */
+export interface Disk {
+  /** Creates or replaces a file; its bytes (not yet its name) are durable when this resolves. */
+  write(path: string, data: string | Uint8Array): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** @returns false where the file was gone already. */
+  remove(path: string): Promise<boolean>;
+  /** Makes the names in a folder durable. */
+  syncDir(path: string): Promise<void>;
+}
+
+/** The real disk. */
+export const disk: Disk = {
+  write: (path, data) => writeFile(path, data, { mode: 0o640, flush: true }),
+  rename,
+  async remove(path) {
+    try {
+      await unlink(path);
+      return true;
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error;
+      return false;
+    }
+  },
+  async syncDir(path) {
+    const handle = await open(path, 'r');
+    try {
+      await handle.sync();
+    } catch (error) {
+      // Some file systems (CIFS, FUSE) cannot sync a folder; there is nothing better to do there.
+      if (!isCode(error, 'EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM')) throw error;
+    } finally {
+      await handle.close();
+    }
+  },
+};
+
+/** True for a system error with one of these codes. */
+export function isCode(error: unknown, ...codes: string[]): boolean {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return code !== undefined && codes.includes(code);
+}
+
+/** The disk is full, read-only or out of order for now: worth waiting for, no fault of the data. */
+export const isDiskTrouble = (error: unknown): boolean =>
+  isCode(
+    error,
+    ...['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM'],
+    ...['ENOENT', 'ESTALE', 'EBUSY', 'ETIMEDOUT', 'ENODEV', 'ENOTCONN', 'EHOSTDOWN'],
+  );
+
+/**
+ * Syncs one folder for many callers: who asks while a sync runs shares the next one, so that a
+ * burst of N files costs two syncs instead of N.
+ */
+export class DirSync {
+  readonly #path: string;
+  readonly #disk: Disk;
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+
+  constructor(path: string, on: Disk = disk) {
+    this.#path = path;
+    this.#disk = on;
+  }
+
+  /** Resolves when everything done in the folder before the call is durable. */
+  sync(): Promise<void> {
+    if (this.#running === null) return this.#start();
+    // The running one may have begun before the caller's change: it does not count.
+    this.#next ??= this.#running
+      .catch(() => {})
+      .then(() => {
+        this.#next = null;
+        return this.#start();
+      });
+    return this.#next;
+  }
+
+  #start(): Promise<void> {
+    const run = this.#disk.syncDir(this.#path).finally(() => {
+      if (this.#running === run) this.#running = null;
+    });
+    this.#running = run;
+    return run;
+  }
+}

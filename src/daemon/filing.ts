@@ -1,0 +1,208 @@
+import { link, lstat, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../log.ts';
+import { copyDurably } from './body.ts';
+import { DirSync, disk, isCode } from './disk.ts';
+import { fitName } from './paths.ts';
+import type { Outcome } from './ports.ts';
+import type { SpoolEntry } from './spool.ts';
+
+/** Folder below `tagged` for photos whose best score is below its label's threshold. */
+export const ABSTAINED = '_abstained';
+/** So many photos of one name in one folder; then something else is wrong. */
+const MAX_CLASHES = 100_000;
+/** Room in a name for `-NUMBER` and `.error.json`. */
+const RESERVED = '-100000.error.json';
+
+/**
+ * Where photos go once their outcome is known: `<data.dir>/tagged/<tag>/<sub/path>/NAME` with
+ * `NAME.json`, or `<data.dir>/failed/<sub/path>/NAME` with `NAME.error.json`.
+ *
+ * Nothing is ever overwritten: a second NAME becomes NAME-2. The sidecar claims the name, in one
+ * atomic step, and is whole when it appears; the photo follows. Filing the same photo again after a
+ * crash recognises its own sidecar by the id and goes on where it stopped.
+ */
+export class Filing {
+  readonly #tagged: string;
+  readonly #failed: string;
+  readonly #after: Config['ingest']['after'];
+  readonly #log: Logger;
+  readonly #syncs = new Map<string, DirSync>();
+
+  constructor(dataDir: string, after: Config['ingest']['after'], log: Logger) {
+    this.#tagged = join(dataDir, 'tagged');
+    this.#failed = join(dataDir, 'failed');
+    this.#after = after;
+    this.#log = log;
+  }
+
+  /** Durable when it resolves; the spool's copy is then no longer needed. May be repeated. */
+  async file(entry: SpoolEntry, outcome: Outcome): Promise<void> {
+    const photo = entry.body === 'kept' ? null : entry.path;
+    if (outcome.ok) {
+      if (entry.body === 'moved' && this.#after === 'delete') return;
+      if (entry.source !== 'folder' && entry.body !== 'moved') return;
+      const root = join(this.#tagged, folderName(outcome.result.tag));
+      const moved = entry.body === 'moved' ? photo : null;
+      await this.#place(root, entry, moved, '.json', outcome.result);
+      return;
+    }
+    if (entry.source === 'folder' || entry.body === 'moved') {
+      const moved = entry.body === 'moved' ? photo : null;
+      await this.#place(this.#failed, entry, moved, '.error.json', outcome.failure);
+    } else if (/^worker_/.test(outcome.failure.code)) {
+      // What ended the worker is worth a look, wherever it came from.
+      const root = join(this.#failed, `_${entry.source}`);
+      await this.#place(root, entry, photo, '.error.json', outcome.failure);
+    }
+  }
+
+  /** A photo in the spool without its story: never deleted, it may be the user's only copy. */
+  async rescue(path: string): Promise<void> {
+    const target = join(this.#failed, '_recovered', basename(path));
+    await mkdir(dirname(target), { recursive: true });
+    await rename(path, target);
+    this.#log.error({ file: target }, 'a photo without its spool entry was set aside');
+  }
+
+  async #place(
+    root: string,
+    entry: SpoolEntry,
+    photo: string | null,
+    suffix: string,
+    story: object,
+  ): Promise<void> {
+    const { sub, name } = placeOf(entry);
+    const dir = await this.#folder(root, sub);
+    const draft = join(dir, `.${entry.key}.tmp`);
+    let drafted = false;
+    try {
+      for (let n = 1; n <= MAX_CLASHES; n++) {
+        if (!drafted) await disk.write(draft, `${JSON.stringify(story, null, 2)}\n`);
+        const target = join(dir, numbered(name, n));
+        const sidecar = join(dir, fitName(numbered(name, n), suffix));
+        const claim = await linkNew(draft, sidecar);
+        drafted = claim !== 'renamed';
+        const before = claim === null && (await tellsOf(sidecar, entry.id));
+        if (claim === null && !before) continue;
+        if (photo === null || (await putPhoto(photo, target, entry, before))) {
+          await this.#sync(dir);
+          return;
+        }
+        if (!before) await disk.remove(sidecar);
+      }
+    } finally {
+      await disk.remove(draft);
+    }
+    throw new Error(`${dir} holds too many photos named ${name}`);
+  }
+
+  /** Creates `root/sub`; where that is too long or a file is in the way, photos go to `root`. */
+  async #folder(root: string, sub: string): Promise<string> {
+    for (const dir of [join(root, sub), root]) {
+      try {
+        const created = await mkdir(dir, { recursive: true, mode: 0o750 });
+        if (created !== undefined) {
+          for (let at = dir; at !== dirname(created); at = dirname(at)) await disk.syncDir(dirname(at));
+        }
+        return dir;
+      } catch (error) {
+        if (dir === root || !isCode(error, 'EEXIST', 'ENOTDIR', 'ENAMETOOLONG')) throw error;
+      }
+    }
+    return root;
+  }
+
+  #sync(dir: string): Promise<void> {
+    if (this.#syncs.size > 500) this.#syncs.clear();
+    const sync = this.#syncs.get(dir) ?? new DirSync(dir);
+    this.#syncs.set(dir, sync);
+    return sync.sync();
+  }
+}
+
+/** Where below its root, and under which name. Only a watched file's path is trusted as a path. */
+function placeOf(entry: SpoolEntry): { sub: string; name: string } {
+  const parts = (entry.file ?? '')
+    .replaceAll('\0', '')
+    .split('/')
+    .filter((part) => part !== '' && part !== '.' && part !== '..');
+  const last = parts.pop() ?? `${entry.id.replace(/[^A-Za-z0-9_-]/g, '_')}.photo`;
+  const name = last.startsWith('.') ? `_${last.slice(1)}` : last;
+  return { sub: entry.body === 'upload' ? '' : parts.join('/'), name };
+}
+
+/** A label as one folder name, also for models whose labels have slashes in them. */
+function folderName(tag: string | null): string {
+  if (tag === null) return ABSTAINED;
+  return fitName(tag.replaceAll('/', '_').replaceAll('\0', '_').replace(/^\./, '_'), '');
+}
+
+/** NAME.jpg, NAME-2.jpg, NAME-3.jpg … */
+function numbered(name: string, n: number): string {
+  if (n === 1) return fitName(name, '');
+  const short = fitName(name, RESERVED).slice(0, -RESERVED.length);
+  const dot = short.lastIndexOf('.');
+  return dot > 0 ? `${short.slice(0, dot)}-${n}${short.slice(dot)}` : `${short}-${n}`;
+}
+
+/** Gives `from` the name `to`, beside its own or instead of it; null where `to` is taken. */
+async function linkNew(from: string, to: string): Promise<'linked' | 'renamed' | null> {
+  try {
+    await link(from, to);
+    return 'linked';
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return null;
+    if (!isCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) throw error;
+  }
+  // No hard links here (FAT, some network shares): claim the name with an empty file instead.
+  try {
+    await (await open(to, 'wx')).close();
+  } catch (error) {
+    if (!isCode(error, 'EEXIST')) throw error;
+    return null;
+  }
+  await rename(from, to);
+  return 'renamed';
+}
+
+/**
+ * @param before the sidecar was there already, with this photo's id.
+ * @returns false where another photo has the name.
+ */
+async function putPhoto(
+  photo: string,
+  target: string,
+  entry: SpoolEntry,
+  before: boolean,
+): Promise<boolean> {
+  const there = before ? await lstat(target).catch(() => null) : null;
+  // From before a crash: the photo itself, linked or copied, or the empty claim on its name.
+  if (there?.size === entry.size) return true;
+  if (there?.size === 0) {
+    await rename(photo, target);
+    return true;
+  }
+  try {
+    return (await linkNew(photo, target)) !== null;
+  } catch (error) {
+    if (!isCode(error, 'EXDEV')) throw error;
+  }
+  const copy = join(dirname(target), `.${entry.key}.part`);
+  await copyDurably(photo, copy);
+  try {
+    return (await linkNew(copy, target)) !== null;
+  } finally {
+    await disk.remove(copy);
+  }
+}
+
+/** Whether a sidecar is about the photo with this id. */
+async function tellsOf(sidecar: string, id: string): Promise<boolean> {
+  try {
+    return (JSON.parse(await readFile(sidecar, 'utf8')) as { id?: unknown }).id === id;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,240 @@
+import type { Logger } from '../log.ts';
+import { Lane, Smallest } from './lanes.ts';
+import type { Hold, Message, Outbox, OutboxEntry } from './ports.ts';
+import { FileStore } from './store.ts';
+
+/** Largest message: scores, a path of 4,096 bytes escaped, an MQTT correlation. */
+const MESSAGE_BYTES = 128 * 1024;
+/** Keys held in memory per lane; the rest is listed again when needed. */
+const WINDOW = 10_000;
+/** `<ms since 1970>-<sequence>-<photo>` */
+const KEY = /^(\d{15})-(\d{8})-([A-Za-z0-9]+)$/;
+
+const photoOf = (key: string): string => KEY.exec(key)?.[3] ?? '';
+
+/**
+ * Messages waiting for the broker's acknowledgement, `<data.dir>/outbox/<key>.json`, one each.
+ *
+ * Two lanes, each oldest first: what is late (left from before, put while the broker was away, or
+ * more than a window behind) and what is fresh. `take` serves both in turn, so a backlog of days
+ * does not hold up today's results. Of the late ones only a window of keys is in memory; when it
+ * is used up the folder is listed once for the next window.
+ */
+export class DiskOutbox implements Outbox {
+  readonly #store: FileStore;
+  readonly #log: Logger;
+  readonly #window: number;
+  readonly #listeners = new Set<() => void>();
+  /** Photo key → resolves when its message may leave the disk. */
+  readonly #holds = new Map<string, Promise<void>>();
+  /** On disk perhaps, but `put` has not resolved. */
+  readonly #writing = new Set<string>();
+  readonly #taken = new Set<string>();
+  /** Removed by the door, but still held. */
+  readonly #delivered = new Set<string>();
+  #late = new Lane();
+  #fresh = new Lane();
+  /** About how many late keys on disk are not in the lane; listing corrects it. */
+  #unlisted = 0;
+  /** Keys up to this one are late. */
+  #boundary = '';
+  #length = 0;
+  /** From `release` to the next `take` the broker is away. */
+  #away = false;
+  #lastTime = 0;
+  #sequence = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** @param window keys in memory per lane. */
+  constructor(dir: string, log: Logger, window = WINDOW) {
+    this.#store = new FileStore(dir, { maxEntryBytes: MESSAGE_BYTES });
+    this.#log = log;
+    this.#window = window;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /**
+   * Finds what the last run left.
+   * @param photos spool keys of photos that have not been filed.
+   * @returns the messages about those photos: they must not be tagged again.
+   */
+  async open(photos: ReadonlySet<string>): Promise<ReadonlyMap<string, Message>> {
+    const known = new Map<string, string>();
+    const window = new Smallest(this.#window);
+    let newest = '';
+    await this.#store.open((key) => {
+      const photo = photoOf(key);
+      if (photo === '') return;
+      this.#length += 1;
+      window.add(key);
+      if (key > newest) newest = key;
+      if (photos.has(photo)) known.set(photo, key);
+    });
+    this.#late = new Lane(window.sorted());
+    this.#unlisted = this.#length - this.#late.length;
+    const [, time = '0', sequence = '0'] = KEY.exec(newest) ?? [];
+    this.#lastTime = Number.parseInt(time, 10);
+    this.#sequence = Number.parseInt(sequence, 10);
+    this.#boundary = this.#newKey();
+    const messages = new Map<string, Message>();
+    for (const [photo, key] of known) {
+      const message = await this.#read(key);
+      if (message !== null) messages.set(photo, message);
+    }
+    return messages;
+  }
+
+  async put(message: Message, hold?: Hold): Promise<void> {
+    const key = this.#newKey(hold?.photo);
+    if (hold) this.hold(hold);
+    this.#writing.add(key);
+    try {
+      await this.#store.put(key, message);
+    } finally {
+      this.#writing.delete(key);
+    }
+    this.#length += 1;
+    if (this.#away || key <= this.#boundary) {
+      this.#unlisted += 1;
+      if (key > this.#boundary) this.#boundary = key;
+    } else {
+      this.#fresh.insert(key);
+      if (this.#fresh.length > this.#window) this.#fallBehind();
+    }
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Keeps the message of a photo that was found at start, as `put` does for a new one. */
+  hold({ photo, until }: Hold): void {
+    const held = until
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        if (this.#holds.get(photo) === held) this.#holds.delete(photo);
+      });
+    this.#holds.set(photo, held);
+  }
+
+  take(limit: number): Promise<readonly OutboxEntry[]> {
+    const turn = this.#turn.then(() => this.#take(limit));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async remove(entry: OutboxEntry): Promise<void> {
+    this.#delivered.add(entry.key);
+    this.#taken.delete(entry.key);
+    const held = this.#holds.get(photoOf(entry.key));
+    if (held === undefined) return this.#drop(entry.key);
+    // The door is not made to wait for the filing of the photo.
+    held
+      .then(() => this.#drop(entry.key))
+      .catch((error) => {
+        this.#log.warn({ err: error, entry: entry.key }, 'a delivered message stays until restart');
+      });
+  }
+
+  release(): void {
+    this.#away = true;
+    this.#taken.clear();
+    this.#late = new Lane();
+    this.#fresh = new Lane();
+    this.#unlisted = this.#length;
+    this.#boundary = this.#newKey();
+  }
+
+  onPut(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async #take(limit: number): Promise<readonly OutboxEntry[]> {
+    this.#away = false;
+    if (this.#late.length === 0 && this.#unlisted > 0) await this.#list();
+    const entries: OutboxEntry[] = [];
+    for (let late = true; entries.length < limit; late = !late) {
+      const next = this.#next(late);
+      if (next === null) break;
+      const { key } = next;
+      if (this.#delivered.has(key)) continue;
+      this.#taken.add(key);
+      try {
+        const message = await this.#read(key);
+        if (message === null) this.#taken.delete(key);
+        else entries.push({ ...next, message });
+      } catch (error) {
+        // A failing disk: all go back to where a listing finds them.
+        for (const back of [key, ...entries.map((entry) => entry.key)]) this.#taken.delete(back);
+        this.#unlisted += entries.length + 1;
+        throw error;
+      }
+    }
+    return entries;
+  }
+
+  /** From the preferred lane, else from the other. */
+  #next(preferLate: boolean): { key: string; late: boolean } | null {
+    for (const late of [preferLate, !preferLate]) {
+      const key = (late ? this.#late : this.#fresh).shift();
+      if (key !== undefined) return { key, late };
+    }
+    return null;
+  }
+
+  async #drop(key: string): Promise<void> {
+    if (await this.#store.remove(key)) this.#length -= 1;
+    this.#delivered.delete(key);
+  }
+
+  /** The broker is connected but slower than we are: what waits is late, and off the memory. */
+  #fallBehind(): void {
+    this.#unlisted += this.#fresh.length;
+    this.#fresh = new Lane();
+    this.#boundary = this.#newKey();
+  }
+
+  /** The next window of late keys, in one pass over the folder. */
+  async #list(): Promise<void> {
+    const window = new Smallest(this.#window);
+    let seen = 0;
+    for await (const key of this.#store.keys()) {
+      if (key > this.#boundary || photoOf(key) === '') continue;
+      if (this.#taken.has(key) || this.#delivered.has(key) || this.#writing.has(key)) continue;
+      seen += 1;
+      window.add(key);
+    }
+    this.#late = new Lane(window.sorted());
+    this.#unlisted = seen - this.#late.length;
+  }
+
+  /** @returns null for an entry that is gone or unreadable; the latter is set aside. */
+  async #read(key: string): Promise<Message | null> {
+    try {
+      return (await this.#store.get(key)) as Message | null;
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      this.#log.error({ err: error, entry: key }, 'unreadable outbox entry set aside');
+      await this.#store.setAside(key);
+      this.#length -= 1;
+      return null;
+    }
+  }
+
+  /** Never smaller than an earlier one, whatever the clock does. */
+  #newKey(photo = '0'): string {
+    const now = Date.now();
+    if (now > this.#lastTime) {
+      this.#lastTime = now;
+      this.#sequence = 0;
+    } else {
+      this.#sequence += 1;
+    }
+    const time = String(this.#lastTime).padStart(15, '0');
+    return `${time}-${String(this.#sequence).padStart(8, '0')}-${photo}`;
+  }
+}

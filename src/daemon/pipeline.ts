@@ -1,0 +1,350 @@
+import type { Config } from '../config/schema.ts';
+import { RetaggerError, toRetaggerError } from '../errors.ts';
+import type { Tagger } from '../inference/tagger.ts';
+import type { Logger } from '../log.ts';
+import type { Source } from '../result.ts';
+import type { Admission } from './admission.ts';
+import { isDiskTrouble } from './disk.ts';
+import type { Filing } from './filing.ts';
+import { type Job, newJob } from './job.ts';
+import { failed, messageOf, outcomeOf, tagged } from './outcome.ts';
+import type { DiskOutbox } from './outbox.ts';
+import type {
+  Health,
+  Message,
+  NewPhoto,
+  Outbox,
+  Outcome,
+  Part,
+  Pipeline,
+  Refusal,
+} from './ports.ts';
+import { PriorityQueue } from './queue.ts';
+import { whileDiskTrouble } from './retry.ts';
+import { Spool, type SpoolEntry } from './spool.ts';
+import { Waiters } from './waiters.ts';
+import { stillWritten } from './writers.ts';
+
+export interface PipelineParts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly tagger: Tagger;
+  readonly spool: Spool;
+  readonly outbox: Outbox & Pick<DiskOutbox, 'hold'>;
+  readonly filing: Filing;
+  readonly admission: Admission;
+}
+
+/** What the last run left: photos in the spool, and messages about those that were done but for filing. */
+export interface Recovered {
+  readonly entries: readonly SpoolEntry[];
+  readonly messages: ReadonlyMap<string, Message>;
+}
+
+/**
+ * The way of a photo: admission → spool → queue → tagger → outbox → filing, then it leaves the
+ * spool. Every accepted photo ends once, tagged or failed; whatever crashes in between, it is in
+ * the spool until its outcome is on disk and it is filed.
+ */
+export class TaggingPipeline implements Pipeline, Part {
+  readonly name = 'pipeline';
+  readonly #parts: PipelineParts;
+  readonly #log: Logger;
+  readonly #queue = new PriorityQueue<Job>();
+  /** Every accepted, unfinished photo by spool key. */
+  readonly #jobs = new Map<string, Job>();
+  /** Photos on their way into the spool. */
+  readonly #adding = new Map<string, Promise<Job>>();
+  readonly #pending: Record<Source, number> = { http: 0, mqtt: 0, folder: 0 };
+  readonly #listeners = new Set<(outcome: Outcome) => void>();
+  readonly #waiters = new Waiters();
+  readonly #ended = new AbortController();
+  #tagging = 0;
+  #recovered = false;
+  #open = false;
+  #stopping = false;
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts;
+    this.#log = parts.log;
+  }
+
+  /** Photos accepted and not finished. */
+  get length(): number {
+    return this.#pending.http + this.#pending.mqtt + this.#pending.folder;
+  }
+
+  /** Puts back to work what the last run left. */
+  recover({ entries, messages }: Recovered): void {
+    this.#recovered = true;
+    this.#waiters.wake();
+    for (const entry of entries) {
+      const job = this.#newJob(entry);
+      const message = messages.get(entry.key);
+      if (message === undefined) this.#queue.push(entry.source, job);
+      else void this.#finish(job, outcomeOf(entry, message), true);
+    }
+    if (entries.length > 0) this.#log.info({ photos: entries.length }, 'photos from the last run');
+  }
+
+  /** Begins to tag; the tagger must have started. Until then photos are accepted and wait. */
+  async start(): Promise<void> {
+    this.#open = true;
+    this.#pump();
+  }
+
+  /** Nothing new is accepted; waiting HTTP photos and those with the tagger are finished. */
+  refuse(): void {
+    this.#stopping = true;
+    this.#waiters.wake();
+  }
+
+  /**
+   * Resolves when what `refuse` left to finish is finished, or at the deadline. What remains is in
+   * the spool and comes back at the next start; HTTP callers get `stopping`.
+   */
+  async stop(deadlineMs = 8000): Promise<void> {
+    this.refuse();
+    const deadline = AbortSignal.timeout(deadlineMs);
+    await this.#waiters.until(() => !this.#busy(), deadline).catch(() => {});
+    this.#open = false;
+    this.#ended.abort();
+    for (const job of this.#jobs.values()) {
+      job.reject(new RetaggerError('stopping'));
+      if (!job.entry.durable) await this.#parts.spool.remove(job.entry).catch(() => {});
+    }
+  }
+
+  async accept(photo: NewPhoto): Promise<{ readonly outcome: Promise<Outcome> }> {
+    const key = Spool.key(photo);
+    // The same photo once more, after a lost acknowledgement or a crash: it is here already.
+    const known = this.#jobs.get(key) ?? this.#adding.get(key);
+    if (known !== undefined) {
+      if ('stream' in photo.body) photo.body.stream.resume();
+      return { outcome: (await known).outcome };
+    }
+    const refusal = this.refusal(photo.source);
+    if (refusal !== null) throw refused(refusal);
+    const adding = this.#add(photo, key);
+    this.#adding.set(key, adding);
+    try {
+      return { outcome: (await adding).outcome };
+    } finally {
+      this.#adding.delete(key);
+    }
+  }
+
+  refusal(source: Source): Refusal | null {
+    const { admission, spool, outbox, tagger } = this.#parts;
+    return admission.refusal(source, {
+      pending: this.#pending,
+      spoolBytes: spool.bytes,
+      outbox: outbox.length,
+      // Before the spool has been read, a new file in it would look like a left-over.
+      ready: this.#recovered && tagger.state !== 'failed',
+      stopping: this.#stopping,
+    });
+  }
+
+  room(source: Source, signal: AbortSignal): Promise<void> {
+    return this.#waiters.until(() => this.refusal(source) === null, signal);
+  }
+
+  onOutcome(listener: (outcome: Outcome) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** `/readyz`: queue and outbox. */
+  health(): Record<'queue' | 'outbox', Health> {
+    const { queue, outbox } = this.#parts.config.limits;
+    const reason = this.refusal('http');
+    return {
+      queue: { ok: reason !== 'queue_full', detail: `${this.length} of ${queue}` },
+      outbox: {
+        ok: reason !== 'outbox_full',
+        detail: `${this.#parts.outbox.length} of ${outbox}`,
+      },
+    };
+  }
+
+  async #add(photo: NewPhoto, key: string): Promise<Job> {
+    const { source } = photo;
+    // The place is taken before the first await, so that the bounds hold.
+    this.#pending[source] += 1;
+    let entry: SpoolEntry;
+    try {
+      entry = await this.#parts.spool.add(photo, key);
+    } catch (error) {
+      if ((error as RetaggerError).code === 'busy') void this.#parts.admission.measure();
+      throw error;
+    } finally {
+      this.#pending[source] -= 1;
+      this.#waiters.wake();
+    }
+    const job = this.#newJob(entry);
+    this.#queue.push(source, job);
+    this.#pump();
+    return job;
+  }
+
+  #newJob(entry: SpoolEntry): Job {
+    const job = newJob(entry);
+    this.#jobs.set(entry.key, job);
+    this.#pending[entry.source] += 1;
+    return job;
+  }
+
+  #busy(): boolean {
+    return this.#tagging > 0 || this.#pending.http > 0 || [...this.#jobs.values()].some(finishing);
+  }
+
+  #pump(): void {
+    const { tagger } = this.#parts;
+    while (this.#open && this.#tagging < tagger.concurrency) {
+      // While stopping only those whose caller waits are begun.
+      const job = this.#queue.shift(this.#stopping ? 'http' : undefined);
+      if (job === undefined) return;
+      this.#tagging += 1;
+      void this.#run(job).finally(() => {
+        this.#tagging -= 1;
+        this.#waiters.wake();
+        this.#pump();
+      });
+    }
+  }
+
+  /** One try of one photo; ends before its outcome is on disk, so that the tagger never waits. */
+  async #run(job: Job): Promise<void> {
+    const outcome = await this.#tag(job);
+    if (outcome !== null) void this.#finish(job, outcome);
+  }
+
+  /** @returns null where the photo is left for later. */
+  async #tag(job: Job): Promise<Outcome | null> {
+    const { tagger, config } = this.#parts;
+    const { entry } = job;
+    const queuedMs = performance.now() - job.since;
+    try {
+      precheck(entry, config.limits.upload_bytes);
+      const tagging = await tagger.tag(entry.path);
+      if (tagger.info === null) throw new RetaggerError('internal', 'no model is loaded');
+      return tagged(entry, tagging, { node: config.node.id, info: tagger.info, queuedMs });
+    } catch (thrown) {
+      const error = toRetaggerError(thrown);
+      if (error.code === 'stopping') return null;
+      if (error.code === 'internal' && tagger.state === 'failed') {
+        this.#later(job, 1000);
+        return null;
+      }
+      const writer = await stillWritten(entry, error, job.look, config.ingest.settle_ms);
+      if (writer === null) return failed(entry, error);
+      job.look = writer.look;
+      job.entry = { ...entry, size: writer.look.size };
+      this.#later(job, writer.waitMs);
+      return null;
+    }
+  }
+
+  #later(job: Job, waitMs: number): void {
+    setTimeout(() => {
+      this.#queue.push(job.entry.source, job);
+      this.#pump();
+    }, waitMs).unref();
+  }
+
+  /** @param recorded the outbox has its message from before a crash. */
+  async #finish(job: Job, outcome: Outcome, recorded = false): Promise<void> {
+    const { outbox, filing, spool } = this.#parts;
+    const { entry } = job;
+    job.finishing = true;
+    const hold = { photo: entry.key, until: job.filed };
+    try {
+      if (recorded) outbox.hold(hold);
+      else if (!entry.durable) await outbox.put(messageOf(outcome));
+      else await this.#insist(() => outbox.put(messageOf(outcome), hold), entry);
+      this.#tell(outcome);
+      job.resolve(outcome);
+      await this.#insist(() => filing.file(entry, outcome), entry);
+      await this.#insist(() => spool.remove(entry), entry);
+      job.setFiled();
+      this.#forget(job);
+    } catch (error) {
+      await this.#unfinished(job, error);
+    }
+  }
+
+  /** The disk did not take the outcome. */
+  async #unfinished(job: Job, error: unknown): Promise<void> {
+    const { entry } = job;
+    job.finishing = false;
+    if (!entry.durable) {
+      void this.#parts.admission.measure();
+      const detail = `The outcome cannot be stored: ${(error as Error).message}`;
+      job.reject(new RetaggerError(isDiskTrouble(error) ? 'busy' : 'internal', detail));
+      await this.#drop(job);
+      return;
+    }
+    job.reject(new RetaggerError('stopping'));
+    this.#log.error({ err: error, id: entry.id, file: entry.file }, 'left for the next start');
+    this.#waiters.wake();
+  }
+
+  async #drop(job: Job): Promise<void> {
+    await this.#parts.spool.remove(job.entry).catch(() => {});
+    this.#forget(job);
+  }
+
+  #forget(job: Job): void {
+    this.#jobs.delete(job.entry.key);
+    this.#pending[job.entry.source] -= 1;
+    this.#waiters.wake();
+  }
+
+  #insist<T>(work: () => Promise<T>, entry: SpoolEntry): Promise<T> {
+    return whileDiskTrouble(work, this.#ended.signal, (error, tries) => {
+      if (tries > 1 && tries % 20 !== 0) return;
+      this.#log.warn({ err: error, id: entry.id }, 'the disk does not take an outcome; trying again');
+      void this.#parts.admission.measure();
+    });
+  }
+
+  #tell(outcome: Outcome): void {
+    const { id, source, file } = outcome.photo;
+    if (outcome.ok) {
+      const { tag, score, ms } = outcome.result;
+      this.#log.info({ id, source, file, tag, score, ms }, 'tagged');
+    } else {
+      const { code, message } = outcome.failure;
+      this.#log.warn({ id, source, file, code, reason: message }, 'failed');
+    }
+    for (const listener of this.#listeners) {
+      try {
+        listener(outcome);
+      } catch (error) {
+        this.#log.error({ err: error }, 'an outcome listener failed');
+      }
+    }
+  }
+}
+
+const finishing = (job: Job): boolean => job.finishing;
+
+/** What needs no worker to be known. */
+function precheck(entry: SpoolEntry, limit: number): void {
+  if (entry.size === 0) throw new RetaggerError('image_corrupt', 'The file is empty.');
+  if (entry.size > limit) {
+    throw new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
+  }
+}
+
+const REASONS: Readonly<Record<Refusal, string>> = {
+  queue_full: 'The queue is full; try again later.',
+  outbox_full: 'Too many results wait for the broker; try again later.',
+  disk_low: 'The disk is full or out of order; try again later.',
+  not_ready: 'The model cannot be loaded at present.',
+  stopping: 'The service is stopping; try again later.',
+};
+
+const refused = (reason: Refusal) =>
+  new RetaggerError(reason === 'stopping' ? 'stopping' : 'busy', REASONS[reason]);

@@ -1,0 +1,132 @@
+import { mkdir, opendir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DirSync, type Disk, disk, isCode } from './disk.ts';
+
+/** Suffix of an entry's file. */
+const SUFFIX = '.json';
+/** Files that were being written; what is left of them at start is torn and dropped. */
+const TEMPORARY = '.tmp';
+/** Keys are file names: nothing that could leave the folder or look like a temporary file. */
+const KEY = /^[A-Za-z0-9_-]{1,200}$/;
+
+export interface StoreOptions {
+  /** Bytes of one entry; with the owner's bound on entries this bounds the bytes on disk. */
+  readonly maxEntryBytes: number;
+  readonly disk?: Disk;
+}
+
+/**
+ * A crash-safe map from key to a small file in one folder: `<key>.json`, readable with ordinary
+ * tools. An entry is whole or absent at any moment, also after a power cut: it is written beside
+ * its place, synced, renamed, and the folder synced. Spool and outbox are built on it.
+ */
+export class FileStore {
+  readonly dir: string;
+  readonly #maxEntryBytes: number;
+  readonly #disk: Disk;
+  readonly #dirSync: DirSync;
+  #temporary = 0;
+
+  constructor(dir: string, options: StoreOptions) {
+    this.dir = dir;
+    this.#maxEntryBytes = options.maxEntryBytes;
+    this.#disk = options.disk ?? disk;
+    this.#dirSync = new DirSync(dir, this.#disk);
+  }
+
+  /**
+   * Creates the folder, drops torn files and tells of every other file in it.
+   * @param onKey called once per entry, in no order.
+   * @param onOther called for files that are not entries (full file name).
+   */
+  async open(
+    onKey: (key: string) => void,
+    onOther: (name: string) => void = () => {},
+  ): Promise<void> {
+    await mkdir(this.dir, { recursive: true, mode: 0o750 });
+    for await (const name of this.#names()) {
+      const key = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';
+      if (name.endsWith(TEMPORARY)) await this.#disk.remove(join(this.dir, name));
+      else if (KEY.test(key)) onKey(key);
+      else onOther(name);
+    }
+  }
+
+  /** Reads the folder again, name by name. */
+  async *keys(): AsyncGenerator<string> {
+    for await (const name of this.#names()) {
+      const key = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';
+      if (KEY.test(key)) yield key;
+    }
+  }
+
+  /**
+   * Adds or replaces an entry; durable when this resolves. When it rejects, the old or the new
+   * entry is there, never a torn one.
+   * @throws RangeError for an entry over `maxEntryBytes` or a key that is no file name; system
+   *   errors of the disk.
+   */
+  async put(key: string, value: unknown): Promise<void> {
+    if (!KEY.test(key)) throw new RangeError(`"${key}" is not a key`);
+    const data = Buffer.from(JSON.stringify(value));
+    if (data.byteLength > this.#maxEntryBytes) {
+      throw new RangeError(`entry ${key} has ${data.byteLength} bytes, over the limit`);
+    }
+    const temporary = join(this.dir, `${key}.${this.#temporary++}${TEMPORARY}`);
+    try {
+      await this.#write(temporary, data);
+      await this.#disk.rename(temporary, this.#path(key));
+    } catch (error) {
+      await this.#disk.remove(temporary).catch(() => {});
+      throw error;
+    }
+    await this.#dirSync.sync();
+  }
+
+  /** @returns null for an entry that is not there. @throws SyntaxError where it is no JSON. */
+  async get(key: string): Promise<unknown> {
+    try {
+      return JSON.parse(await readFile(this.#path(key), 'utf8'));
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Not synced: after a power cut the entry may be back, which at-least-once delivery allows.
+   * @returns false where it was gone already.
+   */
+  remove(key: string): Promise<boolean> {
+    return this.#disk.remove(this.#path(key));
+  }
+
+  /** Takes an unreadable entry out of the way without destroying it: `<key>.bad`. */
+  async setAside(key: string): Promise<void> {
+    await this.#disk.rename(this.#path(key), join(this.dir, `${key}.bad`));
+  }
+
+  /** Makes renames and removals done in the folder so far durable. */
+  sync(): Promise<void> {
+    return this.#dirSync.sync();
+  }
+
+  /** Somebody may have removed the folder under a running daemon. */
+  async #write(path: string, data: Uint8Array): Promise<void> {
+    try {
+      await this.#disk.write(path, data);
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error;
+      await mkdir(this.dir, { recursive: true, mode: 0o750 });
+      await this.#disk.write(path, data);
+    }
+  }
+
+  #path(key: string): string {
+    return join(this.dir, `${key}${SUFFIX}`);
+  }
+
+  async *#names(): AsyncGenerator<string> {
+    for await (const entry of await opendir(this.dir, { bufferSize: 256 })) yield entry.name;
+  }
+}

@@ -1,0 +1,58 @@
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+
+export type { Logger } from 'pino';
+
+/** Never written, wherever in a logged object they turn up. */
+const SECRETS = ['token', 'password', 'authorization', 'cookie'];
+
+export interface LogOptions {
+  readonly level: string;
+  /** File descriptor: 1 for the daemon, 2 for commands whose standard output is data. */
+  readonly fd?: 1 | 2;
+  /** Instead of `fd`, for tests. */
+  readonly destination?: DestinationStream;
+  /** For people instead of programs. Default: whether the output is a terminal. */
+  readonly pretty?: boolean;
+}
+
+/** One JSON object a line, or readable lines on a terminal. Times are RFC 3339, UTC. */
+export async function createLogger(options: LogOptions): Promise<Logger> {
+  const fd = options.fd ?? 1;
+  const terminal = (fd === 1 ? process.stdout : process.stderr).isTTY === true;
+  return pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: {
+        paths: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+        censor: '[secret]',
+      },
+      serializers: { url: withoutPassword },
+    },
+    options.destination ??
+      ((options.pretty ?? terminal)
+        ? await prettyStream(fd)
+        : // Synchronous: what was logged last before a crash is what one needs.
+          pino.destination({ fd, sync: true })),
+  );
+}
+
+/** `mqtts://user:secret@host` → `mqtts://user:***@host`. */
+export function withoutPassword(url: unknown): unknown {
+  return typeof url === 'string' ? url.replace(/(:\/\/[^/@:]*):[^/@]*@/, '$1:***@') : url;
+}
+
+async function prettyStream(fd: number): Promise<DestinationStream> {
+  // Loaded only here: services have no terminal, and start-up time counts.
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({
+    destination: fd,
+    sync: true,
+    ignore: 'pid,hostname',
+    translateTime: 'SYS:HH:MM:ss.l',
+    messageFormat: '{if part}{part}: {end}{msg}',
+    hideObject: false,
+  });
+}

@@ -1,0 +1,300 @@
+import { constants, createReadStream, type Stats } from 'node:fs';
+import { access, lstat, mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../../config/schema.ts';
+import { pathOf, printable } from '../../daemon/paths.ts';
+import type { Health, HealthSource, NewPhoto, Part, Pipeline } from '../../daemon/ports.ts';
+import { RetaggerError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import { HintQueue } from './hints.ts';
+import { fileId } from './identity.ts';
+import { Ledger } from './ledger.ts';
+import { isIgnoredFile, isIgnoredFolder } from './names.ts';
+import { OnceLog } from './once-log.ts';
+import { Settle } from './settle.ts';
+import { joinPath, walk } from './walk.ts';
+import { Watcher } from './watcher.ts';
+
+/** Files watched for stability at once; more are met by the next scan. */
+const MAX_SETTLING = 10_000;
+/** How often the folder itself is looked at: gone, replaced, read-only? */
+const LOOK_MS = 2000;
+/** A rescan may cost about 5 % of a core: it pauses so long for each file it met. */
+const PAUSE_PER_FILE_MS = 1;
+const LEAST_PAUSE_MS = 1000;
+
+export interface FolderDoorParts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly pipeline: Pipeline;
+}
+
+/**
+ * The watch folder. Kernel notices and scans only name files; one way (`#look`) decides about each:
+ * is it a photo's file, has it stopped changing, is there room, then the pipeline takes it.
+ */
+export class FolderDoor implements Part, HealthSource {
+  readonly name = 'folder';
+  readonly check = 'folder';
+  readonly #config: Config['ingest'];
+  readonly #pipeline: Pipeline;
+  readonly #log: Logger;
+  readonly #once: OnceLog;
+  readonly #root: Buffer;
+  readonly #keep: boolean;
+  readonly #ledger: Ledger;
+  readonly #settle: Settle;
+  readonly #watcher: Watcher;
+  readonly #hints: HintQueue;
+  readonly #stopped = new AbortController();
+  /** Paths being looked at (latin1: one character a byte). */
+  readonly #looking = new Set<string>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Files turned down but left in their place (too large to copy from another disk). */
+  readonly #left = new Set<string>();
+  #unsubscribe = () => {};
+  #fault: string | null = 'not started';
+  #identity = '';
+  #lookTimer: NodeJS.Timeout | null = null;
+  #lookingAtRoot: Promise<void> = Promise.resolve();
+  #scans: Promise<void> = Promise.resolve();
+  #rescanNow = () => {};
+
+  constructor({ config, log, pipeline }: FolderDoorParts) {
+    this.#config = config.ingest;
+    this.#pipeline = pipeline;
+    this.#log = log.child({ part: 'folder' });
+    this.#once = new OnceLog(this.#log);
+    this.#root = Buffer.from(config.ingest.dir);
+    this.#keep = config.ingest.after === 'keep';
+    this.#ledger = new Ledger(join(config.data.dir, 'kept.ledger'), this.#log);
+    this.#settle = new Settle(config.ingest.settle_ms, MAX_SETTLING);
+    this.#watcher = new Watcher((folder, name) => this.#hinted(folder, name));
+    this.#hints = new HintQueue((path) => this.#look(path));
+  }
+
+  async start(): Promise<void> {
+    if (this.#keep) await this.#ledger.load();
+    this.#unsubscribe = this.#pipeline.onOutcome(({ photo }) => {
+      if (photo.source !== 'folder') return;
+      if (this.#keep) this.#ledger.add(photo.id);
+      else if (photo.kept && this.#left.size < MAX_SETTLING) this.#left.add(photo.id);
+    });
+    await mkdir(this.#config.dir, { recursive: true }).catch(() => {});
+    await this.#lookAtRoot();
+    this.#lookTimer = setInterval(() => {
+      this.#lookingAtRoot = this.#lookingAtRoot.then(() => this.#lookAtRoot());
+    }, LOOK_MS);
+    this.#scans = this.#scanForEver();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    if (this.#lookTimer) clearInterval(this.#lookTimer);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.#watcher.clear();
+    this.#rescanNow();
+    await Promise.all([this.#scans, this.#lookingAtRoot, this.#hints.stop()]);
+    this.#unsubscribe();
+    if (this.#keep) await this.#ledger.flush();
+  }
+
+  health(): Health {
+    if (this.#fault !== null) return { ok: false, detail: this.#fault };
+    const notes = [`${this.#config.dir}: ${this.#watcher.folders} folder(s) watched`];
+    if (this.#watcher.fault !== null) {
+      notes.push(`some only read every ${this.#config.rescan_s} s: ${this.#watcher.fault}`);
+    }
+    if (this.#keep && this.#ledger.full) {
+      return { ok: false, detail: `${this.#ledger.size} photos are kept: move some out` };
+    }
+    if (this.#once.last !== null) notes.push(this.#once.last);
+    return { ok: true, detail: notes.join('; ') };
+  }
+
+  #hinted(folder: Buffer, name: Buffer): void {
+    const path = joinPath(folder, name);
+    const key = path.toString('latin1');
+    // Its next look is due anyway.
+    if (this.#timers.has(key) || this.#looking.has(key)) return;
+    if (!this.#hints.push(key, path)) this.#rescanNow();
+  }
+
+  /** Never throws: what goes wrong with one file is its own affair. */
+  async #look(path: Buffer): Promise<void> {
+    const key = path.toString('latin1');
+    if (this.#looking.has(key) || this.#timers.has(key) || this.#stopped.signal.aborted) return;
+    this.#looking.add(key);
+    try {
+      const waitMs = await this.#consider(path, key);
+      if (waitMs > 0) this.#lookAgain(path, key, waitMs);
+    } catch (error) {
+      if (!this.#stopped.signal.aborted) this.#trouble(path, key, error);
+    } finally {
+      this.#looking.delete(key);
+    }
+  }
+
+  #lookAgain(path: Buffer, key: string, waitMs: number): void {
+    if (this.#stopped.signal.aborted) return;
+    this.#timers.set(
+      key,
+      setTimeout(() => {
+        this.#timers.delete(key);
+        if (!this.#hints.push(key, path)) this.#rescanNow();
+      }, waitMs),
+    );
+  }
+
+  /** @returns milliseconds until the file should be looked at again; 0 when it is dealt with. */
+  async #consider(path: Buffer, key: string): Promise<number> {
+    const name = path.subarray(path.lastIndexOf(0x2f) + 1).toString('utf8');
+    const stats = await lstat(path);
+    if (stats.isDirectory()) {
+      if (!isIgnoredFolder(name) && !this.#watcher.has(path)) await this.#walk(path);
+      return 0;
+    }
+    if (isIgnoredFile(name)) return 0;
+    if (!stats.isFile()) {
+      this.#once.warn(key, { file: printable(path) }, 'not a regular file: left alone');
+      return 0;
+    }
+    const id = fileId(this.#below(path), stats, this.#keep);
+    if (this.#keep ? this.#ledger.has(id) || this.#ledger.full : this.#left.has(id)) return 0;
+    if (this.#settle.full && !this.#settle.has(key)) return 0;
+    const waitMs = this.#settle.look(key, stats);
+    if (waitMs > 0) return waitMs;
+    return (await this.#take(path, id, stats)) ? 0 : 1;
+  }
+
+  /** @returns false where the file changed while it waited for room. */
+  async #take(path: Buffer, id: string, before: Stats): Promise<boolean> {
+    await access(path, constants.R_OK);
+    for (;;) {
+      await this.#pipeline.room('folder', this.#stopped.signal);
+      const now = await lstat(path);
+      if (fileId(this.#below(path), now, this.#keep) !== fileId(this.#below(path), before, this.#keep)) {
+        return false;
+      }
+      try {
+        await this.#pipeline.accept(this.#photo(path, id));
+        return true;
+      } catch (error) {
+        // Somebody else took the room; a busy with a cause is a disk that does not take the file.
+        if ((error as RetaggerError).code === 'busy' && (error as Error).cause === undefined) continue;
+        throw (error as Error).cause ?? error;
+      }
+    }
+  }
+
+  #photo(path: Buffer, id: string): NewPhoto {
+    const exact = pathOf(path);
+    const body: NewPhoto['body'] = !this.#keep
+      ? { move: exact }
+      : typeof exact === 'string'
+        ? { keep: exact }
+        : // The worker opens files by text; a name that is none has to be copied.
+          { stream: createReadStream(exact) };
+    return {
+      id,
+      source: 'folder',
+      file: printable(this.#below(path)),
+      receivedAt: new Date().toISOString(),
+      body,
+    };
+  }
+
+  #below(path: Buffer): Buffer {
+    return path.subarray(this.#root.length + 1);
+  }
+
+  #trouble(path: Buffer, key: string, error: unknown): void {
+    const { code } = error as NodeJS.ErrnoException;
+    this.#settle.forget(key);
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'file_missing') {
+      this.#watcher.remove(path);
+      return;
+    }
+    if (code === 'stopping') return;
+    const file = printable(this.#below(path));
+    this.#once.warn(key + code, { err: error, file }, 'cannot be taken; tried again at the next scan');
+  }
+
+  async #scanForEver(): Promise<void> {
+    while (!this.#stopped.signal.aborted) {
+      this.#ledger.beginScan();
+      this.#once.beginRound();
+      const { files, complete } = await this.#walk(this.#root);
+      if (complete && this.#keep) await this.#ledger.endScan();
+      const pause = Math.max(this.#config.rescan_s * 1000, files * PAUSE_PER_FILE_MS);
+      await this.#pause(pause);
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#stopped.signal.aborted) return;
+    const began = performance.now();
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#rescanNow = () => {
+        clearTimeout(timer);
+        const wait = LEAST_PAUSE_MS - (performance.now() - began);
+        if (wait <= 0 || this.#stopped.signal.aborted) resolve();
+        else setTimeout(resolve, wait);
+      };
+    });
+    this.#rescanNow = () => {};
+  }
+
+  async #walk(from: Buffer): Promise<{ files: number; complete: boolean }> {
+    let files = 0;
+    let complete = this.#fault === null;
+    if (!complete) return { files, complete };
+    await walk(from, {
+      signal: this.#stopped.signal,
+      folder: (path) => this.#watcher.add(path),
+      file: async (path) => {
+        files += 1;
+        await this.#look(path);
+      },
+      unreadable: (path, error) => {
+        complete = false;
+        this.#trouble(path, path.toString('latin1'), error);
+      },
+    });
+    return { files, complete: complete && !this.#stopped.signal.aborted };
+  }
+
+  /** Gone, replaced, or not ours to move files out of? Recovers by itself. */
+  async #lookAtRoot(): Promise<void> {
+    const before = this.#fault;
+    try {
+      const found = await stat(this.#config.dir).catch(async (error) => {
+        // One that was deleted is made anew, but not below a disk that is not mounted.
+        await mkdir(this.#config.dir).catch(() => Promise.reject(error));
+        return stat(this.#config.dir);
+      });
+      if (!found.isDirectory()) throw new Error('not a folder');
+      const { R_OK, W_OK, X_OK } = constants;
+      await access(this.#config.dir, this.#keep ? R_OK | X_OK : R_OK | W_OK | X_OK);
+      const identity = `${found.dev}:${found.ino}`;
+      this.#fault = null;
+      if (identity !== this.#identity || before !== null) {
+        this.#identity = identity;
+        this.#watcher.clear();
+        this.#rescanNow();
+      }
+    } catch (error) {
+      this.#fault = `${this.#config.dir}: ${(error as Error).message}`;
+      this.#identity = '';
+      this.#watcher.clear();
+    }
+    if (before !== null && this.#fault === null && before !== 'not started') {
+      this.#log.info({ folder: this.#config.dir }, 'the watch folder is back');
+    } else if (this.#fault !== null && before !== this.#fault) {
+      this.#log.error({ reason: this.#fault }, 'the watch folder cannot be used; looking again');
+    }
+  }
+}
+

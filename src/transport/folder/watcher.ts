@@ -1,0 +1,74 @@
+import { type FSWatcher, watch } from 'node:fs';
+
+/** Folders watched at once; below what kernels allow by default. */
+const MAX_FOLDERS = 8000;
+
+/** Told of every name that changed in a watched folder. */
+export type Hint = (folder: Buffer, name: Buffer) => void;
+
+/**
+ * Kernel notices for folders. One inotify watch a folder and none a file: a folder's watch tells of
+ * every change in it, so 100,000 photos cost as many watches as one. Notices are hints: they may be
+ * missing (network file systems, a full kernel queue), and the rescan makes up for it.
+ */
+export class Watcher {
+  readonly #hint: Hint;
+  readonly #watches = new Map<string, FSWatcher>();
+  #unwatched: string | null = null;
+
+  constructor(hint: Hint) {
+    this.#hint = hint;
+  }
+
+  get folders(): number {
+    return this.#watches.size;
+  }
+
+  /** Why some folder is found by rescans alone; null where all are watched. */
+  get fault(): string | null {
+    return this.#unwatched;
+  }
+
+  /** Does nothing for a folder that is watched already. */
+  add(folder: Buffer): void {
+    const key = folder.toString('latin1');
+    if (this.#watches.has(key)) return;
+    if (this.#watches.size >= MAX_FOLDERS) {
+      this.#unwatched = `more than ${MAX_FOLDERS} folders`;
+      return;
+    }
+    try {
+      const watcher = watch(folder, { encoding: 'buffer' }, (_event, name) => {
+        if (name !== null) this.#hint(folder, name);
+      });
+      // A folder that goes away; its end is noticed by the scan too.
+      watcher.on('error', () => this.remove(folder));
+      this.#watches.set(key, watcher);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return;
+      this.#unwatched =
+        code === 'ENOSPC' ? 'fs.inotify.max_user_watches is reached' : String(code ?? error);
+    }
+  }
+
+  /** Stops watching a folder and everything below it. */
+  remove(folder: Buffer): void {
+    const key = folder.toString('latin1');
+    for (const [path, watcher] of this.#watches) {
+      if (path !== key && !path.startsWith(`${key}/`)) continue;
+      watcher.close();
+      this.#watches.delete(path);
+    }
+  }
+
+  has(folder: Buffer): boolean {
+    return this.#watches.has(folder.toString('latin1'));
+  }
+
+  clear(): void {
+    for (const watcher of this.#watches.values()) watcher.close();
+    this.#watches.clear();
+    this.#unwatched = null;
+  }
+}

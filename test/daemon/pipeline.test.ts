@@ -1,0 +1,272 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import type { NewPhoto, Outcome } from '../../src/daemon/ports.ts';
+import type { Source } from '../../src/result.ts';
+import { build, configIn, eventually, TextTagger, temporaryDir } from './support.ts';
+
+let count = 0;
+const photo = (source: Source, text: string, id = `p${++count}`): NewPhoto => ({
+  id,
+  source,
+  file: `${id}.jpg`,
+  receivedAt: new Date().toISOString(),
+  body: { bytes: Buffer.from(text) },
+});
+
+const ls = (...path: string[]) => readdir(join(...path)).catch(() => [] as string[]);
+
+describe('a photo accepted', () => {
+  test('becomes a result, in the outbox and for the caller', async () => {
+    const daemon = build(configIn(await temporaryDir()));
+    await daemon.start();
+    const { outcome } = await daemon.pipeline.accept(photo('http', 'kitchen', 'a'));
+    expect(await outcome).toMatchObject({
+      ok: true,
+      result: {
+        id: 'a',
+        node: 'box',
+        source: 'http',
+        file: 'a.jpg',
+        tag: 'kitchen',
+        model: 'text@1',
+        engine: 'wasm',
+        width: 4,
+        ms: { decode: 1, infer: 2 },
+      },
+    });
+    const [entry] = await daemon.outbox.take(5);
+    expect(entry).toMatchObject({ late: false, message: { kind: 'result', payload: { id: 'a' } } });
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(await ls(daemon.spool.dir)).toEqual([]);
+  });
+
+  test('becomes a failure with the code of its fault', async () => {
+    const daemon = build(configIn(await temporaryDir()));
+    await daemon.start();
+    const { outcome } = await daemon.pipeline.accept(photo('mqtt', 'image_unsupported', 'b'));
+    expect(await outcome).toMatchObject({
+      ok: false,
+      failure: { id: 'b', source: 'mqtt', file: 'b.jpg', code: 'image_unsupported' },
+    });
+    expect(await daemon.outbox.take(5)).toMatchObject([{ message: { kind: 'error' } }]);
+  });
+
+  test('of no bytes is corrupt, of too many bytes too large, without a worker', async () => {
+    const config = configIn(await temporaryDir(), { limits: { upload_bytes: 1024 } });
+    const daemon = build(config);
+    await daemon.start();
+    const empty = await daemon.pipeline.accept(photo('mqtt', ''));
+    expect(await empty.outcome).toMatchObject({ failure: { code: 'image_corrupt' } });
+    const large = 'kitchen'.padEnd(1025);
+    await expect(daemon.pipeline.accept(photo('mqtt', large))).rejects.toMatchObject({
+      code: 'image_too_large',
+    });
+    await mkdir(config.ingest.dir);
+    const file = join(config.ingest.dir, 'x.jpg');
+    await writeFile(file, large);
+    const moved = await daemon.pipeline.accept({ ...photo('folder', ''), body: { move: file } });
+    expect(await moved.outcome).toMatchObject({ failure: { code: 'image_too_large' } });
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(daemon.tagger.seen).toEqual([]);
+    expect(await ls(config.data.dir, 'failed')).toHaveLength(2);
+  });
+
+  test('with the id and bytes of one that is pending is the same photo', async () => {
+    const daemon = build(configIn(await temporaryDir()));
+    await daemon.start();
+    daemon.tagger.hold();
+    const twice = await Promise.all([
+      daemon.pipeline.accept(photo('mqtt', 'kitchen', 'same')),
+      daemon.pipeline.accept(photo('mqtt', 'kitchen', 'same')),
+    ]);
+    const other = await daemon.pipeline.accept(photo('mqtt', 'hall', 'same'));
+    daemon.tagger.letGo();
+    const [one, two] = await Promise.all(twice.map(({ outcome }) => outcome));
+    expect(one).toBe(two);
+    expect(await other.outcome).toMatchObject({ result: { tag: 'hall' } });
+    expect(daemon.outbox.length).toBe(2);
+  });
+});
+
+describe('order', () => {
+  test('HTTP goes first, yet the folder does not starve', async () => {
+    const config = configIn(await temporaryDir());
+    const tagger = new TextTagger();
+    tagger.concurrency = 1;
+    const daemon = build(config, tagger);
+    await daemon.start();
+    tagger.hold();
+    const outcomes: Promise<Outcome>[] = [];
+    const accept = async (source: Source, text: string) =>
+      outcomes.push((await daemon.pipeline.accept(photo(source, text))).outcome);
+    await accept('mqtt', 'kitchen first');
+    await accept('mqtt', 'kitchen old');
+    for (let n = 0; n < 12; n++) await accept('http', `hall ${n}`);
+    tagger.letGo();
+    await Promise.all(outcomes);
+    expect(tagger.seen.slice(0, 3)).toEqual(['kitchen first', 'hall 0', 'hall 1']);
+    const turn = tagger.seen.indexOf('kitchen old');
+    expect(turn).toBeGreaterThan(3);
+    expect(turn).toBeLessThan(13);
+    expect(tagger.most).toBe(1);
+  });
+});
+
+describe('bounds', () => {
+  test('each source has its share of the queue; the rest is refused or waits', async () => {
+    const config = configIn(await temporaryDir(), { limits: { queue: 8 } });
+    const daemon = build(config);
+    await daemon.start();
+    daemon.tagger.hold();
+    for (let n = 0; n < 4; n++) await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
+    expect(daemon.pipeline.refusal('mqtt')).toBe('queue_full');
+    expect(daemon.pipeline.refusal('http')).toBeNull();
+    await expect(daemon.pipeline.accept(photo('mqtt', 'kitchen'))).rejects.toMatchObject({
+      code: 'busy',
+      status: 503,
+    });
+    for (let n = 0; n < 4; n++) await daemon.pipeline.accept(photo('http', 'kitchen'));
+    expect(daemon.pipeline.refusal('http')).toBe('queue_full');
+    expect(daemon.pipeline.health().queue).toEqual({ ok: false, detail: '8 of 8' });
+    const room = daemon.pipeline.room('folder', new AbortController().signal);
+    daemon.tagger.letGo();
+    await room;
+    expect(daemon.pipeline.refusal('folder')).toBeNull();
+    await eventually(() => daemon.pipeline.length === 0);
+  });
+
+  test('a burst handed in at once does not get past them', async () => {
+    const daemon = build(configIn(await temporaryDir(), { limits: { queue: 4 } }));
+    await daemon.start();
+    daemon.tagger.hold();
+    const burst = await Promise.allSettled(
+      Array.from({ length: 20 }, () => daemon.pipeline.accept(photo('http', 'kitchen'))),
+    );
+    expect(burst.filter(({ status }) => status === 'fulfilled')).toHaveLength(4);
+    daemon.tagger.letGo();
+    await eventually(() => daemon.pipeline.length === 0);
+  });
+
+  test('a full outbox refuses before anything is lost', async () => {
+    const daemon = build(configIn(await temporaryDir(), { limits: { outbox: 2 } }));
+    await daemon.start();
+    for (let n = 0; n < 2; n++) {
+      await (await daemon.pipeline.accept(photo('http', 'kitchen'))).outcome;
+      await eventually(() => daemon.pipeline.length === 0);
+    }
+    expect(daemon.pipeline.refusal('http')).toBe('outbox_full');
+    const [entry] = await daemon.outbox.take(1);
+    if (entry) await daemon.outbox.remove(entry);
+    await daemon.pipeline.room('http', AbortSignal.timeout(5000));
+    expect(daemon.outbox.length).toBe(1);
+  });
+
+  test('an upload that breaks off leaves nothing and frees its place', async () => {
+    const daemon = build(configIn(await temporaryDir(), { limits: { queue: 1 } }));
+    await daemon.start();
+    const stream = Readable.from(
+      (async function* () {
+        yield Buffer.from('kit');
+        throw new Error('connection reset');
+      })(),
+    );
+    await expect(
+      daemon.pipeline.accept({ ...photo('http', ''), body: { stream } }),
+    ).rejects.toMatchObject({ code: 'request_invalid' });
+    expect(await ls(daemon.spool.dir)).toEqual([]);
+    expect(daemon.pipeline.refusal('http')).toBeNull();
+  });
+});
+
+describe('stop and start', () => {
+  test('what was not tagged is tagged after a restart, HTTP callers hear "stopping"', async () => {
+    const config = configIn(await temporaryDir());
+    const first = build(config);
+    await first.start();
+    first.tagger.hold();
+    const ids = ['m1', 'm2', 'm3'];
+    for (const id of ids) await first.pipeline.accept(photo('mqtt', 'kitchen', id));
+    const { outcome } = await first.pipeline.accept(photo('http', 'hall'));
+    await first.crash();
+    await expect(outcome).rejects.toMatchObject({ code: 'stopping' });
+    expect(first.pipeline.refusal('http')).toBe('stopping');
+
+    const second = build(config);
+    const ended: string[] = [];
+    second.pipeline.onOutcome(({ photo: { id } }) => ended.push(id));
+    await second.start();
+    await eventually(() => second.pipeline.length === 0);
+    expect(ended.sort()).toEqual(ids);
+    expect(await ls(second.spool.dir)).toEqual([]);
+  });
+
+  test('stop lets what is with the tagger end, and HTTP callers get their answer', async () => {
+    const tagger = new TextTagger();
+    tagger.concurrency = 1;
+    const daemon = build(configIn(await temporaryDir()), tagger);
+    await daemon.start();
+    tagger.hold();
+    const inside = await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
+    const parked = await daemon.pipeline.accept(photo('mqtt', 'hall', 'parked'));
+    const waiting = await daemon.pipeline.accept(photo('http', 'hall'));
+    const stopped = daemon.pipeline.stop();
+    tagger.letGo();
+    await stopped;
+    expect(await inside.outcome).toMatchObject({ ok: true });
+    expect(await waiting.outcome).toMatchObject({ ok: true });
+    await expect(parked.outcome).rejects.toMatchObject({ code: 'stopping' });
+    expect((await ls(daemon.spool.dir)).filter((name) => name.endsWith('.json'))).toHaveLength(1);
+  });
+
+  test('a photo whose message is on disk is filed after a crash, not tagged again', async () => {
+    const config = configIn(await temporaryDir());
+    await mkdir(config.ingest.dir);
+    const file = join(config.ingest.dir, 'a.jpg');
+    await writeFile(file, 'kitchen');
+    const first = build(config);
+    first.filing.file = () => new Promise(() => {});
+    await first.start();
+    const { outcome } = await first.pipeline.accept({
+      ...photo('folder', '', 'f1'),
+      file: 'a.jpg',
+      body: { move: file },
+    });
+    await outcome;
+    // The broker is faster than the disk: acknowledged, but the message stays until the filing.
+    for (const entry of await first.outbox.take(5)) await first.outbox.remove(entry);
+    void first.crash();
+
+    const second = build(config);
+    await second.start();
+    await eventually(() => second.pipeline.length === 0);
+    expect(second.tagger.seen).toEqual([]);
+    expect(await ls(config.data.dir, 'tagged', 'kitchen')).toEqual(['a.jpg', 'a.jpg.json']);
+    const sidecar = await readFile(join(config.data.dir, 'tagged/kitchen/a.jpg.json'), 'utf8');
+    expect(JSON.parse(sidecar)).toMatchObject({ id: 'f1', tag: 'kitchen' });
+    expect(second.outbox.length).toBe(1);
+  });
+});
+
+describe('a watched file still being written', () => {
+  test('is tried again once its writer is done', async () => {
+    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 20 } });
+    await mkdir(config.ingest.dir);
+    const file = join(config.ingest.dir, 'slow.jpg');
+    await writeFile(file, 'image_corrupt');
+    const daemon = build(config);
+    await daemon.start();
+    daemon.tagger.hold();
+    const { outcome } = await daemon.pipeline.accept({
+      ...photo('folder', ''),
+      body: { move: file },
+    });
+    await eventually(() => daemon.tagger.seen.length === 1);
+    // The writer has the renamed file open and goes on.
+    const [spooled = ''] = (await ls(daemon.spool.dir)).filter((name) => name.endsWith('.photo'));
+    await writeFile(join(daemon.spool.dir, spooled), 'kitchen and more');
+    daemon.tagger.letGo();
+    expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
+  });
+});

@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { Value } from 'typebox/value';
+import { onTestFinished } from 'vitest';
+import { type Config, ConfigSchema, type RawConfig } from '../../src/config/schema.ts';
+import { Admission } from '../../src/daemon/admission.ts';
+import { Filing } from '../../src/daemon/filing.ts';
+import { DiskOutbox } from '../../src/daemon/outbox.ts';
+import { TaggingPipeline } from '../../src/daemon/pipeline.ts';
+import { Spool } from '../../src/daemon/spool.ts';
+import { RetaggerError } from '../../src/errors.ts';
+import type { Tagger, TaggerInfo, Tagging } from '../../src/inference/tagger.ts';
+
+export const silent = pino({ level: 'silent' });
+
+/** A folder that is gone after the test. */
+export async function temporaryDir(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'retagger-test-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+type Partials<T> = { [K in keyof T]?: T[K] extends object ? Partial<T[K]> : T[K] };
+
+/** The defaults with changes, and every folder below `dir`. */
+export function configIn(dir: string, changes: Partials<RawConfig> = {}): Config {
+  const raw = Value.Create(ConfigSchema) as RawConfig;
+  const config = { ...raw, node: { id: 'box' } } as RawConfig;
+  for (const [key, value] of Object.entries(changes)) {
+    const name = key as keyof RawConfig;
+    Object.assign(config, {
+      [name]: typeof value === 'object' ? { ...(config[name] as object), ...value } : value,
+    });
+  }
+  return {
+    ...config,
+    data: { dir },
+    ingest: { ...config.ingest, dir: config.ingest.dir ?? join(dir, 'ingest') },
+    mqtt: { ...config.mqtt, base: 'retagger/box' },
+    model: { dir: join(dir, 'model') },
+    limits: { ...config.limits, disk_free_bytes: 0, ...changes.limits },
+  };
+}
+
+/**
+ * Tags text files by their first word: a label, or an error code. `hold` keeps photos inside until
+ * `letGo`, as a slow worker would.
+ */
+export class TextTagger implements Tagger {
+  concurrency = 2;
+  state: Tagger['state'] = 'ready';
+  info: TaggerInfo | null = { model: 'text@1', engine: 'wasm', labels: ['kitchen', 'hall'] };
+  readonly restarts = {};
+  /** Contents in the order they were tagged. */
+  readonly seen: string[] = [];
+  most = 0;
+  #inside = 0;
+  #gate: Promise<void> | null = null;
+  letGo = () => {};
+
+  hold(): void {
+    this.#gate = new Promise((resolve) => {
+      this.letGo = () => {
+        this.#gate = null;
+        resolve();
+      };
+    });
+  }
+
+  async start(): Promise<TaggerInfo> {
+    return this.info as TaggerInfo;
+  }
+
+  async tag(path: string): Promise<Tagging> {
+    this.#inside += 1;
+    this.most = Math.max(this.most, this.#inside);
+    try {
+      const bytes = await readFile(path);
+      this.seen.push(bytes.toString());
+      await this.#gate;
+      if (this.state === 'stopped') throw new RetaggerError('stopping');
+      const [word = ''] = bytes.toString().split(/\s/);
+      if (/^(image|worker|internal)/.test(word)) throw new RetaggerError(word as 'image_corrupt');
+      return {
+        tag: word === 'unsure' ? null : word,
+        score: 0.9,
+        scores: { kitchen: 0.9, hall: 0.1 },
+        sha256: createHash('sha256').update(bytes).digest('hex'),
+        width: 4,
+        height: 3,
+        ms: { decode: 1, infer: 2 },
+      };
+    } finally {
+      this.#inside -= 1;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.state = 'stopped';
+    this.letGo();
+  }
+}
+
+/** The real spool, outbox, filing, admission and pipeline around a text tagger. */
+export function build(config: Config, tagger = new TextTagger()) {
+  const { dir } = config.data;
+  const spool = new Spool(join(dir, 'spool'), config.limits.upload_bytes, silent);
+  const outbox = new DiskOutbox(join(dir, 'outbox'), silent);
+  const filing = new Filing(dir, config.ingest.after, silent);
+  const admission = new Admission(config.limits, dir, silent);
+  const parts = { config, log: silent, tagger, spool, outbox, filing, admission };
+  const pipeline = new TaggingPipeline(parts);
+  return {
+    ...parts,
+    pipeline,
+    /** As the daemon does at start. */
+    async start(): Promise<void> {
+      const { entries } = await spool.open();
+      const messages = await outbox.open(new Set(entries.map((entry) => entry.key)));
+      pipeline.recover({ entries, messages });
+      await pipeline.start();
+    },
+    /** As a crash does: nothing is finished any more. */
+    async crash(): Promise<void> {
+      tagger.state = 'stopped';
+      await pipeline.stop(0);
+    },
+  };
+}
+
+/** Resolves when `ready` is true; the test's own time limit is the bound. */
+export async function eventually(ready: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await ready())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
