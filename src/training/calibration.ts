@@ -8,7 +8,7 @@ export interface Calibration {
   readonly bias: readonly number[];
 }
 
-const STEPS = 2000;
+const STEPS = 400;
 const RATE = 0.05;
 /** Pulls towards the identity, as if by this many photos: few photos must not move it far. */
 const PRIOR = 5;
