@@ -1,0 +1,80 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkPhotos, readDataset } from '../../src/training/dataset.ts';
+
+let dir = '';
+const jpeg = await sharp({
+  create: { width: 40, height: 30, channels: 3, background: '#336699' },
+})
+  .jpeg()
+  .toBuffer();
+
+async function put(file: string, bytes: Uint8Array | string = jpeg): Promise<void> {
+  await mkdir(join(dir, file, '..'), { recursive: true });
+  await writeFile(join(dir, file), bytes);
+}
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'retagger-dataset-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+describe('readDataset', () => {
+  test('labels are the folders, sorted, or in the order asked for', async () => {
+    await put('kitchen/b.jpg');
+    await put('kitchen/a.JPEG');
+    await put('attic/c.png');
+    await put('attic/.DS_Store', 'x');
+    const dataset = await readDataset(dir);
+    expect(dataset.labels).toEqual(['attic', 'kitchen']);
+    expect(dataset.photos).toEqual([
+      { file: 'attic/c.png', label: 0 },
+      { file: 'kitchen/a.JPEG', label: 1 },
+      { file: 'kitchen/b.jpg', label: 1 },
+    ]);
+    expect((await readDataset(dir, ['kitchen', 'attic'])).photos[0]?.label).toBe(1);
+  });
+
+  test('names every fault at once', async () => {
+    await put('kitchen/a.jpg');
+    await put('kitchen/notes.txt', 'x');
+    await put('stray/a.jpg');
+    await mkdir(join(dir, 'attic'));
+    await expect(readDataset(dir, ['kitchen', 'attic', 'hall'])).rejects.toMatchObject({
+      faults: [
+        'no folder for label "hall"',
+        'folder "stray" is none of the labels kitchen, attic, hall',
+        'kitchen/notes.txt is no photo',
+        'class "attic" has no photo',
+      ],
+    });
+  });
+
+  test('refuses one class only, and a folder that is not there', async () => {
+    await put('kitchen/a.jpg');
+    await expect(readDataset(dir)).rejects.toThrow(/at least two/);
+    await expect(readDataset(join(dir, 'nowhere'))).rejects.toThrow(/cannot be read/);
+  });
+});
+
+describe('checkPhotos', () => {
+  test('names each photo that cannot be decoded', async () => {
+    await put('kitchen/good.jpg');
+    await put('kitchen/text.jpg', 'no picture');
+    await put('attic/cut.jpg', jpeg.subarray(0, jpeg.length / 2));
+    await put('attic/empty.jpg', '');
+    const seen: number[] = [];
+    const checked = checkPhotos(await readDataset(dir), (done) => seen.push(done));
+    await expect(checked).rejects.toMatchObject({
+      faults: [
+        expect.stringMatching(/^attic\/cut.jpg: /),
+        expect.stringMatching(/^attic\/empty.jpg: /),
+        expect.stringMatching(/^kitchen\/text.jpg: /),
+      ],
+    });
+    expect(seen).toEqual([1, 2, 3, 4]);
+  });
+});

@@ -1,0 +1,54 @@
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FeatureCache } from '../../src/training/feature-cache.ts';
+
+let dir = '';
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'retagger-cache-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+const open = (key = 'k') => FeatureCache.open(dir, 'mixed8', [1, 2, 2], key);
+
+describe('FeatureCache', () => {
+  test('gives rows back in the order asked for, also after it was opened again', async () => {
+    const first = await open();
+    await first.append(['a', 'b'], Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    await first.append(['c'], Float32Array.of(0.5, 0, -1, 2048));
+    await first.close();
+    const cache = await open();
+    expect(cache.size).toBe(3);
+    expect(cache.has('b')).toBe(true);
+    expect([...(await cache.read(['c', 'a']))]).toEqual([0.5, 0, -1, 2048, 1, 2, 3, 4]);
+    await cache.append(['d'], Float32Array.of(9, 9, 9, 9));
+    expect([...(await cache.read(['d']))]).toEqual([9, 9, 9, 9]);
+    await cache.close();
+  });
+
+  test('another key empties it', async () => {
+    const first = await open('weights 1');
+    await first.append(['a'], Float32Array.of(1, 2, 3, 4));
+    await first.close();
+    const cache = await open('weights 2');
+    expect(cache.has('a')).toBe(false);
+    await expect(cache.read(['a'])).rejects.toThrow(/a is not in the feature cache/);
+    await cache.close();
+  });
+
+  test('a name that a crash cut off does not count', async () => {
+    const first = await open();
+    await first.append(['a'], Float32Array.of(1, 2, 3, 4));
+    await first.close();
+    await appendFile(join(dir, 'mixed8.rows.txt'), 'kitchen/hal');
+    const second = await open();
+    expect(second.size).toBe(1);
+    await second.append(['b'], Float32Array.of(5, 6, 7, 8));
+    await second.close();
+    const third = await open();
+    expect([third.size, third.has('b')]).toEqual([2, true]);
+    expect([...(await third.read(['b']))]).toEqual([5, 6, 7, 8]);
+    await third.close();
+  });
+});

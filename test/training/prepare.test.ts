@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { INPUT, inceptionV3, LOGITS } from '../../src/inference/inceptionv3.ts';
+import { weightShapes } from '../../src/inference/weights.ts';
+import { initialWeights } from '../../src/training/initial-weights.ts';
+import { weightNames } from '../../src/training/parameters.ts';
+import { cutBelow } from '../../src/training/prepare.ts';
+
+const layers = inceptionV3(3);
+
+describe('cutBelow', () => {
+  test('is the layer that the first trained one reads', () => {
+    expect(['all', 'mixed0', 'mixed1', 'mixed8'].map(cutBelow)).toEqual([
+      ...[INPUT, 'pool_2', 'mixed0', 'mixed7'],
+    ]);
+    for (const cut of ['pool_2', 'mixed0', 'mixed7']) {
+      expect(layers.some(({ name }) => name === cut)).toBe(true);
+    }
+  });
+
+  test('names what is no such layer', () => {
+    for (const name of ['mixed9', 'mixed', 'conv2d_3', '']) {
+      expect(() => cutBelow(name)).toThrow(`"${name}"`);
+    }
+  });
+});
+
+describe('weightNames', () => {
+  test('above mixed8 lie the last 18 convolutions and the head', () => {
+    const names = weightNames(layers, 'mixed8');
+    expect(names).toHaveLength(2 * (18 + 2));
+    expect(names).toContain('conv2d_77/kernel');
+    expect(names).not.toContain('conv2d_76/kernel');
+  });
+
+  test('above the input lie all', () => {
+    expect(weightNames(layers, INPUT)).toHaveLength(weightShapes(layers).size);
+  });
+});
+
+describe('initialWeights', () => {
+  const base = new Map(
+    [...weightShapes(inceptionV3(6))].map(([name, shape]) => [
+      name,
+      { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5) },
+    ]),
+  );
+
+  test('keeps the base and makes a head for other labels', () => {
+    const weights = initialWeights(layers, base, 1);
+    expect(weights.get('conv2d_1/kernel')).toBe(base.get('conv2d_1/kernel'));
+    expect(weights.get(`${LOGITS}/kernel`)?.shape).toEqual([256, 3]);
+    expect(new Set(weights.get(`${LOGITS}/kernel`)?.data).size).toBeGreaterThan(100);
+    expect(initialWeights(layers, base, 1)).toEqual(weights);
+  });
+
+  test('makes the two kernels that may be missing, and refuses any other gap', () => {
+    const gap = new Map(base);
+    gap.delete('conv2d_82/kernel');
+    expect(initialWeights(layers, gap, 1).get('conv2d_82/kernel')?.shape).toEqual([3, 3, 448, 384]);
+    gap.delete('conv2d_4/kernel');
+    expect(() => initialWeights(layers, gap, 1)).toThrow(/conv2d_4\/kernel is missing/);
+  });
+});
