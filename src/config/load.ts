@@ -1,0 +1,167 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Value } from 'typebox/value';
+import { parse } from 'yaml';
+import { BUNDLED_MODEL_DIR } from '../inference/bundle.ts';
+import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
+import { isLoopback } from './loopback.ts';
+import { nearest } from './nearest.ts';
+import type { Config, RawConfig } from './schema.ts';
+
+/** A wrong key or value: the program ends with exit code 2. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export interface ConfigSources {
+  /** By flag name without dashes in front, as typed: `{'http-port': '5001'}`. */
+  readonly flags?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** `--config`: must exist. */
+  readonly file?: string;
+  /** Relative paths start here. */
+  readonly cwd?: string;
+}
+
+/** Read where it exists and `--config` was not given. */
+export const SYSTEM_CONFIG_FILE = '/etc/retagger/config.yaml';
+const MAX_FILE_BYTES = 1024 * 1024;
+
+interface Given {
+  readonly value: unknown;
+  /** For error messages: "--http-port", "RETAGGER_HTTP_PORT", "http.port in FILE". */
+  readonly origin: string;
+}
+
+/**
+ * Flags, then environment, then file, then defaults.
+ * @throws ConfigError that names the key, its value, where it was given and what is allowed.
+ */
+export function loadConfig(sources: ConfigSources = {}): Config {
+  const given = new Map<string, Given>([
+    ...fromFile(sources.file),
+    ...fromEnv(sources.env ?? process.env),
+    ...fromFlags(sources.flags ?? {}),
+  ]);
+  const raw: Record<string, Record<string, unknown> | unknown> = {};
+  for (const key of CONFIG_KEYS) {
+    const entry = given.get(key.path);
+    const value = entry ? checked(key, entry) : structuredClone(key.schema.default);
+    if (value !== undefined) assign(raw, key.path, value);
+    else if (key.path.includes('.')) section(raw, key.path);
+  }
+  return finish(raw as unknown as RawConfig, given, sources.cwd ?? process.cwd());
+}
+
+function section(raw: Record<string, unknown>, path: string): Record<string, unknown> {
+  const name = path.slice(0, path.indexOf('.'));
+  raw[name] ??= {};
+  return raw[name] as Record<string, unknown>;
+}
+
+function assign(raw: Record<string, unknown>, path: string, value: unknown): void {
+  if (path.includes('.')) section(raw, path)[path.slice(path.indexOf('.') + 1)] = value;
+  else raw[path] = value;
+}
+
+function fromFlags(flags: Readonly<Record<string, string>>): [string, Given][] {
+  return Object.entries(flags).map(([name, value]) => {
+    const key = CONFIG_KEYS.find((candidate) => candidate.flag === `--${name}`);
+    if (!key) throw new ConfigError(`--${name} is not a configuration flag`);
+    return [key.path, { value: fromText(key, value), origin: key.flag }];
+  });
+}
+
+function fromEnv(env: Readonly<Record<string, string | undefined>>): [string, Given][] {
+  const entries: [string, Given][] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith('RETAGGER_') || value === undefined) continue;
+    const key = CONFIG_KEYS.find((candidate) => candidate.env === name);
+    if (!key) {
+      const names = CONFIG_KEYS.map((candidate) => candidate.env);
+      throw new ConfigError(`the environment variable ${name} is unknown${nearest(name, names)}`);
+    }
+    // Unit files and compose files set variables to nothing to say "not set".
+    if (value !== '') entries.push([key.path, { value: fromText(key, value), origin: name }]);
+  }
+  return entries;
+}
+
+function fromFile(file: string | undefined): [string, Given][] {
+  const path = file ?? (existsSync(SYSTEM_CONFIG_FILE) ? SYSTEM_CONFIG_FILE : undefined);
+  if (path === undefined) return [];
+  let document: unknown;
+  try {
+    if (statSync(path).size > MAX_FILE_BYTES) throw new Error('it is larger than 1 MiB');
+    document = parse(readFileSync(path, 'utf8'), { maxAliasCount: 0 });
+  } catch (error) {
+    throw new ConfigError(
+      `cannot read the configuration file ${path}: ${(error as Error).message}`,
+    );
+  }
+  if (document === null || document === undefined) return [];
+  return flatten(document, '', path);
+}
+
+function flatten(node: unknown, prefix: string, file: string): [string, Given][] {
+  if (CONFIG_KEYS.some((key) => key.path === prefix)) {
+    return node === null ? [] : [[prefix, { value: node, origin: `${prefix} in ${file}` }]];
+  }
+  const known = prefix === '' || CONFIG_KEYS.some((key) => key.path.startsWith(`${prefix}.`));
+  if (!known) {
+    const paths = CONFIG_KEYS.map((key) => key.path);
+    throw new ConfigError(`${file}: the key "${prefix}" is unknown${nearest(prefix, paths)}`);
+  }
+  if (node === null) return [];
+  if (typeof node !== 'object' || Array.isArray(node)) {
+    throw new ConfigError(`${file}: "${prefix || 'the document'}" must hold keys below it`);
+  }
+  return Object.entries(node).flatMap(([name, child]) =>
+    flatten(child, prefix ? `${prefix}.${name}` : name, file),
+  );
+}
+
+/** Text from a flag or the environment in the key's type; left as it is where it does not fit. */
+function fromText({ schema }: ConfigKey, text: string): unknown {
+  if (schema.type === 'integer') return /^-?\d+$/.test(text.trim()) ? Number(text) : text;
+  if (schema.type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
+  if (schema.type === 'array') return text.split(',').map((item) => item.trim());
+  return text;
+}
+
+function checked(key: ConfigKey, { value, origin }: Given): unknown {
+  if (Value.Check(key.schema, value)) return value;
+  const shown = key.secret ? '(hidden)' : JSON.stringify(value);
+  throw new ConfigError(`${origin}: ${shown} is not allowed; ${key.path} is ${allowed(key)}`);
+}
+
+function finish(raw: RawConfig, given: ReadonlyMap<string, Given>, cwd: string): Config {
+  const from = (path: string) => given.get(path)?.origin ?? path;
+  if (!isLoopback(raw.http.host) && !raw.http.token && raw.http.enabled) {
+    throw new ConfigError(
+      `${from('http.host')}: ${JSON.stringify(raw.http.host)} is not loopback, so http.token is required`,
+    );
+  }
+  for (const [one, other] of [
+    ['cert', 'key'],
+    ['key', 'cert'],
+  ] as const) {
+    if (raw.mqtt[one] && !raw.mqtt[other]) {
+      throw new ConfigError(`${from(`mqtt.${one}`)} also needs mqtt.${other}`);
+    }
+  }
+  const data = resolve(cwd, raw.data.dir);
+  const files = Object.fromEntries(
+    (['ca', 'cert', 'key'] as const).flatMap((name) => {
+      const path = raw.mqtt[name];
+      return path ? [[name, resolve(cwd, path)]] : [];
+    }),
+  );
+  return {
+    ...raw,
+    data: { dir: data },
+    ingest: { ...raw.ingest, dir: resolve(cwd, raw.ingest.dir ?? resolve(data, 'ingest')) },
+    mqtt: { ...raw.mqtt, ...files, base: raw.mqtt.base ?? `retagger/${raw.node.id}` },
+    model: { dir: raw.model.dir ? resolve(cwd, raw.model.dir) : BUNDLED_MODEL_DIR },
+  };
+}

@@ -1,0 +1,22 @@
+/** Edits (insert, delete, replace) between two words. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (const [i, x] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, y] of [...b].entries()) {
+      next.push(
+        Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (x === y ? 0 : 1)),
+      );
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}
+
+/** `; did you mean "http.port"?`, or nothing where no name is close. */
+export function nearest(word: string, names: readonly string[]): string {
+  const [best] = names
+    .map((name) => ({ name, edits: distance(word.slice(0, 64), name) }))
+    .sort((a, b) => a.edits - b.edits);
+  return best && best.edits <= 4 ? `; did you mean "${best.name}"?` : '';
+}
