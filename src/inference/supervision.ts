@@ -1,0 +1,17 @@
+/** The supervisor's two rules of thumb, as plain arithmetic. */
+
+const MiB = 1024 * 1024;
+const MAX_BACKOFF_MS = 30_000;
+/** A worker may always grow by so much over what it takes when fresh. */
+const HEADROOM_BYTES = 48 * MiB;
+
+/** Wait before the next start, in ms: none after a single fault, then doubling. */
+export const backoffMs = (faultsInARow: number): number =>
+  faultsInARow <= 1 ? 0 : Math.min(MAX_BACKOFF_MS, 250 * 2 ** (faultsInARow - 2));
+
+/**
+ * Bytes of resident memory above which a worker is replaced: what the limit leaves beside this
+ * process and the replacement, since for a moment there are two workers.
+ */
+export const memoryShare = (limit: number, ownRss: number, freshRss: number): number =>
+  Math.max(limit - ownRss - freshRss, freshRss + HEADROOM_BYTES);

@@ -1,0 +1,145 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { RetaggerError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { TaggerInfo, Tagging } from './tagger.ts';
+import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
+
+/** Node runs no TypeScript, so from the sources (tests) it is the built worker that is started. */
+const WORKER_PATH = ['./worker.js', '../../dist/inference/worker.js']
+  .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  .find(existsSync);
+
+/** More of one line of the worker's stderr is cut off. */
+const MAX_LINE = 500;
+
+export interface WorkerEvents {
+  /** The process has ended, however; called before the photos it had are rejected. */
+  onExit(how: string): void;
+}
+
+export interface WorkerProcessOptions extends WorkerOptions {
+  readonly log: Logger;
+  /** Default: the one of this package. */
+  readonly workerPath?: string | undefined;
+}
+
+interface Reply {
+  resolve(tagging: Tagging): void;
+  reject(error: Error): void;
+}
+
+/** The worker ended and left a photo unanswered. */
+export class WorkerGone extends Error {}
+
+/** The supervisor's end of one worker. It knows nothing of retries. */
+export class WorkerProcess {
+  /** Rejects where the model does not load or the process ends before. */
+  readonly ready: Promise<TaggerInfo>;
+  /** Bytes of resident memory, as last reported. */
+  rss = 0;
+  /** The same when it was ready, before any photo. */
+  freshRss = 0;
+  readonly #child: ChildProcess;
+  readonly #log: Logger;
+  readonly #replies = new Map<number, Reply>();
+  readonly #exited: Promise<void>;
+  #lastId = 0;
+
+  constructor(options: WorkerProcessOptions, events: WorkerEvents) {
+    const { log, workerPath = WORKER_PATH, ...load } = options;
+    if (workerPath === undefined) throw new Error('dist/inference/worker.js is not built');
+    this.#log = log;
+    this.#child = fork(workerPath, [], {
+      execArgv: [],
+      env: workerEnvironment(),
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    // Errors of the channel to a process that is going; its exit tells all there is to tell.
+    this.#child.on('error', (error) => log.debug({ err: error }, 'worker channel'));
+    if (this.#child.stderr) {
+      createInterface({ input: this.#child.stderr }).on('line', (line) => {
+        log.warn({ stderr: line.slice(0, MAX_LINE) }, 'worker wrote to stderr');
+      });
+    }
+    this.#exited = new Promise((resolve) => this.#child.once('close', () => resolve()));
+    this.ready = new Promise((resolve, reject) => {
+      this.#child.on('message', (message: FromWorker) => {
+        if (message.type === 'ready') {
+          this.freshRss = message.rss;
+          resolve(message.info);
+        } else if (message.type === 'failed') {
+          reject(new Error(message.message));
+        }
+        this.#receive(message);
+      });
+      this.#child.once('close', (code, signal) => {
+        const how = signal ? `signal ${signal}` : `exit code ${code}`;
+        reject(new Error(`the worker ended before it was ready: ${how}`));
+        events.onExit(how);
+        for (const reply of this.#replies.values()) reply.reject(new WorkerGone(how));
+        this.#replies.clear();
+      });
+    });
+    this.ready.catch(() => {}); // whoever waits for it sees the error
+    this.#send({ type: 'load', options: load });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** @throws RetaggerError as the worker says; WorkerGone where it ends without an answer. */
+  tag(path: string): Promise<Tagging> {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#replies.set(id, { resolve, reject });
+      this.#send({ type: 'tag', id, path });
+    });
+  }
+
+  /** Ends it at once, whatever it is doing. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  /** Lets it end by itself. Resolves when it is gone. */
+  async stop(graceMs = 2000): Promise<void> {
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
+    if (this.#child.connected) this.#child.disconnect();
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  #send(message: ToWorker): void {
+    if (this.#child.connected) this.#child.send(message);
+  }
+
+  #receive(message: FromWorker): void {
+    if ('rss' in message) this.rss = message.rss;
+    if (message.type === 'unavailable') {
+      const { engine, reason } = message;
+      this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
+    }
+    if (message.type !== 'tagged' && message.type !== 'refused') return;
+    const reply = this.#replies.get(message.id);
+    this.#replies.delete(message.id);
+    if (message.type === 'tagged') reply?.resolve(message.tagging);
+    else reply?.reject(new RetaggerError(message.code, message.message));
+  }
+}
+
+/** Without our configuration: whoever breaks out of a decoder should find no broker password. */
+function workerEnvironment(): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('RETAGGER_'));
+  return {
+    ...Object.fromEntries(inherited),
+    // glibc gives every thread an arena of its own, and what they hold is never given back.
+    MALLOC_ARENA_MAX: '2',
+    VIPS_BLOCK_UNTRUSTED: '1',
+  };
+}

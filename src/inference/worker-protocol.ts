@@ -1,0 +1,44 @@
+import type { ErrorCode } from '../errors.ts';
+import type { EngineChoice } from './engines.ts';
+import type { ImageLimits } from './preprocess.ts';
+import type { TaggerInfo, Tagging } from './tagger.ts';
+
+/** What the supervisor and its worker say to each other. */
+
+export interface WorkerOptions {
+  readonly modelDir: string;
+  readonly engine: EngineChoice;
+  readonly threads?: number;
+  readonly limits: ImageLimits;
+  /** Whether to compare the model's files with their checksums first. */
+  readonly verify: boolean;
+}
+
+export type ToWorker =
+  | { readonly type: 'load'; readonly options: WorkerOptions }
+  | { readonly type: 'tag'; readonly id: number; readonly path: string };
+
+export type FromWorker =
+  | { readonly type: 'unavailable'; readonly engine: string; readonly reason: string }
+  | { readonly type: 'ready'; readonly info: TaggerInfo; readonly rss: number }
+  /** The model or engine does not load. */
+  | { readonly type: 'failed'; readonly message: string }
+  | {
+      readonly type: 'tagged';
+      readonly id: number;
+      readonly tagging: Tagging;
+      readonly rss: number;
+    }
+  | {
+      readonly type: 'refused';
+      readonly id: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly rss: number;
+    };
+
+/**
+ * Photos inside a worker at once: one in inference, one decoding, one on its way so that neither
+ * ever waits for the other process.
+ */
+export const WORKER_CONCURRENCY = 3;
