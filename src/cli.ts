@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { ConfigError } from './config/load.ts';
+
+/** Arguments → a command; nothing else. Each command's file is loaded only when it is needed. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./commands/run.ts')).runCommand(),
+  tag: async () => (await import('./commands/tag.ts')).tagCommand(),
+  train: async () => (await import('./commands/train.ts')).trainCommand(),
+  evaluate: async () => (await import('./commands/evaluate.ts')).evaluateCommand(),
+};
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
+/** Commander's usage errors are exit code 2; help and version are 0. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  return error instanceof ConfigError ? 2 : 1;
+}
+
+function throwOnExit(command: Command): Command {
+  command.exitOverride().showHelpAfterError('(--help shows the usage)');
+  for (const child of command.commands) throwOnExit(child);
+  return command;
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('retagger')
+    .description('Tags real-estate photos: watch folder, MQTT and HTTP in, room labels out.')
+    .version(version);
+  const wanted = argv.slice(2).find((argument) => !argument.startsWith('-')) ?? '';
+  const chosen = COMMANDS[wanted];
+  const loaders = chosen ? [chosen] : Object.values(COMMANDS);
+  for (const load of loaders) program.addCommand(await load());
+  throwOnExit(program);
+  if (argv.length <= 2) program.help({ error: true });
+  await program.parseAsync(argv);
+}
+
+try {
+  await main(process.argv);
+} catch (error) {
+  if (!(error instanceof CommanderError)) {
+    process.stderr.write(`retagger: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
+  process.exitCode = exitCodeOf(error);
+}

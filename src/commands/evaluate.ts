@@ -1,0 +1,195 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { addConfigFlags, configFrom } from '../config/flags.ts';
+import { ConfigError } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { loadBundle } from '../inference/bundle.ts';
+import type { EngineChoice } from '../inference/engines.ts';
+import type { TaggerInfo, Tagging } from '../inference/tagger.ts';
+import { createProgress } from '../progress.ts';
+import { type Dataset, DatasetError, readDataset } from '../training/dataset.ts';
+import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';
+import { metricsTable } from '../training/model-card.ts';
+import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
+import { tagFiles } from './tag-files.ts';
+import { tagsWithoutDaemon, withTagger } from './with-tagger.ts';
+
+interface Options {
+  readonly data: string;
+  readonly json?: string;
+  readonly plot?: string;
+  readonly errors?: string;
+  readonly limit?: number;
+  readonly reference?: boolean;
+}
+
+/** One engine's answers; `null` for a photo it could not read. */
+interface Run {
+  readonly info: TaggerInfo;
+  readonly taggings: readonly (Tagging | null)[];
+  readonly unreadable: readonly { readonly file: string; readonly message: string }[];
+}
+
+/** `retagger evaluate`: labelled photos in, the paper's table out. */
+export function evaluateCommand(): Command {
+  const command = new Command('evaluate')
+    .description('precision, recall and F1 per class on labelled photos (DIR/<label>/*)')
+    .requiredOption('--data <dir>', 'labelled photos, one folder a label')
+    .option('--json <file>', 'also write all figures as JSON')
+    .option('--plot <file>', 'also draw the confusion matrix as PNG')
+    .option(
+      '--errors <file>',
+      'also list the photos tagged wrong as CSV, the surest mistakes first',
+    )
+    .option('--limit <n>', 'at most so many photos, spread over all classes', positive)
+    .option('--reference', 'also run the float32 reference and compare every score with it');
+  addConfigFlags(command, tagsWithoutDaemon);
+  return command.action(async (options: Options) => {
+    const config = configFrom(command);
+    try {
+      await evaluate(options, config);
+    } catch (error) {
+      throw error instanceof DatasetError ? new ConfigError(error.message) : error;
+    }
+  });
+}
+
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new InvalidArgumentError('It must be a whole number ≥ 1.');
+  return Number(text);
+}
+
+async function evaluate(options: Options, config: Config): Promise<void> {
+  const { manifest } = await loadBundle(config.model.dir);
+  const dataset = thinned(await readDataset(options.data, manifest.labels), options.limit);
+  const run = await runEngine(dataset, config, config.engine);
+  const { evaluation, abstained } = assess(dataset, run);
+
+  const out = [
+    `${run.info.model} · ${run.info.engine} · ${dataset.photos.length} photos`,
+    '',
+    metricsTable(evaluation),
+    `Expected calibration error ${evaluation.ece.toFixed(3)}; abstained (tag null) on ${abstained}.`,
+    '',
+    confusionTable(evaluation, dataset.labels),
+    ...run.unreadable.map(({ file, message }) => `could not be read: ${file}: ${message}`),
+  ];
+  const report: Record<string, unknown> = {
+    model: run.info.model,
+    engine: run.info.engine,
+    photos: dataset.photos.length,
+    labels: dataset.labels,
+    ...evaluation,
+    abstained,
+    unreadable: run.unreadable,
+  };
+  if (options.reference) {
+    const agreement = compare(run, await runEngine(dataset, config, 'reference'));
+    report.agreement = agreement;
+    out.push(
+      '',
+      `Same top tag as the float32 reference on ${agreement.same} of ${agreement.photos} photos ` +
+        `(${(100 * agreement.share).toFixed(2)} %); largest score difference ${agreement.maxDifference.toFixed(3)}, ` +
+        `mean ${agreement.meanDifference.toFixed(4)}.`,
+    );
+  }
+  process.stdout.write(`${out.join('\n')}\n`);
+  if (options.json) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (options.plot) {
+    await writeFile(options.plot, await confusionMatrix(dataset.labels, evaluation.confusion));
+  }
+  if (options.errors) await writeFile(options.errors, mistakes(dataset, run));
+  if (run.unreadable.length > 0) process.exitCode = 1;
+}
+
+/** Every k-th photo, so that each class keeps its share. */
+function thinned(dataset: Dataset, limit: number | undefined): Dataset {
+  if (limit === undefined || limit >= dataset.photos.length) return dataset;
+  const step = dataset.photos.length / limit;
+  const photos = Array.from({ length: limit }, (_, i) => dataset.photos[Math.floor(i * step)]);
+  return { ...dataset, photos: photos as Dataset['photos'] };
+}
+
+async function runEngine(dataset: Dataset, config: Config, engine: EngineChoice): Promise<Run> {
+  return withTagger(config, engine, async (tagger, info) => {
+    const progress = createProgress(`evaluating ${info.engine}`, dataset.photos.length);
+    const taggings: (Tagging | null)[] = [];
+    const unreadable: { file: string; message: string }[] = [];
+    const paths = dataset.photos.map((photo) => join(dataset.dir, photo.file));
+    for await (const file of tagFiles(tagger, paths)) {
+      if ('error' in file) unreadable.push({ file: file.path, message: file.error.message });
+      taggings.push('error' in file ? null : file.tagging);
+      progress.advance();
+    }
+    progress.stop();
+    return { info, taggings, unreadable };
+  });
+}
+
+/** Scores in label order. */
+const row = (tagging: Tagging, labels: readonly string[]): number[] =>
+  labels.map((label) => tagging.scores[label] ?? 0);
+
+function assess(
+  dataset: Dataset,
+  { taggings }: Run,
+): { evaluation: Evaluation; abstained: number } {
+  const truth: number[] = [];
+  const scores: number[][] = [];
+  let abstained = 0;
+  for (const [i, tagging] of taggings.entries()) {
+    if (!tagging) continue;
+    truth.push(dataset.photos[i]?.label ?? 0);
+    scores.push(row(tagging, dataset.labels));
+    if (tagging.tag === null) abstained += 1;
+  }
+  return { evaluation: evaluateScores(dataset.labels, truth, scores), abstained };
+}
+
+function compare(run: Run, reference: Run) {
+  let [photos, same, maxDifference, sum] = [0, 0, 0, 0];
+  for (const [i, a] of run.taggings.entries()) {
+    const b = reference.taggings[i];
+    if (!a || !b) continue;
+    const labels = Object.keys(a.scores);
+    const [x, y] = [row(a, labels), row(b, labels)];
+    const difference = Math.max(...x.map((score, k) => Math.abs(score - (y[k] ?? 0))));
+    photos += 1;
+    same += argmax(x) === argmax(y) ? 1 : 0;
+    maxDifference = Math.max(maxDifference, difference);
+    sum += difference;
+  }
+  const share = photos === 0 ? 0 : same / photos;
+  return { photos, same, share, maxDifference, meanDifference: photos === 0 ? 0 : sum / photos };
+}
+
+function confusionTable({ confusion }: Evaluation, labels: readonly string[]): string {
+  const width = Math.max(...labels.map((label) => label.length)) + 2;
+  const line = (cells: readonly (string | number)[]) =>
+    cells
+      .map((cell, i) => (i === 0 ? String(cell).padEnd(width) : String(cell).padStart(width)))
+      .join('');
+  return [
+    line(['truth \\ tag', ...labels]),
+    ...confusion.map((counts, i) => line([labels[i] ?? '', ...counts])),
+  ].join('\n');
+}
+
+function mistakes(dataset: Dataset, { taggings }: Run): string {
+  const rows = taggings.flatMap((tagging, i) => {
+    const photo = dataset.photos[i];
+    if (!tagging || !photo) return [];
+    const scores = row(tagging, dataset.labels);
+    const answer = argmax(scores);
+    if (answer === photo.label) return [];
+    return [{ file: photo.file, truth: photo.label, answer, score: scores[answer] ?? 0 }];
+  });
+  rows.sort((a, b) => b.score - a.score);
+  const lines = rows.map(
+    ({ file, truth, answer, score }) =>
+      `${JSON.stringify(file)},${dataset.labels[truth]},${dataset.labels[answer]},${score.toFixed(4)}`,
+  );
+  return `${['file,truth,answer,score', ...lines].join('\n')}\n`;
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Command, Option } from 'commander';
+import { addConfigFlags, configFrom } from '../config/flags.ts';
+import type { Config } from '../config/schema.ts';
+import type { TaggerInfo } from '../inference/tagger.ts';
+import { createProgress } from '../progress.ts';
+import { expandPhotos } from './photo-files.ts';
+import { type TaggedFile, tagFiles } from './tag-files.ts';
+import { tagsWithoutDaemon, withTagger } from './with-tagger.ts';
+
+type Format = 'json' | 'table';
+
+/** `retagger tag`: files in, one result a line out. */
+export function tagCommand(): Command {
+  const command = new Command('tag')
+    .description('tag photos once, without the daemon: one JSON result a line')
+    .argument('<file...>', 'photos, or folders with photos')
+    .addOption(
+      new Option('--format <format>', 'json: one result a line; table: for people')
+        .choices(['json', 'table'])
+        .default('json'),
+    );
+  addConfigFlags(command, tagsWithoutDaemon);
+  return command.action(async (paths: string[], options: { format: Format }) => {
+    await tag(paths, options.format, configFrom(command));
+  });
+}
+
+async function tag(paths: readonly string[], format: Format, config: Config): Promise<void> {
+  const files = await expandPhotos(paths);
+  if (files.length === 0) throw new Error('there are no photos in what was given');
+  // `retagger tag … | head` closes the pipe early: nobody reads the rest.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+  // A warning about the first of a thousand photos is enough; failures are in the output.
+  const quiet = {
+    ...config,
+    log: { level: config.log.level === 'info' ? 'warn' : config.log.level },
+  };
+  await withTagger(quiet as Config, config.engine, async (tagger, info) => {
+    const progress = createProgress('tagging', files.length);
+    const received = new Date().toISOString();
+    for await (const file of tagFiles(tagger, files)) {
+      if ('error' in file) process.exitCode = 1;
+      const line = format === 'json' ? jsonLine(file, config, info, received) : tableLine(file);
+      if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
+      progress.advance();
+    }
+    progress.stop();
+  });
+}
+
+/** The contract's result; `source` is "folder", as the file came from one. */
+function jsonLine(file: TaggedFile, config: Config, info: TaggerInfo, received: string): string {
+  const head = { id: randomUUID(), node: config.node.id, source: 'folder', file: file.path };
+  if ('error' in file) {
+    const { code, message } = file.error;
+    return JSON.stringify({ ...head, code, message });
+  }
+  const { tagging } = file;
+  return JSON.stringify({
+    ...head,
+    sha256: tagging.sha256,
+    tag: tagging.tag,
+    score: tagging.score,
+    scores: tagging.scores,
+    model: info.model,
+    engine: info.engine,
+    width: tagging.width,
+    height: tagging.height,
+    received_at: received,
+    tagged_at: new Date().toISOString(),
+    ms: { queued: 0, ...tagging.ms },
+  });
+}
+
+function tableLine(file: TaggedFile): string {
+  if ('error' in file)
+    return `${'–'.padEnd(12)} ${'–'.padStart(5)}  ${file.path}  (${file.error.code})`;
+  const { tag, score } = file.tagging;
+  return `${(tag ?? '?').padEnd(12)} ${`${Math.round(score * 100)} %`.padStart(5)}  ${file.path}`;
+}

@@ -1,0 +1,33 @@
+import type { Config } from '../config/schema.ts';
+import type { EngineChoice } from '../inference/engines.ts';
+import { createTagger } from '../inference/supervisor.ts';
+import type { Tagger, TaggerInfo } from '../inference/tagger.ts';
+import { createLogger } from '../log.ts';
+
+/** Configuration keys that matter to a command that tags without the daemon. */
+export const tagsWithoutDaemon = (path: string): boolean =>
+  ['engine', 'model.dir', 'log.level', 'node.id'].includes(path) || path.startsWith('limits.');
+
+/** Runs `work` with a started tagger and stops it afterwards, also on Ctrl-C. */
+export async function withTagger<T>(
+  config: Config,
+  engine: EngineChoice,
+  work: (tagger: Tagger, info: TaggerInfo) => Promise<T>,
+): Promise<T> {
+  const tagger = createTagger({
+    modelDir: config.model.dir,
+    engine,
+    limits: config.limits,
+    // Standard output is data; a person who wants less asks for it.
+    log: await createLogger({ level: config.log.level, fd: 2 }),
+  });
+  // The worker ends with this process; 130 is what a shell expects of Ctrl-C.
+  const interrupted = () => process.exit(130);
+  process.once('SIGINT', interrupted);
+  try {
+    return await work(tagger, await tagger.start());
+  } finally {
+    process.off('SIGINT', interrupted);
+    await tagger.stop();
+  }
+}
