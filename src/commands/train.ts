@@ -25,10 +25,14 @@ const number =
 
 const list = (text: string): string[] => text.split(',').map((label) => label.trim());
 
-/** Progress on stderr: a bar on a terminal, lines elsewhere. */
+/** Between two lines where there is no terminal. */
+const LINE_MS = 30_000;
+
+/** Progress on stderr: a bar on a terminal, a line now and then elsewhere. */
 function createReporter(): TrainReporter {
   const stream = process.stderr;
   let bar: cliProgress.SingleBar | null = null;
+  let current = { phase: '', total: 0, printed: 0 };
   return {
     note(text) {
       bar?.stop();
@@ -36,6 +40,7 @@ function createReporter(): TrainReporter {
       stream.write(`${text}\n`);
     },
     start(phase, total) {
+      current = { phase, total, printed: Date.now() };
       if (!stream.isTTY) return;
       bar = new cliProgress.SingleBar(
         {
@@ -54,6 +59,9 @@ function createReporter(): TrainReporter {
         ? `loss ${figures.loss.toFixed(4)} accuracy ${figures.accuracy.toFixed(4)}`
         : '';
       bar?.update(done, { figures: text });
+      if (stream.isTTY || Date.now() - current.printed < LINE_MS) return;
+      current.printed = Date.now();
+      stream.write(`${current.phase} ${done}/${current.total} ${text}\n`);
     },
     end() {
       bar?.stop();
