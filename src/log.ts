@@ -29,7 +29,7 @@ export async function createLogger(options: LogOptions): Promise<Logger> {
         paths: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
         censor: '[secret]',
       },
-      serializers: { url: withoutPassword },
+      serializers: { url: (url: unknown) => withoutPassword(String(url)) },
     },
     options.destination ??
       ((options.pretty ?? terminal)
@@ -40,8 +40,8 @@ export async function createLogger(options: LogOptions): Promise<Logger> {
 }
 
 /** `mqtts://user:secret@host` → `mqtts://user:***@host`. */
-export function withoutPassword(url: unknown): unknown {
-  return typeof url === 'string' ? url.replace(/(:\/\/[^/@:]*):[^/@]*@/, '$1:***@') : url;
+export function withoutPassword(url: string): string {
+  return url.replace(/(:\/\/[^/@:]*):[^/]*@/, '$1:***@');
 }
 
 async function prettyStream(fd: number): Promise<DestinationStream> {

@@ -95,7 +95,8 @@ export class Admission implements Part, HealthSource {
     if (now === before) return;
     const { ok, detail } = this.health();
     if (ok) this.#log.info({ disk: detail }, 'photos are accepted again');
-    else this.#log.error({ disk: detail }, 'no photos are accepted until there is room on the disk');
+    else
+      this.#log.error({ disk: detail }, 'no photos are accepted until there is room on the disk');
   }
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import type { Tagger } from '../inference/tagger.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, withoutPassword } from '../log.ts';
 import { FolderDoor } from '../transport/folder/door.ts';
 import { HttpDoor } from '../transport/http/door.ts';
 import { MqttDoor } from '../transport/mqtt/door.ts';
@@ -22,8 +22,8 @@ export interface Daemon {
   start(): Promise<void>;
   /** Finishes what is in flight, parks the rest in the spool; within 10 s. Also after a failed start. */
   stop(): Promise<void>;
-  /** Base URL of the HTTP door; null where it is closed. */
-  readonly httpUrl: string | null;
+  /** Where the doors are; null where one is closed. */
+  readonly urls: { readonly http: string | null; readonly broker: string | null };
   health(): Record<string, Health>;
 }
 
@@ -57,8 +57,8 @@ export function createDaemon(config: Config, log: Logger): Daemon {
   const sources: HealthSource[] = [admission, mqtt, folder].filter((part) => part !== null);
 
   return {
-    get httpUrl() {
-      return http?.url ?? null;
+    get urls() {
+      return { http: http?.url ?? null, broker: config.mqtt.enabled ? brokerUrl(config) : null };
     },
     health,
     async start() {
@@ -90,6 +90,10 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     const messages = await disk?.open(new Set(entries.map((entry) => entry.key)));
     pipeline.recover({ entries, messages: messages ?? new Map() });
   }
+}
+
+function brokerUrl({ mqtt }: Config): string {
+  return withoutPassword(mqtt.url ?? `mqtt://127.0.0.1:${mqtt.port}`);
 }
 
 function healthOf(

@@ -104,7 +104,8 @@ export class Filing {
       try {
         const created = await mkdir(dir, { recursive: true, mode: 0o750 });
         if (created !== undefined) {
-          for (let at = dir; at !== dirname(created); at = dirname(at)) await disk.syncDir(dirname(at));
+          for (let at = dir; at !== dirname(created); at = dirname(at))
+            await disk.syncDir(dirname(at));
         }
         return dir;
       } catch (error) {

@@ -155,9 +155,9 @@ export class DiskOutbox implements Outbox {
 
   async #take(limit: number): Promise<readonly OutboxEntry[]> {
     this.#away = false;
-    if (this.#late.length === 0 && this.#unlisted > 0) await this.#list();
     const entries: OutboxEntry[] = [];
     for (let late = true; entries.length < limit; late = !late) {
+      if (this.#late.length === 0 && this.#unlisted > 0) await this.#list();
       const next = this.#next(late);
       if (next === null) break;
       const { key } = next;

@@ -7,8 +7,8 @@ import type { Admission } from './admission.ts';
 import { isDiskTrouble } from './disk.ts';
 import type { Filing } from './filing.ts';
 import { type Job, newJob } from './job.ts';
-import { failed, messageOf, outcomeOf, tagged } from './outcome.ts';
 import type { DiskOutbox } from './outbox.ts';
+import { failed, messageOf, outcomeOf, tagged } from './outcome.ts';
 import type {
   Health,
   Message,
@@ -304,7 +304,10 @@ export class TaggingPipeline implements Pipeline, Part {
   #insist<T>(work: () => Promise<T>, entry: SpoolEntry): Promise<T> {
     return whileDiskTrouble(work, this.#ended.signal, (error, tries) => {
       if (tries > 1 && tries % 20 !== 0) return;
-      this.#log.warn({ err: error, id: entry.id }, 'the disk does not take an outcome; trying again');
+      this.#log.warn(
+        { err: error, id: entry.id },
+        'the disk does not take an outcome; trying again',
+      );
       void this.#parts.admission.measure();
     });
   }

@@ -160,7 +160,9 @@ export class Spool {
     const path = join(this.dir, `${key}.photo`);
     const { ino } = await present(lstat(body.move));
     await this.#store.put(key, meta(photo, { body: 'moved', path: encodePath(body.move), ino }));
-    const moved = await present(moveInto(body.move, path, this.#maxBytes, () => this.#store.sync()));
+    const moved = await present(
+      moveInto(body.move, path, this.#maxBytes, () => this.#store.sync()),
+    );
     const where: Body = moved.kept ? 'kept' : 'moved';
     return { ...rest, key, durable: true, ...moved, body: where };
   }

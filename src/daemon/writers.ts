@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { RetaggerError } from '../errors.ts';
+import type { RetaggerError } from '../errors.ts';
 import type { SpoolEntry } from './spool.ts';
 
 /** A damaged file is given this many settle times after its last change before that is its fate. */
@@ -41,6 +41,8 @@ export async function stillWritten(
   // A clock that disagrees (age below zero) says nothing about the file.
   const young = age >= 0 && age < grace;
   if (!changed && !young) return null;
-  const waitMs = changed ? Math.min(Math.max(settleMs, 100) * look.number, MAX_WAIT_MS) : grace - age;
+  const waitMs = changed
+    ? Math.min(Math.max(settleMs, 100) * look.number, MAX_WAIT_MS)
+    : grace - age;
   return { waitMs, look };
 }

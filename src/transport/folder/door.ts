@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
 import { pathOf, printable } from '../../daemon/paths.ts';
 import type { Health, HealthSource, NewPhoto, Part, Pipeline } from '../../daemon/ports.ts';
-import { RetaggerError } from '../../errors.ts';
+import type { RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { HintQueue } from './hints.ts';
 import { fileId } from './identity.ts';
@@ -174,7 +174,9 @@ export class FolderDoor implements Part, HealthSource {
     for (;;) {
       await this.#pipeline.room('folder', this.#stopped.signal);
       const now = await lstat(path);
-      if (fileId(this.#below(path), now, this.#keep) !== fileId(this.#below(path), before, this.#keep)) {
+      if (
+        fileId(this.#below(path), now, this.#keep) !== fileId(this.#below(path), before, this.#keep)
+      ) {
         return false;
       }
       try {
@@ -182,7 +184,8 @@ export class FolderDoor implements Part, HealthSource {
         return true;
       } catch (error) {
         // Somebody else took the room; a busy with a cause is a disk that does not take the file.
-        if ((error as RetaggerError).code === 'busy' && (error as Error).cause === undefined) continue;
+        if ((error as RetaggerError).code === 'busy' && (error as Error).cause === undefined)
+          continue;
         throw (error as Error).cause ?? error;
       }
     }
@@ -218,7 +221,11 @@ export class FolderDoor implements Part, HealthSource {
     }
     if (code === 'stopping') return;
     const file = printable(this.#below(path));
-    this.#once.warn(key + code, { err: error, file }, 'cannot be taken; tried again at the next scan');
+    this.#once.warn(
+      key + code,
+      { err: error, file },
+      'cannot be taken; tried again at the next scan',
+    );
   }
 
   async #scanForEver(): Promise<void> {
@@ -297,4 +304,3 @@ export class FolderDoor implements Part, HealthSource {
     }
   }
 }
-

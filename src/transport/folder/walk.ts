@@ -37,7 +37,8 @@ export async function walk(root: Buffer, visitor: Visitor): Promise<void> {
         const name = entry.name.toString('utf8');
         const child = joinPath(path, entry.name);
         if (entry.isDirectory()) {
-          if (!isIgnoredFolder(name) && depth < MAX_DEPTH) open.push({ path: child, depth: depth + 1 });
+          if (!isIgnoredFolder(name) && depth < MAX_DEPTH)
+            open.push({ path: child, depth: depth + 1 });
         } else if (!isIgnoredFile(name)) {
           await visitor.file(child);
         }

@@ -1,0 +1,113 @@
+import { join, relative } from 'node:path';
+import { Command } from 'commander';
+import { addConfigFlags, configFrom } from '../config/flags.ts';
+import { ConfigError } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { createLogger, type Logger } from '../log.ts';
+
+/** Stopping may take so long; then the process ends anyway. Nothing accepted is lost by it. */
+const STOP_MS = 10_000;
+/** Folders of ours below `data.dir`. */
+const OWN_FOLDERS = ['spool', 'outbox', 'tagged', 'failed'];
+
+/** `retagger run`: the daemon, until SIGTERM or SIGINT. */
+export function runCommand(): Command {
+  const command = new Command('run').description(
+    'Runs the daemon: watch folder, MQTT and HTTP in; tags out.',
+  );
+  return addConfigFlags(command).action(async () => {
+    const config = configFrom(command);
+    checkFolders(config);
+    const log = await createLogger({ level: config.log.level });
+    process.exit(await run(config, log));
+  });
+}
+
+/** @returns the exit code. */
+async function run(config: Config, log: Logger): Promise<number> {
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error) => {
+      log.fatal({ err: error }, 'a fault in the program');
+      process.exit(1);
+    });
+  }
+  const began = performance.now();
+  const signal = stopSignal(log);
+  // Loaded here, so that `retagger --help` does not pay for it.
+  const { createDaemon } = await import('../daemon/daemon.ts');
+  const daemon = createDaemon(config, log);
+  let code = 0;
+  try {
+    const stopped = await Promise.race([daemon.start(), signal.then(() => 'stopped' as const)]);
+    if (stopped === undefined) {
+      const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      log.info({ ...addresses(config, daemon.urls), seconds: Number(seconds) }, 'ready');
+      if (process.stdout.isTTY) welcome(config, daemon.urls, seconds);
+    }
+    await signal;
+  } catch (error) {
+    log.fatal({ err: error }, `cannot start: ${(error as Error).message}`);
+    code = 1;
+  }
+  setTimeout(() => {
+    log.error('stopping took too long');
+    process.exit(code);
+  }, STOP_MS).unref();
+  await daemon.stop();
+  if (code === 0) log.info('stopped');
+  return code;
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */
+function stopSignal(log: Logger): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    // Signal handlers alone do not keep a process alive.
+    const alive = setInterval(() => {}, 2 ** 30);
+    let stopping = false;
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(name, () => {
+        if (stopping) process.exit(1);
+        stopping = true;
+        log.info({ signal: name }, 'stopping; once more ends at once');
+        clearInterval(alive);
+        resolve(name);
+      });
+    }
+  });
+}
+
+/** Photos moved into a watched folder would be taken again, for ever. @throws ConfigError */
+function checkFolders(config: Config): void {
+  if (!config.ingest.watch) return;
+  const inside = (child: string, parent: string) => !/^\.\.(\/|$)/.test(relative(parent, child));
+  for (const name of OWN_FOLDERS) {
+    const own = join(config.data.dir, name);
+    if (!inside(own, config.ingest.dir) && !inside(config.ingest.dir, own)) continue;
+    throw new ConfigError(
+      `ingest.dir: "${config.ingest.dir}" is not allowed; it must not hold or lie in ${own}`,
+    );
+  }
+}
+
+interface Urls {
+  readonly http: string | null;
+  readonly broker: string | null;
+}
+
+function addresses(config: Config, urls: Urls): Record<string, string> {
+  return {
+    node: config.node.id,
+    ...(config.ingest.watch ? { ingest: config.ingest.dir } : {}),
+    ...(urls.http ? { http: urls.http } : {}),
+    ...(urls.broker ? { url: urls.broker } : {}),
+  };
+}
+
+/** For a person at a terminal. */
+function welcome(config: Config, urls: Urls, seconds: string): void {
+  const lines = [`RE-Tagger is ready after ${seconds} s. Ctrl-C stops it.`];
+  if (config.ingest.watch) lines.push(`  Drop photos into  ${config.ingest.dir}`);
+  if (urls.http) lines.push(`  Web page          ${urls.http}`);
+  if (urls.broker) lines.push(`  Results on MQTT   ${urls.broker}  ${config.mqtt.base}/result`);
+  process.stdout.write(`\n${lines.join('\n')}\n\n`);
+}

@@ -1,0 +1,197 @@
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import { DiskOutbox } from '../../src/daemon/outbox.ts';
+import type { Message, OutboxEntry } from '../../src/daemon/ports.ts';
+import { eventually, silent, temporaryDir } from './support.ts';
+
+const message = (id: string): Message => ({
+  kind: 'error',
+  payload: { id, source: 'mqtt', file: null, code: 'image_corrupt', message: '' },
+});
+const ids = (entries: readonly OutboxEntry[]) => entries.map((entry) => entry.message.payload.id);
+const none = new Set<string>();
+
+async function opened(dir: string, window?: number): Promise<DiskOutbox> {
+  const outbox = new DiskOutbox(dir, silent, window);
+  await outbox.open(none);
+  return outbox;
+}
+
+async function putAll(outbox: DiskOutbox, ...names: string[]): Promise<void> {
+  for (const name of names) await outbox.put(message(name));
+}
+
+describe('an outbox', () => {
+  test('gives each message once, oldest first, and tells when one was put', async () => {
+    const outbox = await opened(await temporaryDir());
+    const told = vi.fn();
+    const off = outbox.onPut(told);
+    await putAll(outbox, 'a', 'b', 'c');
+    off();
+    await putAll(outbox, 'd');
+    expect(told).toHaveBeenCalledTimes(3);
+    expect(ids(await outbox.take(2))).toEqual(['a', 'b']);
+    expect(ids(await outbox.take(9))).toEqual(['c', 'd']);
+    expect(await outbox.take(9)).toEqual([]);
+    expect(outbox.length).toBe(4);
+  });
+
+  test('forgets what was removed, and gives the rest again after a lost connection, as late', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    await putAll(outbox, 'a', 'b', 'c');
+    const [first] = await outbox.take(2);
+    await outbox.remove(first as OutboxEntry);
+    await outbox.remove(first as OutboxEntry);
+    expect(outbox.length).toBe(2);
+    outbox.release();
+    await putAll(outbox, 'while away');
+    const again = await outbox.take(9);
+    expect(ids(again)).toEqual(['b', 'c', 'while away']);
+    expect(again.every((entry) => entry.late)).toBe(true);
+    await putAll(outbox, 'new');
+    expect(await outbox.take(9)).toMatchObject([{ late: false }]);
+  });
+
+  test('finds after a restart what was not removed', async () => {
+    const dir = await temporaryDir();
+    const first = await opened(dir);
+    await putAll(first, 'a', 'b', 'c');
+    await first.remove((await first.take(1))[0] as OutboxEntry);
+    const second = await opened(dir);
+    expect(second.length).toBe(2);
+    await putAll(second, 'd');
+    const entries = await second.take(9);
+    expect(entries.map((entry) => [entry.message.payload.id, entry.late])).toEqual([
+      ['b', true],
+      ['d', false],
+      ['c', true],
+    ]);
+  });
+
+  test('serves the backlog and the new in turn, each oldest first', async () => {
+    const dir = await temporaryDir();
+    await putAll(await opened(dir), '1', '2', '3', '4', '5');
+    const outbox = await opened(dir);
+    await putAll(outbox, 'x', 'y');
+    const order = [...ids(await outbox.take(3)), ...ids(await outbox.take(9))];
+    expect(order.slice(0, 3)).toEqual(['1', 'x', '2']);
+    expect(order.filter((id) => /\d/.test(id))).toEqual(['1', '2', '3', '4', '5']);
+    expect(order.filter((id) => /[xy]/.test(id))).toEqual(['x', 'y']);
+  });
+
+  test('keeps its order when the clock jumps back, also over a restart', async () => {
+    const dir = await temporaryDir();
+    vi.useFakeTimers({ toFake: ['Date'], now: 2_000_000_000_000 });
+    try {
+      await putAll(await opened(dir), 'a', 'b');
+      vi.setSystemTime(1_000_000_000_000);
+      await putAll(await opened(dir), 'c', 'd');
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(ids(await (await opened(dir)).take(9))).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  test('holds a message until its photo is filed, and knows it again after a crash', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    let filed = () => {};
+    const until = new Promise<void>((resolve) => {
+      filed = resolve;
+    });
+    await outbox.put(message('a'), { photo: 'p1', until });
+    await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
+    expect(await outbox.take(9)).toEqual([]);
+    const afterCrash = new DiskOutbox(dir, silent);
+    const known = await afterCrash.open(new Set(['p1', 'p2']));
+    expect([...known]).toMatchObject([['p1', { payload: { id: 'a' } }]]);
+    filed();
+    await eventually(() => outbox.length === 0);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  test('sets an unreadable message aside and goes on', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    await putAll(outbox, 'a', 'b');
+    const [name = ''] = (await readdir(dir)).sort();
+    await writeFile(join(dir, name), '{"kind":');
+    expect(ids(await outbox.take(9))).toEqual(['b']);
+    expect(outbox.length).toBe(1);
+    expect(await readdir(dir)).toContain(name.replace('.json', '.bad'));
+  });
+});
+
+type Step =
+  | { kind: 'put' }
+  | { kind: 'take'; limit: number }
+  | { kind: 'remove'; which: number }
+  | { kind: 'release' }
+  | { kind: 'restart' };
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: fc.constant<Step>({ kind: 'put' }) },
+    {
+      weight: 4,
+      arbitrary: fc.integer({ min: 1, max: 6 }).map<Step>((limit) => ({ kind: 'take', limit })),
+    },
+    { weight: 5, arbitrary: fc.nat(9).map<Step>((which) => ({ kind: 'remove', which })) },
+    { weight: 1, arbitrary: fc.constant<Step>({ kind: 'release' }) },
+    { weight: 1, arbitrary: fc.constant<Step>({ kind: 'restart' }) },
+  ),
+  { maxLength: 60 },
+);
+
+test('whatever happens, nothing is lost, nothing removed comes back, late and new keep their order', async () => {
+  const root = await temporaryDir();
+  let run = 0;
+  await fc.assert(
+    // A window of 3 keys, so that listing and falling behind happen all the time.
+    fc.asyncProperty(steps, fc.boolean(), async (list, together) => {
+      const dir = join(root, String(run++));
+      let outbox = await opened(dir, 3);
+      let count = 0;
+      const waiting = new Set<string>();
+      const taken = new Map<string, OutboxEntry>();
+      for (const step of list) {
+        if (step.kind === 'put') {
+          const names = together ? [`${count++}`, `${count++}`] : [`${count++}`];
+          await Promise.all(names.map((name) => outbox.put(message(name))));
+          for (const name of names) waiting.add(name);
+        } else if (step.kind === 'take') {
+          const entries = await outbox.take(step.limit);
+          expect(entries).toHaveLength(Math.min(step.limit, waiting.size));
+          for (const late of [true, false]) {
+            const keys = entries.filter((entry) => entry.late === late).map(({ key }) => key);
+            expect(keys).toEqual([...keys].sort());
+          }
+          for (const entry of entries) {
+            const [id = ''] = ids([entry]);
+            expect(waiting.delete(id), `${id} is waiting`).toBe(true);
+            taken.set(id, entry);
+          }
+        } else if (step.kind === 'remove') {
+          const [id, entry] = [...taken][step.which % Math.max(1, taken.size)] ?? [];
+          if (entry) await outbox.remove(entry);
+          if (id) taken.delete(id);
+        } else {
+          if (step.kind === 'release') outbox.release();
+          else outbox = await opened(dir, 3);
+          for (const id of taken.keys()) waiting.add(id);
+          taken.clear();
+        }
+        expect(outbox.length).toBe(waiting.size + taken.size);
+      }
+      const rest: string[] = [];
+      for (let more = await outbox.take(5); more.length > 0; more = await outbox.take(5)) {
+        rest.push(...ids(more));
+      }
+      expect(rest.sort()).toEqual([...waiting].sort());
+    }),
+    { numRuns: 150 },
+  );
+});

@@ -1,0 +1,318 @@
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { RawConfig } from '../../../src/config/schema.ts';
+import type { Outcome } from '../../../src/daemon/ports.ts';
+import { FolderDoor } from '../../../src/transport/folder/door.ts';
+import {
+  build,
+  configIn,
+  eventually,
+  silent,
+  TextTagger,
+  temporaryDir,
+} from '../../daemon/support.ts';
+
+const OLD = new Date('2020-01-01');
+
+/** The door with the real pipeline and a text tagger; files count as moved in when `old`. */
+async function open(ingest: Partial<RawConfig['ingest']> = {}, dir?: string, tagger?: TextTagger) {
+  const config = configIn(dir ?? (await temporaryDir()), {
+    ingest: { settle_ms: 60, rescan_s: 1, ...ingest },
+  });
+  const daemon = build(config, tagger);
+  const door = new FolderDoor({ config, log: silent, pipeline: daemon.pipeline });
+  const outcomes: Outcome[] = [];
+  daemon.pipeline.onOutcome((outcome) => outcomes.push(outcome));
+  await daemon.start();
+  let open = true;
+  const close = async () => {
+    if (!open) return;
+    open = false;
+    await door.stop();
+    await daemon.pipeline.stop();
+  };
+  onTestFinished(close);
+  const root = config.ingest.dir;
+  return {
+    ...{ config, daemon, door, outcomes, close, root },
+    start: () => door.start(),
+    /** As a finished file that is moved in. */
+    async drop(name: string | Buffer, text: string): Promise<void> {
+      const hidden = join(config.data.dir, `.${Math.random()}`);
+      await writeFile(hidden, text);
+      await utimes(hidden, OLD, OLD);
+      const target = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(name)]);
+      await rename(hidden, target);
+    },
+    /** Names below a folder of the data folder, sorted. */
+    tree: async (...path: string[]) =>
+      (await readdir(join(config.data.dir, ...path), { recursive: true }).catch(() => [])).sort(),
+    idle: (count: number) =>
+      eventually(() => outcomes.length >= count && daemon.pipeline.length === 0),
+  };
+}
+
+describe('what is taken', () => {
+  test('files there at start and files that come, in subfolders old and new', async () => {
+    const folder = await open();
+    await mkdir(join(folder.root, 'old/deep'), { recursive: true });
+    await folder.drop('old/deep/a.jpg', 'kitchen');
+    await folder.start();
+    await folder.idle(1);
+    await folder.drop('b.jpg', 'hall');
+    await mkdir(join(folder.root, 'new/er'), { recursive: true });
+    await folder.drop('new/er/c.jpg', 'unsure');
+    await folder.idle(3);
+    expect(await folder.tree('tagged')).toEqual([
+      '_abstained',
+      '_abstained/new',
+      '_abstained/new/er',
+      '_abstained/new/er/c.jpg',
+      '_abstained/new/er/c.jpg.json',
+      'hall',
+      'hall/b.jpg',
+      'hall/b.jpg.json',
+      'kitchen',
+      'kitchen/old',
+      'kitchen/old/deep',
+      'kitchen/old/deep/a.jpg',
+      'kitchen/old/deep/a.jpg.json',
+    ]);
+    expect(folder.outcomes.map(({ photo }) => photo.file).sort()).toEqual([
+      'b.jpg',
+      'new/er/c.jpg',
+      'old/deep/a.jpg',
+    ]);
+  });
+
+  test('a folder of photos moved in as a whole', async () => {
+    const folder = await open();
+    await folder.start();
+    const outside = join(folder.config.data.dir, 'outside');
+    await mkdir(join(outside, 'x'), { recursive: true });
+    for (const name of ['1', 'x/2', 'x/3']) {
+      await writeFile(join(outside, `${name}.jpg`), 'kitchen');
+      await utimes(join(outside, `${name}.jpg`), OLD, OLD);
+    }
+    await rename(outside, join(folder.root, 'moved'));
+    await folder.idle(3);
+    expect(await folder.tree('tagged/kitchen/moved/x')).toHaveLength(4);
+  });
+
+  test('a growing file only when it is whole', async () => {
+    const folder = await open({ settle_ms: 150 });
+    await folder.start();
+    const path = join(folder.root, 'slow.jpg');
+    await writeFile(path, 'kitchen');
+    for (let n = 0; n < 6; n++) {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      await appendFile(path, ` part${n}`);
+    }
+    await folder.idle(1);
+    expect(folder.daemon.tagger.seen).toEqual(['kitchen part0 part1 part2 part3 part4 part5']);
+  });
+
+  test('an empty file fails as corrupt, a text file named .jpg as unsupported', async () => {
+    const folder = await open();
+    await folder.start();
+    await writeFile(join(folder.root, 'empty.jpg'), '');
+    await folder.drop('notes.jpg', 'image_unsupported');
+    await folder.idle(2);
+    expect(await folder.tree('failed')).toEqual([
+      'empty.jpg',
+      'empty.jpg.error.json',
+      'notes.jpg',
+      'notes.jpg.error.json',
+    ]);
+    const story = await readFile(
+      join(folder.config.data.dir, 'failed/empty.jpg.error.json'),
+      'utf8',
+    );
+    expect(JSON.parse(story)).toMatchObject({
+      source: 'folder',
+      file: 'empty.jpg',
+      code: 'image_corrupt',
+    });
+  });
+
+  test('not hidden, temporary or system files, links, pipes or sockets', async () => {
+    const folder = await open();
+    await folder.start();
+    const secret = join(folder.config.data.dir, 'secret.jpg');
+    await writeFile(secret, 'kitchen');
+    await symlink(secret, join(folder.root, 'link.jpg'));
+    await symlink(folder.config.data.dir, join(folder.root, 'linked'));
+    const server = createServer().listen(join(folder.root, 'socket.jpg'));
+    onTestFinished(() => void server.close());
+    const ignored = ['.hidden.jpg', '.a.jpg.Xy12', 'a.part', 'b.jpg.crdownload', 'c.TMP', 'd.jpg~'];
+    for (const name of [...ignored, 'Thumbs.db']) await folder.drop(name, 'hall');
+    await mkdir(join(folder.root, '.git'));
+    await folder.drop('.git/x.jpg', 'hall');
+    await folder.drop('real.jpg', 'kitchen');
+    await folder.idle(1);
+    // One full rescan later still only the real one.
+    await new Promise((resolve) => setTimeout(resolve, 1300));
+    expect(folder.outcomes).toHaveLength(1);
+    expect((await readdir(folder.root)).sort()).toEqual(
+      [...ignored, 'Thumbs.db', '.git', 'link.jpg', 'linked', 'socket.jpg'].sort(),
+    );
+  });
+
+  test('names that are hard on programs', async () => {
+    const folder = await open();
+    await folder.start();
+    const names = [
+      'new\nline.jpg',
+      '🏠 kitchen.jpg',
+      'quote\'"\\.jpg',
+      `${'x'.repeat(251)}.jpg`,
+      `${'ü'.repeat(125)}.jpg`,
+      'no suffix',
+      '-rf.jpg',
+      'con%00.jpg',
+    ];
+    for (const name of names) await folder.drop(name, 'kitchen');
+    await folder.drop(Buffer.from([0x61, 0xff, 0xfe, 0x2e, 0x6a, 0x70, 0x67]), 'kitchen');
+    await folder.idle(names.length + 1);
+    expect(await readdir(folder.root)).toEqual([]);
+    const tagged = await folder.tree('tagged/kitchen');
+    for (const name of names) expect(tagged).toContain(name);
+    expect(tagged).toHaveLength(2 * names.length + 2);
+    expect(tagged).toContain(`${'x'.repeat(245)}~.jpg.json`);
+  });
+
+  test('two photos of one name, and never over one that is there', async () => {
+    const folder = await open();
+    const taken = join(folder.config.data.dir, 'tagged/kitchen');
+    await mkdir(taken, { recursive: true });
+    await writeFile(join(taken, 'a.jpg'), 'precious');
+    await folder.start();
+    await folder.drop('a.jpg', 'kitchen one');
+    await folder.idle(1);
+    await folder.drop('a.jpg', 'kitchen two');
+    await folder.idle(2);
+    expect(await readFile(join(taken, 'a.jpg'), 'utf8')).toBe('precious');
+    expect(await readFile(join(taken, 'a-2.jpg'), 'utf8')).toBe('kitchen one');
+    expect(await readFile(join(taken, 'a-3.jpg'), 'utf8')).toBe('kitchen two');
+    expect(await folder.tree('tagged/kitchen')).toEqual([
+      'a-2.jpg',
+      'a-2.jpg.json',
+      'a-3.jpg',
+      'a-3.jpg.json',
+      'a.jpg',
+    ]);
+  });
+
+  test('a backlog larger than the queue, each photo once', async () => {
+    const folder = await open();
+    await mkdir(folder.root);
+    for (let n = 0; n < 300; n++) await folder.drop(`${n}.jpg`, `kitchen ${n}`);
+    await folder.start();
+    await folder.idle(300);
+    expect(new Set(folder.daemon.tagger.seen).size).toBe(300);
+    expect(folder.outcomes).toHaveLength(300);
+    expect(await readdir(folder.root)).toEqual([]);
+  });
+});
+
+describe('after', () => {
+  test('delete: a tagged photo is gone, a failed one is set aside', async () => {
+    const folder = await open({ after: 'delete' });
+    await folder.start();
+    await folder.drop('a.jpg', 'kitchen');
+    await folder.drop('b.jpg', 'image_corrupt');
+    await folder.idle(2);
+    expect(await readdir(folder.root)).toEqual([]);
+    expect(await folder.tree('tagged')).toEqual([]);
+    expect(await folder.tree('failed')).toEqual(['b.jpg', 'b.jpg.error.json']);
+  });
+
+  test('keep: photos stay, are tagged once, also over a restart, and again when changed', async () => {
+    const first = await open({ after: 'keep' });
+    await first.start();
+    await first.drop('a.jpg', 'kitchen');
+    await first.drop('b.jpg', 'image_unsupported');
+    await first.drop(Buffer.from([0x61, 0xff]), 'hall');
+    await first.idle(3);
+    await first.close();
+    expect(await first.tree('tagged')).toEqual(
+      ['hall', 'hall/a\ufffd.json', 'kitchen', 'kitchen/a.jpg.json'].sort(),
+    );
+    expect(await first.tree('failed')).toEqual(['b.jpg.error.json']);
+
+    const second = await open({ after: 'keep' }, first.config.data.dir);
+    await second.start();
+    await new Promise((resolve) => setTimeout(resolve, 1300));
+    expect(second.outcomes).toEqual([]);
+    await writeFile(join(second.root, 'a.jpg'), 'hall changed');
+    await second.idle(1);
+    expect(second.daemon.tagger.seen).toEqual(['hall changed']);
+    expect(await second.tree('tagged/kitchen')).toEqual(['a.jpg.json']);
+  });
+});
+
+describe('the folder itself', () => {
+  test('removed: says so or makes it anew, and goes on', async () => {
+    const folder = await open();
+    await folder.start();
+    expect(folder.door.health().ok).toBe(true);
+    await rm(folder.root, { recursive: true });
+    await eventually(() =>
+      readdir(folder.root).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await folder.drop('a.jpg', 'kitchen');
+    await folder.idle(1);
+    expect(folder.door.health().ok).toBe(true);
+  });
+
+  test('not there (a disk that is not mounted): unhealthy until it comes', async () => {
+    const dir = await temporaryDir();
+    const folder = await open({ dir: join(dir, 'media/stick/photos') }, dir);
+    await mkdir(join(dir, 'media'));
+    await writeFile(join(dir, 'media/stick'), 'in the way');
+    await folder.start();
+    expect(folder.door.health()).toMatchObject({ ok: false });
+    await rm(join(dir, 'media/stick'));
+    await mkdir(folder.root, { recursive: true });
+    await folder.drop('a.jpg', 'kitchen');
+    await folder.idle(1);
+    expect(folder.door.health()).toMatchObject({ ok: true });
+  });
+});
+
+test('HTTP photos go ahead of a waiting backlog', async () => {
+  const tagger = new TextTagger();
+  tagger.concurrency = 1;
+  const folder = await open({}, undefined, tagger);
+  await mkdir(folder.root);
+  for (let n = 0; n < 50; n++) await folder.drop(`${n}.jpg`, 'kitchen');
+  tagger.hold();
+  await folder.start();
+  await eventually(() => folder.daemon.pipeline.length === 50);
+  const { outcome } = await folder.daemon.pipeline.accept({
+    id: 'h',
+    source: 'http',
+    file: null,
+    receivedAt: new Date().toISOString(),
+    body: { bytes: Buffer.from('hall') },
+  });
+  tagger.letGo();
+  await outcome;
+  expect(tagger.seen.indexOf('hall')).toBeLessThan(3);
+  await folder.idle(51);
+});
