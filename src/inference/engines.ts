@@ -7,7 +7,7 @@ export type EngineChoice = EngineName | 'auto' | 'reference';
 /** Each engine's code and native parts are loaded only when it is asked for. */
 const FACTORIES: Readonly<Record<Exclude<EngineChoice, 'auto'>, () => Promise<EngineFactory>>> = {
   onnxruntime: async () => (await import('./engines/onnxruntime.ts')).createOnnxruntimeEngine,
-  'tfjs-node': async () => (await import('./engines/tfjs-node.js' as string)).createTfjsNodeEngine,
+  'tfjs-node': async () => (await import('./engines/tfjs-node.ts')).createTfjsNodeEngine,
   wasm: async () => (await import('./engines/wasm.ts')).createWasmEngine,
   reference: async () => (await import('./engines/reference.ts')).createReferenceEngine,
 };

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { RetaggerError, toRetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import type { EngineChoice } from './engines.ts';
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
 import { backoffMs, memoryShare } from './supervision.ts';
@@ -63,6 +64,8 @@ export class Supervisor implements Tagger {
   #respawn: NodeJS.Timeout | undefined;
   #state: Tagger['state'] = 'starting';
   #info: TaggerInfo | null = null;
+  /** Read once, at the start. */
+  #bundle: ModelBundle | null = null;
 
   constructor(options: TaggerOptions) {
     this.#options = options;
@@ -83,15 +86,19 @@ export class Supervisor implements Tagger {
   }
 
   async start(): Promise<TaggerInfo> {
-    const slot = this.#spawn({ verify: true });
     try {
+      const bundle = await loadBundle(this.#options.modelDir);
+      await verifyBundle(bundle);
+      this.#bundle = bundle;
+      if (this.#state === 'stopped') throw new RetaggerError('stopping');
+      const slot = this.#spawn(bundle);
       this.#info = await this.#load(slot);
+      this.#use(slot);
+      return this.#info;
     } catch (error) {
       if (this.#state !== 'stopped') this.#state = 'failed';
       throw error;
     }
-    this.#use(slot);
-    return this.#info;
   }
 
   tag(path: string): Promise<Tagging> {
@@ -119,15 +126,14 @@ export class Supervisor implements Tagger {
     this.#current = null;
   }
 
-  #spawn({ verify }: { verify: boolean }): Slot {
-    const { modelDir, engine, threads, limits, workerPath } = this.#options;
+  #spawn(bundle: ModelBundle): Slot {
+    const { engine, threads, limits, workerPath } = this.#options;
     const process = new WorkerProcess(
       {
-        modelDir,
+        bundle,
         engine,
         ...(threads === undefined ? {} : { threads }),
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
-        verify,
         log: this.#log,
         workerPath,
       },
@@ -221,7 +227,7 @@ export class Supervisor implements Tagger {
   }
 
   async #restart(): Promise<void> {
-    const slot = this.#spawn({ verify: false });
+    const slot = this.#spawn(this.#bundle as ModelBundle);
     try {
       this.#info = await this.#load(slot);
     } catch (error) {
@@ -248,7 +254,7 @@ export class Supervisor implements Tagger {
   }
 
   async #replace(old: Slot): Promise<void> {
-    const slot = this.#spawn({ verify: false });
+    const slot = this.#spawn(this.#bundle as ModelBundle);
     try {
       await this.#load(slot);
       this.restarts.memory += 1;

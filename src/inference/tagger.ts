@@ -41,5 +41,7 @@ export interface Tagger {
   readonly info: TaggerInfo | null;
   /** Times the worker was replaced since the start, by reason ("exit", "timeout", "memory"). */
   readonly restarts: Readonly<Record<string, number>>;
+  /** Process ids of the workers there are, for memory figures. */
+  readonly pids?: readonly number[];
   stop(): Promise<void>;
 }

@@ -138,8 +138,12 @@ function workerEnvironment(): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('RETAGGER_'));
   return {
     ...Object.fromEntries(inherited),
-    // glibc gives every thread an arena of its own, and what they hold is never given back.
+    // glibc gives every thread an arena of its own, and raises this threshold with each large block
+    // that is freed; either way the photos' buffers end up between small ones and stay. musl
+    // ignores these.
     MALLOC_ARENA_MAX: '2',
+    MALLOC_MMAP_THRESHOLD_: '131072',
+    MALLOC_TRIM_THRESHOLD_: '131072',
     VIPS_BLOCK_UNTRUSTED: '1',
   };
 }

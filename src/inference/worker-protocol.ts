@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
+import type { ModelBundle } from './bundle.ts';
 import type { EngineChoice } from './engines.ts';
 import type { ImageLimits } from './preprocess.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';
@@ -6,12 +7,11 @@ import type { TaggerInfo, Tagging } from './tagger.ts';
 /** What the supervisor and its worker say to each other. */
 
 export interface WorkerOptions {
-  readonly modelDir: string;
+  /** Read by the supervisor, because validating a manifest takes a library of 25 MB. */
+  readonly bundle: ModelBundle;
   readonly engine: EngineChoice;
   readonly threads?: number;
   readonly limits: ImageLimits;
-  /** Whether to compare the model's files with their checksums first. */
-  readonly verify: boolean;
 }
 
 export type ToWorker =

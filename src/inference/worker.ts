@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { toRetaggerError } from '../errors.ts';
-import { loadBundle, verifyBundle } from './bundle.ts';
 import { PIXEL_BYTES } from './engine.ts';
 import { loadEngine } from './engines.ts';
 import { PhotoLine } from './photo-line.ts';
@@ -35,9 +34,7 @@ process.on('message', (message: ToWorker) => {
 
 async function load(options: WorkerOptions): Promise<PhotoLine> {
   preferredVictim();
-  const bundle = await loadBundle(options.modelDir);
-  if (options.verify) await verifyBundle(bundle);
-  const { threads } = options;
+  const { bundle, threads } = options;
   const engine = await loadEngine(
     options.engine,
     bundle,

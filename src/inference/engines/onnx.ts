@@ -45,8 +45,10 @@ export function nativeSessionOptions(threads = defaultThreads()) {
     graphOptimizationLevel: 'all',
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    // The arena keeps what it once had; without it the process is smaller and no slower.
-    enableCpuMemArena: false,
+    // With fixed shapes the arena takes what one inference needs and no more. Without it every layer
+    // asks malloc for megabytes, which is slower and leaves the heap in pieces: 450 MB after 200
+    // photos instead of 170.
+    enableCpuMemArena: true,
     // Threads that spin while they wait take the cores from decoding and from the rest of the box.
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   } as const satisfies InferenceSession.SessionOptions;
