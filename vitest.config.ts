@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { reporters } from './vitest.reporters.ts';
 
 /** `npm test`: everything that needs nothing but Node and the npm registry. */
 export default defineConfig({
   test: {
+    ...reporters,
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.full.test.ts'],
     testTimeout: 60_000,

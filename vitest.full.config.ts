@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { reporters } from './vitest.reporters.ts';
 
 /**
  * `npm run test:all`: tests that need real mosquitto, Chromium, tfjs-node's native library or a
@@ -6,6 +7,7 @@ import { defineConfig } from 'vitest/config';
  */
 export default defineConfig({
   test: {
+    ...reporters,
     include: ['test/**/*.full.test.ts'],
     testTimeout: 300_000,
     hookTimeout: 120_000,
