@@ -1,0 +1,184 @@
+import { timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { Aedes, type AedesOptions, type Client, type PublishPacket } from 'aedes';
+import type { Config } from '../../config/schema.ts';
+import type { Logger } from '../../log.ts';
+import { type BoundedPersistence, boundPersistence } from './broker-bounds.ts';
+import type { Incoming } from './ingest.ts';
+import { largestPacket } from './limits.ts';
+import { PacketCutter } from './packet-cutter.ts';
+
+/** Only programs on this box. */
+const HOST = '127.0.0.1';
+const CONNECTIONS = 64;
+/** Milliseconds for CONNECT to arrive, and for a slow subscriber to read. */
+const CONNECT_MS = 10_000;
+const DRAIN_MS = 10_000;
+/** QoS 2 messages of one client between PUBLISH and PUBREL. */
+const HALF_OPEN = 4;
+/** Packets of the largest size that may be on their way in at once. */
+const LARGE_PACKETS = 4;
+
+export interface EmbeddedBrokerParts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly isIngest: (topic: string) => boolean;
+  /** Resolves when a photo may be acknowledged to its sender. */
+  readonly take: (incoming: Incoming, signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * The broker that runs inside the daemon where the box has none: aedes, MQTT 3.1.1, on loopback
+ * only, all in memory. Photos are taken before their sender gets the PUBACK, so they are as safe
+ * as with any other door; what other clients exchange here does not outlive the process.
+ */
+export class EmbeddedBroker {
+  readonly #parts: EmbeddedBrokerParts;
+  readonly #gone = new WeakMap<Client, AbortController>();
+  /** Remaining Length of the packet each connection is sending. */
+  readonly #arriving = new Map<Socket, number>();
+  #aedes: Aedes | null = null;
+  #server: Server | null = null;
+
+  constructor(parts: EmbeddedBrokerParts) {
+    this.#parts = parts;
+  }
+
+  /** Null until it listens. */
+  get port(): number | null {
+    return (this.#server?.address() as AddressInfo | null)?.port ?? null;
+  }
+
+  /** @returns false where something else listens on the port. */
+  async start(): Promise<boolean> {
+    const { config, log } = this.#parts;
+    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    server.maxConnections = CONNECTIONS;
+    server.on('drop', () => log.warn(`more than ${CONNECTIONS} clients at the embedded broker`));
+    try {
+      server.listen(config.mqtt.port, HOST);
+      await once(server, 'listening');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+      throw error;
+    }
+    server.on('error', (error) => log.error({ err: error }, 'embedded broker'));
+    this.#server = server;
+    this.#aedes = await this.#create();
+    return true;
+  }
+
+  async stop(): Promise<void> {
+    const [server, aedes] = [this.#server, this.#aedes];
+    if (server === null || aedes === null) return;
+    this.#server = null;
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of this.#arriving.keys()) socket.destroy();
+    await new Promise<void>((resolve) => aedes.close(resolve));
+    await closed;
+  }
+
+  async #create(): Promise<Aedes> {
+    const { log } = this.#parts;
+    const aedes = await Aedes.createBroker({
+      connectTimeout: CONNECT_MS,
+      drainTimeout: DRAIN_MS,
+      maxInflightInbound: HALF_OPEN,
+      authenticate: this.#authenticate,
+      authorizePublish: (client, packet, done) => this.#authorize(client, packet, done),
+    });
+    boundPersistence(aedes as unknown as { persistence: BoundedPersistence }, log);
+    aedes.on('clientDisconnect', (client) => this.#gone.get(client)?.abort());
+    aedes.on('clientError', (client, error) => {
+      log.debug({ client: client.id, err: error }, 'a client of the embedded broker failed');
+    });
+    aedes.on('connectionError', (_client, error) => {
+      log.debug({ err: error }, 'a connection to the embedded broker failed');
+    });
+    return aedes;
+  }
+
+  #accept(socket: Socket): void {
+    const limit = largestPacket(this.#parts.config.limits.upload_bytes);
+    this.#arriving.set(socket, 0);
+    socket.once('close', () => this.#arriving.delete(socket));
+    const client = (this.#aedes as Aedes).handle(socket);
+    const cutter = new PacketCutter(limit, (bytes) => this.#arrive(socket, bytes, limit));
+    // aedes reads the socket itself; its parser is the one place all bytes pass.
+    const parser = (client as unknown as { _parser: { parse(chunk: Buffer): number } })._parser;
+    const parse = parser.parse.bind(parser);
+    parser.parse = (chunk) => parse(cutter.cut(chunk));
+  }
+
+  /** All clients together may not fill the memory; the one that would is cut off and may retry. */
+  #arrive(socket: Socket, bytes: number, limit: number): void {
+    this.#arriving.set(socket, bytes);
+    let all = 0;
+    for (const arriving of this.#arriving.values()) all += arriving;
+    if (all > LARGE_PACKETS * limit) socket.destroy(new Error('too many large messages at once'));
+  }
+
+  readonly #authenticate: NonNullable<AedesOptions['authenticate']> = (
+    _client,
+    name,
+    word,
+    done,
+  ) => {
+    const { username, password } = this.#parts.config.mqtt;
+    const named = username === undefined || same(name ?? '', username);
+    const known = password === undefined || same(word?.toString() ?? '', password);
+    done(null, named && known);
+  };
+
+  /** Runs before the sender gets its PUBACK. */
+  #authorize(
+    client: Client | null,
+    packet: PublishPacket,
+    done: (error?: Error | null) => void,
+  ): void {
+    const { isIngest, take, log } = this.#parts;
+    if (client === null || !isIngest(packet.topic)) {
+      done(packet.topic.startsWith('$SYS/') ? new Error('$SYS is reserved') : null);
+      return;
+    }
+    // A photo is no state to be kept.
+    packet.retain = false;
+    take(this.#incoming(client, packet), this.#signalOf(client)).then(
+      () => {
+        this.#arriving.set(client.conn as Socket, 0);
+        done(null);
+      },
+      (error) => {
+        log.debug({ err: error, client: client.id }, 'a photo was not acknowledged');
+        done(error);
+      },
+    );
+  }
+
+  #incoming(client: Client, packet: PublishPacket): Incoming {
+    const { qos, dup, payload } = packet;
+    return {
+      payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
+      ...{ qos, dup },
+      // Packet ids are the sender's own and begin anew with each of its connections.
+      session: `embedded ${client.id}`,
+      packetId: (packet as { messageId?: number }).messageId,
+    };
+  }
+
+  #signalOf(client: Client): AbortSignal {
+    let gone = this.#gone.get(client);
+    if (gone === undefined) {
+      gone = new AbortController();
+      this.#gone.set(client, gone);
+    }
+    return gone.signal;
+  }
+}
+
+function same(given: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { IClientOptions } from 'mqtt';
+import type { Config } from '../../config/schema.ts';
+
+/** Seconds. */
+const KEEPALIVE = 30;
+/** Seconds a broker keeps our session, and photos sent meanwhile, while we are away: a week. */
+const SESSION_EXPIRY = 7 * 24 * 3600;
+/** Messages that a broker may have sent and we not acknowledged; each can be a photo. */
+const RECEIVE_MAXIMUM = 8;
+/** Milliseconds for TCP, TLS and CONNACK together. */
+const CONNECT_TIMEOUT = 10_000;
+
+/** What a connection is for. Photos in and results out do not wait for one another. */
+export type Role = 'in' | 'out';
+
+/** Stable over restarts, so that the broker knows our session; different for every box and base. */
+export function clientId(config: Config, role: Role): string {
+  const base = createHash('sha256').update(config.mqtt.base).digest('hex').slice(0, 8);
+  return `retagger-${config.node.id}-${base}-${role}`;
+}
+
+/**
+ * Options for one connection. Certificates are read every time, so that a renewed one is used.
+ * @throws Error that names the file which cannot be read.
+ */
+export async function connectOptions(
+  config: Config,
+  role: Role,
+  version: 4 | 5,
+): Promise<IClientOptions> {
+  const { username, password, ca, cert, key } = config.mqtt;
+  const inbound = role === 'in';
+  return {
+    clientId: clientId(config, role),
+    protocolVersion: version,
+    clean: !inbound,
+    ...(version === 5 && inbound
+      ? { properties: { sessionExpiryInterval: SESSION_EXPIRY, receiveMaximum: RECEIVE_MAXIMUM } }
+      : {}),
+    keepalive: KEEPALIVE,
+    connectTimeout: CONNECT_TIMEOUT,
+    // Connecting again, queueing and resubscribing are ours (`connection.ts`, the outbox).
+    manualConnect: true,
+    reconnectPeriod: 0,
+    queueQoSZero: false,
+    resubscribe: false,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(ca === undefined ? {} : { ca: await pem('mqtt.ca', ca) }),
+    ...(cert === undefined ? {} : { cert: await pem('mqtt.cert', cert) }),
+    ...(key === undefined ? {} : { key: await pem('mqtt.key', key) }),
+  };
+}
+
+async function pem(name: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+  }
+}

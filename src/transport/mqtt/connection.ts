@@ -1,0 +1,173 @@
+import { setTimeout } from 'node:timers/promises';
+import type { IPublishPacket } from 'mqtt';
+import type { Config } from '../../config/schema.ts';
+import type { Logger } from '../../log.ts';
+import { Backoff } from './backoff.ts';
+import { connectOptions, type Role } from './connect-options.ts';
+import { largestPacket } from './limits.ts';
+import { ConnectionError, openSession, type Session } from './session.ts';
+
+/** Milliseconds between tries. */
+const RETRY = { first: 250, longest: 30_000 };
+/** A connection that lasted so long was a good one; the next try comes soon again. */
+const STABLE_MS = 10_000;
+/** How brokers that speak only 3.1.1 refuse MQTT 5, in either version's code. */
+const WRONG_VERSION = [1, 132];
+/** Another client with our id has connected. */
+const TAKEN_OVER = 142;
+
+export interface ConnectionParts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly role: Role;
+  /** Address of the broker. */
+  readonly url: () => string;
+  /** Called with every new connection; when it rejects the connection is given up. */
+  readonly onUp: (session: Session) => Promise<void>;
+  /** Called when a connection is lost, and when the first try finds none. */
+  readonly onDown?: () => void;
+  /** @see openSession */
+  readonly onMessage?: (packet: IPublishPacket, signal: AbortSignal) => Promise<void>;
+  readonly will?: () => { topic: string; payload: Buffer; qos: 1; retain: boolean };
+}
+
+/** How a connection is, for `/readyz`. */
+export interface ConnectionState {
+  readonly up: boolean;
+  readonly since: Date;
+  readonly version: 4 | 5;
+  /** Why it is down. */
+  readonly reason: string | null;
+}
+
+/** Keeps one connection to the broker: connects, and connects again, until it is stopped. */
+export class Connection {
+  readonly #parts: ConnectionParts;
+  readonly #stopped = new AbortController();
+  readonly #backoff = new Backoff(RETRY);
+  #running: Promise<void> | null = null;
+  #session: Session | null = null;
+  #state: ConnectionState;
+  #version: 4 | 5 = 5;
+  /** This version has worked with this broker. */
+  #proven = false;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#state = { up: false, since: new Date(), version: 5, reason: null };
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The open connection. */
+  get session(): Session | null {
+    return this.#session;
+  }
+
+  /** Begins to connect; does not wait for it. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends the connection as MQTT wants it, so that no will is sent. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    const session = this.#session;
+    if (session !== null) {
+      const late = setTimeout(1000, undefined, { ref: false });
+      // `end` would wait for acknowledgements first.
+      for (const id of Object.keys(session.client.outgoing)) {
+        session.client.removeOutgoingMessage(Number(id));
+      }
+      session.client.end();
+      await Promise.race([session.ended, late]);
+      session.client.end(true);
+    }
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      const begun = Date.now();
+      const end = await this.#once();
+      if (signal.aborted) return;
+      this.#down(end);
+      if (Date.now() - begun >= STABLE_MS) this.#backoff.reset();
+      await setTimeout(this.#backoff.next(), undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** One connection. @returns why it ended. */
+  async #once(): Promise<Error> {
+    const { config, role, url, onUp, onMessage, will } = this.#parts;
+    try {
+      const options = await connectOptions(config, role, this.#version);
+      if (will) options.will = will();
+      const session = await openSession(
+        url(),
+        options,
+        largestPacket(config.limits.upload_bytes),
+        onMessage ?? (async () => {}),
+      );
+      this.#session = session;
+      if (this.#stopped.signal.aborted) session.client.end();
+      await Promise.race([onUp(session), session.ended]).catch((error) => {
+        session.client.end(true);
+        throw error;
+      });
+      if (!session.signal.aborted) this.#up(session);
+      return await session.ended;
+    } catch (error) {
+      return error as Error;
+    } finally {
+      this.#session = null;
+    }
+  }
+
+  #up({ version }: Session): void {
+    this.#proven = true;
+    this.#state = { up: true, since: new Date(), version, reason: null };
+    const { log, role, url } = this.#parts;
+    log.info({ url: url(), role, mqtt: versionName(version) }, 'connected to the broker');
+  }
+
+  #down(error: Error): void {
+    const { log, role, url, onDown } = this.#parts;
+    if (error instanceof ConnectionError) this.#chooseVersion(error);
+    const reason = explain(error);
+    const first = this.#state.up || this.#state.reason === null;
+    const since = first ? new Date() : this.#state.since;
+    // One line for an outage, and one whenever its reason changes.
+    if (first || this.#state.reason !== reason) {
+      log.warn({ url: url(), role, reason }, 'no connection to the broker; trying again');
+    }
+    this.#state = { up: false, since, version: this.#version, reason };
+    if (first) onDown?.();
+  }
+
+  /** MQTT 5 is tried first; brokers that do not know it refuse it, or just hang up. */
+  #chooseVersion({ reason, silent }: ConnectionError): void {
+    if (this.#proven) return;
+    if (this.#version === 5 && reason !== null && WRONG_VERSION.includes(reason)) {
+      this.#version = 4;
+      this.#backoff.reset();
+    } else if (silent) {
+      this.#version = this.#version === 5 ? 4 : 5;
+    }
+  }
+}
+
+export const versionName = (version: 4 | 5) => (version === 5 ? '5.0' : '3.1.1');
+
+function explain(error: Error): string {
+  if (!(error instanceof ConnectionError)) return error.message;
+  if (error.reason === TAKEN_OVER) {
+    return 'another client has our client id: give every box its own node.id';
+  }
+  if (error.silent)
+    return `what listens there does not answer as an MQTT broker (${error.message})`;
+  return error.message;
+}

@@ -1,0 +1,176 @@
+import type { IClientPublishOptions } from 'mqtt';
+import type { Message, Outbox, OutboxEntry } from '../../daemon/ports.ts';
+import type { Logger } from '../../log.ts';
+import { Refusals } from './refusals.ts';
+import type { Session } from './session.ts';
+import type { Topics } from './topics.ts';
+
+/** Messages published and not acknowledged. */
+const IN_FLIGHT = 32;
+/** Milliseconds between looks at what could not be read or published. */
+const LOOK_MS = 1000;
+
+/**
+ * Brings the outbox to the broker: oldest first, at most `IN_FLIGHT` at once, each removed only
+ * after its PUBACK. The outbox mixes old and new, so that a long replay holds up nothing.
+ */
+export class Delivery {
+  readonly #outbox: Outbox;
+  readonly #topics: Topics;
+  readonly #log: Logger;
+  readonly #refusals: Refusals;
+  #session: Session | null = null;
+  #inFlight = 0;
+  #pumping = false;
+  #again = false;
+  #timer: NodeJS.Timeout | null = null;
+  #unsubscribe: (() => void) | null = null;
+  #idle: (() => void)[] = [];
+
+  constructor(outbox: Outbox, topics: Topics, log: Logger) {
+    this.#outbox = outbox;
+    this.#topics = topics;
+    this.#log = log;
+    this.#refusals = new Refusals(log);
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#outbox.onPut(() => this.#pump());
+    this.#timer = setInterval(() => this.#pump(), LOOK_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    this.#unsubscribe?.();
+    if (this.#timer) clearInterval(this.#timer);
+    this.down();
+  }
+
+  /** What the broker does not take, for `/readyz`. */
+  get refused(): string | null {
+    return this.#refusals.detail;
+  }
+
+  up(session: Session): void {
+    this.#session = session;
+    this.#pump();
+  }
+
+  /** The connection is gone: everything unacknowledged is sent again on the next. */
+  down(): void {
+    this.#session = null;
+    this.#inFlight = 0;
+    this.#refusals.clear();
+    this.#outbox.release();
+    this.#settle();
+  }
+
+  /** Resolves when nothing waits for the broker, or it is gone. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#pump();
+    });
+  }
+
+  /** Takes and publishes while there is room; one loop at a time. */
+  async #pump(): Promise<void> {
+    this.#again = true;
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#again && this.#session !== null) {
+        this.#again = false;
+        await this.#fill(this.#session);
+      }
+    } catch (error) {
+      this.#log.error({ err: error }, 'the outbox cannot be read; trying again');
+    } finally {
+      this.#pumping = false;
+      this.#settle();
+    }
+  }
+
+  async #fill(session: Session): Promise<void> {
+    const window = this.#window(session);
+    for (const entry of this.#refusals.due(window - this.#inFlight)) this.#send(session, entry);
+    const room = window - this.#inFlight;
+    if (room <= 0 || this.#refusals.full) return;
+    const entries = await this.#outbox.take(room);
+    // Given back by `release` meanwhile.
+    if (this.#session !== session) return;
+    for (const entry of entries) {
+      if (!this.#refusals.hold(entry)) this.#send(session, entry);
+    }
+    if (entries.length > 0) this.#again = true;
+  }
+
+  /** A message with a reply is two packets. */
+  #window({ connack }: Session): number {
+    const theirs = connack.properties?.receiveMaximum ?? IN_FLIGHT;
+    return Math.max(1, Math.min(IN_FLIGHT, Math.floor(theirs / 2)));
+  }
+
+  #send(session: Session, entry: OutboxEntry): void {
+    this.#inFlight += 1;
+    void this.#publish(session, entry).then((acknowledged) => {
+      // After a lost connection the entry is in the outbox again, and no longer ours.
+      if (this.#session !== session) return;
+      this.#inFlight -= 1;
+      if (acknowledged) void this.#remove(entry);
+      this.#pump();
+    });
+  }
+
+  /** @returns whether the broker has taken it; never settles on a connection that is lost. */
+  async #publish(session: Session, entry: OutboxEntry): Promise<boolean> {
+    const { kind, reply } = entry.message;
+    const body = payloadOf(entry);
+    const options = optionsOf(entry.message, session);
+    try {
+      await session.client.publishAsync(this.#topics[kind], body, options);
+      this.#refusals.accepted(kind);
+    } catch (error) {
+      if (!session.signal.aborted) this.#refusals.refused(entry, error as Error);
+      return false;
+    }
+    if (reply === undefined || session.version !== 5) return true;
+    const correlationData = reply.correlation && Buffer.from(reply.correlation, 'base64');
+    const properties = { ...options.properties, ...(correlationData && { correlationData }) };
+    try {
+      await session.client.publishAsync(reply.topic, body, { ...options, properties });
+    } catch (error) {
+      if (session.signal.aborted) return false;
+      // The sender's own topic; the answer is on the result topic all the same.
+      this.#log.warn({ err: error, topic: reply.topic }, 'the broker refused a reply');
+    }
+    return true;
+  }
+
+  async #remove(entry: OutboxEntry): Promise<void> {
+    try {
+      await this.#outbox.remove(entry);
+    } catch (error) {
+      this.#log.warn({ err: error, entry: entry.key }, 'a delivered message cannot be removed');
+    }
+  }
+
+  #settle(): void {
+    if (this.#session !== null && this.#inFlight > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}
+
+function payloadOf({ message, late }: OutboxEntry): Buffer {
+  return Buffer.from(JSON.stringify({ ...message.payload, ...(late ? { replayed: true } : {}) }));
+}
+
+function optionsOf({ kind }: Message, { version }: Session): IClientPublishOptions {
+  if (version !== 5) return { qos: 1 };
+  const properties = {
+    payloadFormatIndicator: true,
+    contentType: 'application/json',
+    userProperties: { kind },
+  };
+  return { qos: 1, properties };
+}

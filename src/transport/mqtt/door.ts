@@ -1,0 +1,174 @@
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import type { IPublishPacket } from 'mqtt';
+import type { Config } from '../../config/schema.ts';
+import type { Health, HealthSource, Outbox, Part, Pipeline } from '../../daemon/ports.ts';
+import type { TaggerInfo } from '../../inference/tagger.ts';
+import { type Logger, withoutPassword } from '../../log.ts';
+import { EmbeddedBroker } from './broker.ts';
+import { clientId } from './connect-options.ts';
+import { Connection, versionName } from './connection.ts';
+import { Delivery } from './delivery.ts';
+import { Ingest } from './ingest.ts';
+import { Journal } from './journal.ts';
+import { Presence } from './presence.ts';
+import type { Session } from './session.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { type Topics, topicsOf } from './topics.ts';
+
+/** Milliseconds for results on their way when the daemon stops. */
+const DRAIN_MS = 1000;
+/** Milliseconds in which a broker on this box answers. */
+const LOOK_MS = 1000;
+
+export interface MqttDoorParts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly pipeline: Pipeline;
+  readonly outbox: Outbox;
+  readonly info: () => TaggerInfo | null;
+}
+
+/** Photos from MQTT, results to MQTT. */
+export class MqttDoor implements Part, HealthSource {
+  readonly name = 'mqtt';
+  readonly check = 'broker';
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #topics: Topics;
+  readonly #journal: Journal;
+  readonly #ingest: Ingest;
+  readonly #delivery: Delivery;
+  readonly #presence: Presence;
+  readonly #subscriptions: Subscriptions;
+  readonly #broker: EmbeddedBroker;
+  readonly #in: Connection;
+  readonly #out: Connection;
+  #embedded = false;
+
+  constructor({ config, log: parent, pipeline, outbox, info }: MqttDoorParts) {
+    const log = parent.child({ part: 'mqtt' });
+    const topics = topicsOf(config.mqtt.base);
+    this.#config = config;
+    this.#log = log;
+    this.#topics = topics;
+    this.#journal = new Journal(join(config.data.dir, 'mqtt', 'journal.jsonl'), log);
+    const isOwnTopic = (topic: string) => Object.values(topics).includes(topic);
+    const parts = { config, log, pipeline, outbox, journal: this.#journal, isOwnTopic };
+    this.#ingest = new Ingest(parts);
+    this.#delivery = new Delivery(outbox, topics, log);
+    this.#presence = new Presence(topics.status, info, log);
+    this.#subscriptions = new Subscriptions(topics, log);
+    this.#broker = new EmbeddedBroker({
+      ...{ config, log },
+      isIngest: (topic) => this.#isIngest(topic),
+      take: (incoming, signal) => this.#ingest.take(incoming, signal),
+    });
+    const url = () => this.url;
+    this.#in = new Connection({
+      ...{ config, log, url, role: 'in' as const },
+      onUp: (session) => this.#subscriptions.subscribe(session),
+      onMessage: (packet, signal) => this.#take(packet, signal),
+    });
+    this.#out = new Connection({
+      ...{ config, log, url, role: 'out' as const },
+      will: () => this.#presence.will(),
+      onUp: async (session) => this.#up(session),
+      onDown: () => this.#down(),
+    });
+  }
+
+  /** Address of the broker in use. */
+  get url(): string {
+    const { mqtt } = this.#config;
+    return mqtt.url ?? `mqtt://127.0.0.1:${this.#broker.port ?? mqtt.port}`;
+  }
+
+  /** Opens the door; does not wait for a broker that is away. */
+  async start(): Promise<void> {
+    await this.#journal.open();
+    await this.#presence.load();
+    this.#embedded = await this.#startBroker();
+    this.#delivery.start();
+    this.#out.start();
+    // The embedded broker hands photos over itself, before it acknowledges them.
+    if (!this.#embedded) this.#in.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#in.stop();
+    await Promise.race([this.#delivery.drained(), setTimeout(DRAIN_MS, null, { ref: false })]);
+    await this.#presence.leave();
+    await this.#out.stop();
+    this.#delivery.stop();
+    await this.#broker.stop();
+    await this.#journal.close();
+  }
+
+  health(): Health {
+    const [out, incoming] = [this.#out.state, this.#in.state];
+    const refused = this.#delivery.refused;
+    const name = this.#embedded ? 'embedded broker' : String(withoutPassword(this.url));
+    const states = this.#embedded ? [out] : [out, incoming];
+    const down = states.find((state) => !state.up);
+    if (down) {
+      const why = down.reason ?? 'connecting';
+      return { ok: false, detail: `${name}: ${why} (since ${down.since.toISOString()})` };
+    }
+    const detail = `${name}, MQTT ${versionName(out.version)}, since ${out.since.toISOString()}`;
+    return refused === null ? { ok: true, detail } : { ok: false, detail: `${name} ${refused}` };
+  }
+
+  #up(session: Session): void {
+    this.#presence.up(session);
+    this.#delivery.up(session);
+  }
+
+  #down(): void {
+    this.#presence.down();
+    this.#delivery.down();
+  }
+
+  #isIngest(topic: string): boolean {
+    return topic === this.#topics.ingest || topic === this.#topics.fleet;
+  }
+
+  async #take(packet: IPublishPacket, signal: AbortSignal): Promise<void> {
+    if (this.#subscriptions.isProbe(packet) || !this.#isIngest(packet.topic)) return;
+    // Kept by the broker from some time ago; who sent it knows that it is old.
+    if (packet.retain) return;
+    const { payload, qos, dup, messageId, properties } = packet;
+    const incoming = {
+      payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
+      ...{ qos, dup, properties },
+      ...{ session: clientId(this.#config, 'in'), packetId: messageId },
+    };
+    await this.#ingest.take(incoming, signal);
+  }
+
+  /** @returns whether the embedded broker runs: only where none is configured and none is there. */
+  async #startBroker(): Promise<boolean> {
+    const { url, port } = this.#config.mqtt;
+    if (url !== undefined) return false;
+    if (port !== 0 && (await listens(port))) return false;
+    const started = await this.#broker.start();
+    if (started)
+      this.#log.info({ url: this.url }, 'no broker on this box: started the embedded one');
+    return started;
+  }
+}
+
+/** Whether something accepts connections on this box's port. */
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, timeout: LOOK_MS });
+    const end = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+    socket.once('timeout', () => end(false));
+  });
+}

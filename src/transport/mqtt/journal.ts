@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Logger } from '../../log.ts';
+
+/** Far more than any broker has unacknowledged at once. */
+const ENTRIES = 1024;
+/** Lines after which the file is written anew. */
+const LINES = 8 * ENTRIES;
+
+interface Entry {
+  readonly id: string;
+  acked: boolean;
+  /** A file named by `path` was there, so where it is gone now, we have taken it. */
+  hadFile: boolean;
+}
+
+/** One line of the file. */
+type Line = { k: string; id?: string; acked?: true; file?: true };
+
+/**
+ * Which id each of the last messages without a sender's id got. A broker that sends a message
+ * again, because the acknowledgement was lost in a crash, gets it the same id; the same photo sent
+ * twice on purpose gets two.
+ *
+ * Lines are appended without fsync: they survive the process. After a power cut a message that was
+ * in flight may be tagged again under a second id.
+ */
+export class Journal {
+  readonly #path: string;
+  readonly #log: Logger;
+  readonly #entries = new Map<string, Entry>();
+  #file: FileHandle | null = null;
+  #lines = 0;
+  #broken = false;
+  /** One write at a time: the file is exchanged now and then. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(path: string, log: Logger) {
+    this.#path = path;
+    this.#log = log;
+  }
+
+  async open(): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true });
+    const text = await readFile(this.#path, 'utf8').catch(() => '');
+    for (const line of text.split('\n')) this.#replay(line);
+    await this.#rewrite();
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#file?.close();
+    this.#file = null;
+  }
+
+  /**
+   * The id of a message.
+   * @param key says which message: session, packet id and content.
+   * @param dup the broker says that it has sent it before.
+   */
+  async idOf(key: string, dup: boolean): Promise<{ id: string; hadFile: boolean }> {
+    const known = this.#entries.get(key);
+    // Not every broker sets the flag; one that was not acknowledged is the same in any case.
+    if (known && (dup || !known.acked)) return { id: known.id, hadFile: known.hadFile };
+    const entry = { id: randomUUID(), acked: false, hadFile: false };
+    this.#keep(key, entry);
+    await this.#append({ k: key, id: entry.id });
+    return { id: entry.id, hadFile: false };
+  }
+
+  /** The file that the message names was there when it was about to be taken. */
+  async sawFile(key: string): Promise<void> {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.hadFile) return;
+    entry.hadFile = true;
+    await this.#append({ k: key, file: true });
+  }
+
+  /** The acknowledgement is about to be sent. */
+  async acked(key: string): Promise<void> {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.acked) return;
+    entry.acked = true;
+    await this.#append({ k: key, acked: true });
+  }
+
+  #keep(key: string, entry: Entry): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    if (this.#entries.size <= ENTRIES) return;
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest);
+      break;
+    }
+  }
+
+  #replay(text: string): void {
+    try {
+      const line = JSON.parse(text) as Line;
+      if (line.id !== undefined) {
+        this.#keep(line.k, {
+          id: line.id,
+          acked: line.acked === true,
+          hadFile: line.file === true,
+        });
+        return;
+      }
+      const entry = this.#entries.get(line.k);
+      if (entry && line.acked) entry.acked = true;
+      if (entry && line.file) entry.hadFile = true;
+    } catch {
+      // The last line of a crash, or the empty one at the end.
+    }
+  }
+
+  #append(line: Line): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#write(line));
+    return this.#writing;
+  }
+
+  async #write(line: Line): Promise<void> {
+    try {
+      if (this.#lines >= LINES) await this.#rewrite();
+      this.#lines += 1;
+      await this.#file?.appendFile(`${JSON.stringify(line)}\n`);
+      this.#broken = false;
+    } catch (error) {
+      // Without it a crash could give a message a second id: no reason to take none.
+      if (!this.#broken)
+        this.#log.warn({ err: error }, 'the journal of messages cannot be written');
+      this.#broken = true;
+    }
+  }
+
+  async #rewrite(): Promise<void> {
+    const lines = [...this.#entries].map(([k, { id, acked, hadFile }]) => {
+      const line: Line = { k, id, ...(acked && { acked }), ...(hadFile && { file: hadFile }) };
+      return `${JSON.stringify(line)}\n`;
+    });
+    const temporary = `${this.#path}.tmp`;
+    await writeFile(temporary, lines.join(''), { mode: 0o640 });
+    await rename(temporary, this.#path);
+    await this.#file?.close();
+    this.#file = await open(this.#path, 'a');
+    this.#lines = lines.length;
+  }
+}

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import type { IClientSubscribeOptions, IPublishPacket } from 'mqtt';
+import type { Logger } from '../../log.ts';
+import type { Session } from './session.ts';
+import { FLEET_SHARE, type Topics } from './topics.ts';
+
+/** Milliseconds for our own message to come back to us. */
+const PROBE_MS = 3000;
+
+/** Retained messages (`rh: 2`) are not sent: a photo kept by the broker is no new photo. */
+const OPTIONS: IClientSubscribeOptions = { qos: 1, rh: 2 };
+
+/** Subscribes to the ingest topics, the fleet's shared where the broker can. */
+export class Subscriptions {
+  readonly #topics: Topics;
+  readonly #probeTopic: string;
+  readonly #log: Logger;
+  #probe: { readonly nonce: string; readonly arrived: () => void } | null = null;
+
+  constructor(topics: Topics, log: Logger) {
+    this.#topics = topics;
+    this.#probeTopic = `${topics.ingest}/probe`;
+    this.#log = log;
+  }
+
+  /** @throws Error where the broker refuses this box's own topic. */
+  async subscribe(session: Session): Promise<void> {
+    const { ingest, fleet } = this.#topics;
+    // A box that is named "fleet" has the fleet's topic for its own.
+    if (ingest !== fleet) await session.client.subscribeAsync(ingest, OPTIONS);
+    const topic = (await this.#canShare(session)) ? FLEET_SHARE : fleet;
+    try {
+      await session.client.subscribeAsync(topic, OPTIONS);
+    } catch (error) {
+      if (session.signal.aborted) throw error;
+      this.#log.warn({ err: error, topic }, 'the broker refuses the fleet topic; going on without');
+    }
+  }
+
+  /** @returns whether the message was our own probe. */
+  isProbe({ topic, payload }: IPublishPacket): boolean {
+    if (topic !== this.#probeTopic) return false;
+    if (payload.toString() === this.#probe?.nonce) this.#probe.arrived();
+    return true;
+  }
+
+  /** MQTT 5 brokers say so. Older ones take `$share/…` for a plain topic, or know it: we try. */
+  async #canShare(session: Session): Promise<boolean> {
+    const { client, connack, version } = session;
+    if (version === 5) return connack.properties?.sharedSubscriptionAvailable !== false;
+    const shared = `$share/retagger/${this.#probeTopic}`;
+    const nonce = randomUUID();
+    const arrived = new Promise<boolean>((resolve) => {
+      this.#probe = { nonce, arrived: () => resolve(true) };
+    });
+    try {
+      await client.subscribeAsync(shared, OPTIONS);
+      await client.publishAsync(this.#probeTopic, nonce, { qos: 0 });
+      const late = setTimeout(PROBE_MS, false, { ref: false, signal: session.signal });
+      const able = await Promise.race([arrived, late]);
+      await client.unsubscribeAsync(shared);
+      return able;
+    } catch (error) {
+      session.signal.throwIfAborted();
+      this.#log.debug({ err: error }, 'the broker does not share subscriptions');
+      return false;
+    } finally {
+      this.#probe = null;
+    }
+  }
+}
