@@ -24,10 +24,9 @@ test('each convolution of the ImageNet weights has outputs of standard deviation
   const layers = inceptionV3(6);
   const base = await readSafetensors(BASE);
   const dataset = await readDataset('../shared/photos/train');
+  const shuffled = random(5, 'photos').shuffle([...dataset.photos]);
   const chosen = plainExamples(
-    random(5, 'photos')
-      .shuffle([...dataset.photos])
-      .slice(0, PHOTOS),
+    dataset.labels.flatMap((_, k) => shuffled.filter(({ label }) => label === k).slice(0, 8)),
   );
   const batch = (at: number) => exampleBatch(tf, dataset, chosen.slice(at, at + BATCH), 1);
 
@@ -53,13 +52,17 @@ test('each convolution of the ImageNet weights has outputs of standard deviation
   );
   tf.dispose([...uploaded.values()]);
   expect(medians.size).toBe(94);
-  // Two per cent of play: the figures were taken on other photos. What reads a random kernel's
-  // output has no reason to be near 1.
-  const behindRandom = ['conv2d_83', 'conv2d_84'];
-  const mixed10 = [86, 87, 88, 89, 90, 92, 93, 94].map((k) => `conv2d_${k}`);
-  for (const [layer, std] of medians) {
-    const loose = [...MISSING_KERNELS, ...behindRandom, ...mixed10].includes(layer);
-    expect(std, layer).toBeGreaterThan(loose ? 0.5 : 0.83);
-    expect(std, layer).toBeLessThan(loose ? 1.5 : 1.12);
+  // From mixed10 on, and behind conv2d_82, outputs depend on kernels that are random here.
+  const pretrained = [...medians].filter(([layer]) => Number(layer.slice('conv2d_'.length)) <= 81);
+  for (const [layer, std] of pretrained) {
+    expect(std, layer).toBeGreaterThan(0.75);
+    expect(std, layer).toBeLessThan(1.15);
+  }
+  // 0.85 to 1.10 is the weights' own figure; a few layers vary more from one set of photos to another.
+  const near = pretrained.filter(([, std]) => std >= 0.85 && std <= 1.1);
+  expect(near.length).toBeGreaterThanOrEqual(75);
+  for (const layer of MISSING_KERNELS) {
+    expect(medians.get(layer), layer).toBeGreaterThan(0.85);
+    expect(medians.get(layer), layer).toBeLessThan(1.15);
   }
 });
