@@ -79,10 +79,12 @@ async function toOptions(flags: Flags): Promise<TrainOptions> {
     const { dir, manifest } = await loadBundle(BUNDLED_MODEL_DIR);
     return join(dir, manifest.files.weights);
   };
-  const { headEpochs, headLr, epochs, lr, base, notes, ...rest } = flags;
+  const { headEpochs, headLr, epochs, lr, base, notes, modelName, modelVersion, ...rest } = flags;
   return {
     ...D,
     ...(rest as Partial<TrainOptions>),
+    name: modelName as string,
+    version: modelVersion as string,
     base: (base as string | undefined) ?? (await bundled()),
     ...(notes ? { notes: await readFile(notes as string, 'utf8') } : {}),
     head: { epochs: (headEpochs ?? epochs) as number, learningRate: (headLr ?? lr) as number },
@@ -124,8 +126,8 @@ export function trainCommand(): Command {
     .option('--resume', 'continue a run that was stopped', D.resume);
   const add = (flags: string, text: string, parse: (value: string) => unknown, value?: unknown) =>
     command.addOption(new Option(flags, text).argParser(parse).default(value));
-  add('--name <name>', 'name in model.json', String, D.name);
-  add('--version <version>', 'version in model.json', String, D.version);
+  add('--model-name <name>', 'name in model.json', String, D.name);
+  add('--model-version <version>', 'version in model.json', String, D.version);
   add('--notes <file>', 'Markdown for the model card: where the photos come from', String);
   add('--base <file>', 'base weights (safetensors); default: the bundled model', String);
   add('--labels <list>', 'labels in the order of the model, with commas; default: sorted', list);
