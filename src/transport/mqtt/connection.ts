@@ -66,8 +66,12 @@ export class Connection {
     return this.#session;
   }
 
-  /** Begins to connect; does not wait for it. */
-  start(): void {
+  /**
+   * Begins to connect; does not wait for it.
+   * @param version MQTT version to try first.
+   */
+  start(version: 4 | 5 = 5): void {
+    this.#version = version;
     this.#running ??= this.#run();
   }
 

@@ -91,7 +91,7 @@ export class MqttDoor implements Part, HealthSource {
     await this.#presence.load();
     this.#embedded = await this.#startBroker();
     this.#delivery.start();
-    this.#out.start();
+    this.#out.start(this.#embedded ? 4 : 5);
     // The embedded broker hands photos over itself, before it acknowledges them.
     if (!this.#embedded) this.#in.start();
   }

@@ -24,17 +24,24 @@ export class Subscriptions {
     this.#log = log;
   }
 
-  /** @throws Error where the broker refuses this box's own topic. */
+  /**
+   * Resolves when this box's own topic is subscribed to; the fleet's follows by itself.
+   * @throws Error where the broker refuses it.
+   */
   async subscribe(session: Session): Promise<void> {
     const { ingest, fleet } = this.#topics;
     // A box that is named "fleet" has the fleet's topic for its own.
     if (ingest !== fleet) await session.client.subscribeAsync(ingest, OPTIONS);
-    const topic = (await this.#canShare(session)) ? FLEET_SHARE : fleet;
+    void this.#subscribeFleet(session);
+  }
+
+  async #subscribeFleet(session: Session): Promise<void> {
     try {
+      const topic = (await this.#canShare(session)) ? FLEET_SHARE : this.#topics.fleet;
       await session.client.subscribeAsync(topic, OPTIONS);
     } catch (error) {
-      if (session.signal.aborted) throw error;
-      this.#log.warn({ err: error, topic }, 'the broker refuses the fleet topic; going on without');
+      if (session.signal.aborted) return;
+      this.#log.warn({ err: error }, 'the broker refuses the fleet topic; going on without');
     }
   }
 
