@@ -1,0 +1,113 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { CONFIG_KEYS } from '../../src/config/keys.ts';
+import { ConfigError, type ConfigSources, loadConfig } from '../../src/config/load.ts';
+import { isLoopback } from '../../src/config/loopback.ts';
+import { configurationReference } from '../../src/config/reference.ts';
+import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'retagger-config-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function yaml(text: string): string {
+  const file = join(dir, `${Math.random()}.yaml`);
+  writeFileSync(file, text);
+  return file;
+}
+
+/** Nothing of this machine's environment. */
+const load = (sources: ConfigSources) => loadConfig({ env: {}, cwd: '/box', ...sources });
+
+describe('order of sources', () => {
+  const file = yaml('http:\n  port: 3\nlimits:\n  queue: 3\nengine: wasm\n');
+
+  test('defaults', () => {
+    const config = load({ env: { RETAGGER_NODE_ID: 'kiosk-7' } });
+    expect(config.http).toMatchObject({ host: '127.0.0.1', port: 5000 });
+    expect(config.data.dir).toBe('/box/data');
+    expect(config.ingest.dir).toBe('/box/data/ingest');
+    expect(config.mqtt.base).toBe('retagger/kiosk-7');
+    expect(config.model.dir).toBe(BUNDLED_MODEL_DIR);
+    expect(config.engine).toBe('auto');
+  });
+
+  test('flags before environment before file', () => {
+    const env = { RETAGGER_HTTP_PORT: '2', RETAGGER_LIMITS_QUEUE: '2' };
+    const config = load({ file, env, flags: { 'http-port': '1' } });
+    expect(config.http.port).toBe(1);
+    expect(config.limits.queue).toBe(2);
+    expect(config.engine).toBe('wasm');
+  });
+
+  test('an empty variable is not set', () => {
+    expect(load({ env: { RETAGGER_HTTP_PORT: '' } }).http.port).toBe(5000);
+  });
+
+  test('defaults are not shared between two loads', () => {
+    load({}).http.allowed_hosts.push('other');
+    expect(load({}).http.allowed_hosts).toEqual([]);
+  });
+});
+
+describe('what is wrong is named', () => {
+  const cases: [string, ConfigSources, RegExp][] = [
+    [
+      'a value out of range',
+      { flags: { 'http-port': '70000' } },
+      /--http-port: 70000 .* 0 to 65535/,
+    ],
+    ['no number', { env: { RETAGGER_HTTP_PORT: 'x' } }, /RETAGGER_HTTP_PORT: "x" .*whole number/],
+    ['no choice', { flags: { engine: 'gpu' } }, /one of auto, onnxruntime, tfjs-node, wasm/],
+    ['no boolean', { flags: { 'mqtt-enabled': 'yes' } }, /true or false/],
+    ['an unknown variable', { env: { RETAGGER_HTP_PORT: '1' } }, /mean "RETAGGER_HTTP_PORT"/],
+    ['an unknown key', { file: yaml('http:\n  prot: 1\n') }, /"http.prot".*mean "http.port"/],
+    ['a value in place of keys', { file: yaml('http: 5000\n') }, /"http" must hold keys/],
+    ['a list for a document', { file: yaml('- 1\n') }, /must hold keys/],
+    ['text for a number in YAML', { file: yaml('http:\n  port: "1"\n') }, /http.port in .*"1"/],
+    ['broken YAML', { file: yaml('a: [') }, /cannot read the configuration file/],
+    ['a missing file', { file: '/nowhere.yaml' }, /cannot read .*nowhere/],
+    [
+      'an open address without token',
+      { flags: { 'http-host': '0.0.0.0' } },
+      /http.token is required/,
+    ],
+    ['a certificate without key', { flags: { 'mqtt-cert': 'a.pem' } }, /mqtt.key/],
+    ['a wildcard in the base topic', { flags: { 'mqtt-base': 'a/#' } }, /mqtt.base/],
+  ];
+  test.each(cases)('%s', (_name, sources, message) => {
+    expect(() => load(sources)).toThrow(ConfigError);
+    expect(() => load(sources)).toThrow(message);
+  });
+
+  test('a secret is not shown', () => {
+    expect(() => load({ flags: { 'http-token': 'short' } })).toThrow(/\(hidden\)/);
+    expect(() => load({ flags: { 'http-token': 'short' } })).not.toThrow(/short/);
+  });
+});
+
+test('every key has a description, a variable and a flag of its own', () => {
+  expect(CONFIG_KEYS.every((key) => key.description.length > 0)).toBe(true);
+  for (const name of ['env', 'flag'] as const) {
+    expect(new Set(CONFIG_KEYS.map((key) => key[name])).size).toBe(CONFIG_KEYS.length);
+  }
+});
+
+test.each([
+  ['127.0.0.1', true],
+  ['127.9.9.9', true],
+  ['::1', true],
+  ['localhost', true],
+  ['0.0.0.0', false],
+  ['::', false],
+  ['192.168.1.2', false],
+  ['box.local', false],
+])('%s is loopback: %s', (host, expected) => {
+  expect(isLoopback(host)).toBe(expected);
+});
+
+test('docs/configuration.md is what the schema says', async () => {
+  expect(await readFile('docs/configuration.md', 'utf8')).toBe(configurationReference());
+});
