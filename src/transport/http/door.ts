@@ -1,0 +1,65 @@
+import type { AddressInfo } from 'node:net';
+import { ConfigError } from '../../config/load.ts';
+import { isLoopback } from '../../config/loopback.ts';
+import type { Part } from '../../daemon/ports.ts';
+import { type App, createApp } from './app.ts';
+import { EventStreams } from './event-streams.ts';
+import { baseUrl } from './hosts.ts';
+import { LiveFeed } from './live-feed.ts';
+import type { HttpDoorParts } from './parts.ts';
+
+/** Answers that are being written may take so long once the door closes. */
+const CLOSE_MS = 2000;
+
+/** The HTTP door and its web page. */
+export class HttpDoor implements Part {
+  readonly name = 'http';
+  readonly #parts: HttpDoorParts;
+  readonly #feed: LiveFeed;
+  readonly #streams = new EventStreams();
+  #app: App | null = null;
+  #url = '';
+
+  constructor(parts: HttpDoorParts) {
+    this.#parts = { ...parts, log: parts.log.child({ part: 'http' }) };
+    this.#feed = new LiveFeed(parts.pipeline);
+  }
+
+  /** Base URL for this box, without a slash at the end; empty before `start`. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** @throws ConfigError for a host that others reach without a token; Error for a port in use. */
+  async start(): Promise<void> {
+    const { host, port, token } = this.#parts.config.http;
+    if (!isLoopback(host) && !token) {
+      throw new ConfigError(`http.host: "${host}" is not loopback, so http.token is required`);
+    }
+    this.#app = await createApp(this.#parts, this.#feed, this.#streams);
+    this.#feed.start((item) => this.#streams.send(item.kind, item));
+    // "localhost" would open two servers, of which only one is watched over.
+    const address = host === 'localhost' ? '127.0.0.1' : host;
+    try {
+      await this.#app.listen({ host: address, port });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      throw new Error(`http.port: ${address}:${port} is in use; choose another with --http-port`, {
+        cause: error,
+      });
+    }
+    this.#url = baseUrl(address, (this.#app.server.address() as AddressInfo).port);
+    this.#parts.log.info({ address: this.#url }, 'listening');
+  }
+
+  async stop(): Promise<void> {
+    this.#feed.stop();
+    this.#streams.stop();
+    const app = this.#app;
+    if (app === null) return;
+    this.#app = null;
+    const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
+    await app.close();
+    clearTimeout(late);
+  }
+}

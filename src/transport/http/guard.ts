@@ -1,0 +1,88 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Config } from '../../config/schema.ts';
+import { RetaggerError } from '../../errors.ts';
+import type { App } from './app.ts';
+import { Hosts } from './hosts.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answers without a token: health checks and the page's own files. */
+    readonly open?: boolean;
+  }
+}
+
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** Opened by typing the address, where a browser cannot send a bearer token. */
+const BROWSED = /^\/docs(\/|$)/;
+
+/** Keeps out other sites' pages (every request) and callers without the token. */
+export class Guard {
+  readonly #hosts: Hosts;
+  readonly #token: Buffer | null;
+
+  constructor({ host, token, allowed_hosts }: Config['http']) {
+    this.#hosts = new Hosts(host, allowed_hosts);
+    this.#token = token === undefined ? null : digest(token);
+  }
+
+  register(app: App): void {
+    app.addHook('onRequest', async (request, reply) => {
+      this.#checkSite(request);
+      if (request.routeOptions.config.open || this.authorized(request)) return;
+      this.#challenge(request, reply);
+    });
+  }
+
+  /** Whether the request carries the token; always true where none is set. */
+  authorized(request: FastifyRequest): boolean {
+    if (this.#token === null) return true;
+    const { authorization = '' } = request.headers;
+    const [scheme = '', credentials = ''] = authorization.split(' ', 2);
+    const given =
+      scheme.toLowerCase() === 'bearer'
+        ? credentials
+        : scheme.toLowerCase() === 'basic' && BROWSED.test(pathOf(request))
+          ? passwordOf(credentials)
+          : null;
+    return given !== null && timingSafeEqual(digest(given), this.#token);
+  }
+
+  /** @throws RetaggerError `host_forbidden` */
+  #checkSite({ headers, method }: FastifyRequest): void {
+    const { host, origin } = headers;
+    // No browser leaves Host out; Node refuses HTTP/1.1 without it.
+    if (host !== undefined && !this.#hosts.accepts(host)) {
+      throw new RetaggerError(
+        'host_forbidden',
+        `The host ${JSON.stringify(host.slice(0, 256))} is not one of this service; add it to http.allowed_hosts if it should be.`,
+      );
+    }
+    if (origin !== undefined && !this.#hosts.acceptsOrigin(origin, host ?? '')) {
+      throw new RetaggerError('host_forbidden', 'Requests from pages of other sites are refused.');
+    }
+    const site = headers['sec-fetch-site'];
+    if (SAFE_METHODS.has(method) || origin !== undefined) return;
+    if (site !== undefined && site !== 'same-origin' && site !== 'none') {
+      throw new RetaggerError('host_forbidden', 'Requests from pages of other sites are refused.');
+    }
+  }
+
+  #challenge(request: FastifyRequest, reply: FastifyReply): never {
+    const scheme = BROWSED.test(pathOf(request)) ? 'Basic' : 'Bearer';
+    reply.header('www-authenticate', `${scheme} realm="retagger"`);
+    throw new RetaggerError('unauthorized');
+  }
+}
+
+const pathOf = ({ url }: FastifyRequest) => url.split('?', 1)[0] ?? url;
+
+/** Digests have one length, so that comparing them takes one time. */
+const digest = (token: string) => createHash('sha256').update(token).digest();
+
+/** The user name does not matter. */
+function passwordOf(credentials: string): string | null {
+  const text = Buffer.from(credentials, 'base64').toString();
+  const colon = text.indexOf(':');
+  return colon === -1 ? null : text.slice(colon + 1);
+}

@@ -1,0 +1,75 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import { Type } from 'typebox';
+import type { App } from './app.ts';
+import { PROBLEM_TYPE, ProblemSchema } from './problem.ts';
+
+/** The multipart body of an upload, as the API's description shows it. */
+export const uploadBody = Type.Object({
+  image: Type.String({
+    format: 'binary',
+    description: 'JPEG, PNG, WebP, AVIF, GIF (first frame), TIFF or HEIC.',
+  }),
+});
+
+const MEANINGS: Readonly<Record<number, string>> = {
+  400: '`image_missing`, `request_invalid`',
+  401: '`unauthorized`',
+  403: '`host_forbidden`',
+  408: '`request_timeout`',
+  413: '`image_too_large`',
+  415: '`image_unsupported`',
+  422: '`image_corrupt`',
+  500: '`internal`, `worker_crashed`',
+  503: '`busy`, `stopping`; `Retry-After` gives seconds',
+  504: '`worker_timeout`',
+};
+
+/** Response entries of a route for these error statuses. */
+export function problems(...statuses: readonly number[]) {
+  return Object.fromEntries(
+    statuses.map((status) => [
+      status,
+      {
+        description: MEANINGS[status] ?? '',
+        content: { [PROBLEM_TYPE]: { schema: ProblemSchema } },
+      },
+    ]),
+  );
+}
+
+/** Collects the routes that are registered after it; serves `/openapi.json` and `/docs`. */
+export async function registerOpenApi(app: App, version: string, secured: boolean): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'RE-Tagger edge',
+        description: 'Tags photos of homes: one score for each kind of room.',
+        version,
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      tags: [{ name: 'photos' }, { name: 'operation' }],
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      ...(secured ? { security: [{ token: [] }] } : {}),
+    },
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    theme: { title: 'RE-Tagger edge: API' },
+    // Nothing is asked of other hosts, as the validator's badge would.
+    uiConfig: { validatorUrl: null, docExpansion: 'list' },
+  });
+  app.get(
+    '/openapi.json',
+    {
+      schema: {
+        operationId: 'openapi',
+        summary: 'This description',
+        tags: ['operation'],
+        response: { 200: Type.Object({}, { additionalProperties: true }), ...problems(401, 403) },
+      },
+    },
+    async () => app.swagger() as Record<string, unknown>,
+  );
+}

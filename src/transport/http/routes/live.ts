@@ -1,0 +1,70 @@
+import { Type } from 'typebox';
+import type { App } from '../app.ts';
+import type { EventStreams } from '../event-streams.ts';
+import { CountsSchema, FeedItemSchema, type LiveFeed } from '../live-feed.ts';
+import { problems } from '../openapi.ts';
+import type { HttpDoorParts } from '../parts.ts';
+
+const RecentSchema = Type.Object(
+  {
+    node: Type.String({ description: 'Name of this box.' }),
+    model: Type.Union([Type.String(), Type.Null()], { description: 'Null while it loads.' }),
+    engine: Type.Union([Type.String(), Type.Null()]),
+    labels: Type.Array(Type.String()),
+    counts: CountsSchema,
+    items: Type.Array(FeedItemSchema, { description: 'Newest first, at most 50.' }),
+  },
+  { $id: 'Recent' },
+);
+
+/** `GET /results`: the last outcomes. `GET /events`: each as it happens. */
+export function liveRoutes(
+  app: App,
+  { config, info }: HttpDoorParts,
+  feed: LiveFeed,
+  streams: EventStreams,
+): void {
+  app.get(
+    '/results',
+    {
+      schema: {
+        operationId: 'results',
+        summary: 'The last results and failures, of every source',
+        tags: ['photos'],
+        response: { 200: RecentSchema, ...problems(401, 403) },
+      },
+    },
+    async () => {
+      const { model = null, engine = null, labels = [] } = info() ?? {};
+      const { counts, items } = feed;
+      const recent = { node: config.node.id, model, engine, labels: [...labels], counts };
+      return { ...recent, items: [...items] };
+    },
+  );
+
+  app.get(
+    '/events',
+    {
+      // A HEAD request would wait for the end of the stream.
+      exposeHeadRoute: false,
+      schema: {
+        operationId: 'events',
+        summary: 'Results and failures as they happen',
+        description:
+          'Server-sent events named `result` and `failure`; the data of each is a FeedItem.',
+        tags: ['photos'],
+        response: {
+          200: {
+            description: 'A stream that does not end.',
+            content: { 'text/event-stream': { schema: Type.String() } },
+          },
+          ...problems(401, 403, 503),
+        },
+      },
+    },
+    async (_request, reply) => {
+      streams.open(reply);
+      return reply;
+    },
+  );
+}

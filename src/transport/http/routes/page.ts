@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { App } from '../app.ts';
+
+const DIR = fileURLToPath(new URL('../page/', import.meta.url));
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+/** The web page: a handful of small files, read once. They hold no data, so they need no token. */
+export async function pageRoutes(app: App): Promise<void> {
+  for (const name of await readdir(DIR)) {
+    const type = TYPES[extname(name)];
+    if (type === undefined) continue;
+    const content = await readFile(join(DIR, name));
+    const etag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 27)}"`;
+    app.get(
+      name === 'index.html' ? '/' : `/${name}`,
+      { config: { open: true }, schema: { hide: true } },
+      async (request, reply) => {
+        reply.header('etag', etag).header('cache-control', 'no-cache');
+        if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+        return reply.type(type).send(content);
+      },
+    );
+  }
+}

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import type { Outcome } from '../../../daemon/ports.ts';
+import { ERRORS, type ErrorCode, RetaggerError } from '../../../errors.ts';
+import { ResultSchema, ScoresSchema } from '../../../result.ts';
+import { RESULT_TYPE, wantsResult } from '../accept.ts';
+import type { App } from '../app.ts';
+import { problems, uploadBody } from '../openapi.ts';
+import type { HttpDoorParts } from '../parts.ts';
+import { Refused } from '../refused.ts';
+import { letBodyCome } from '../unread.ts';
+import { openUpload } from '../upload.ts';
+
+/** Slow senders must not fill the queue's places for everyone else. */
+const MAX_UPLOADS = 32;
+/** A caller waits no longer than this; the photo stays in the queue. */
+const ANSWER_MS = 300_000;
+
+/** `POST /re-tagger`: one photo in, its scores out. */
+export function tagRoute(app: App, { config, pipeline }: HttpDoorParts): void {
+  const { upload_bytes } = config.limits;
+  let uploads = 0;
+
+  app.route({
+    method: 'POST',
+    url: '/re-tagger',
+    schema: {
+      operationId: 'tag',
+      summary: 'Tag a photo',
+      description:
+        'Answers with one score per label, or with the full result where `Accept` asks for it.',
+      tags: ['photos'],
+      consumes: ['multipart/form-data'],
+      body: uploadBody,
+      response: {
+        200: {
+          description: 'The scores, each in 0..1, summing to 1.',
+          content: {
+            'application/json': { schema: ScoresSchema },
+            [RESULT_TYPE]: { schema: ResultSchema },
+          },
+        },
+        ...problems(400, 401, 403, 408, 413, 415, 422, 500, 503, 504),
+      },
+    },
+    // The body is a stream that no schema can look at.
+    validatorCompiler: () => () => true,
+    handler: async (request, reply) => {
+      const refusal = pipeline.refusal('http');
+      if (refusal !== null) throw Refused.because(refusal);
+      if (uploads >= MAX_UPLOADS) throw new Refused('busy', 2, 'Too many uploads at once.');
+      if (!request.isMultipart()) {
+        throw new RetaggerError(
+          'image_missing',
+          'The request is not multipart/form-data; send the photo in its field "image".',
+        );
+      }
+      letBodyCome(request, reply);
+      uploads += 1;
+      let accepted: { readonly outcome: Promise<Outcome> };
+      try {
+        const { file, stream } = await openUpload(request, upload_bytes);
+        accepted = await pipeline.accept({
+          id: randomUUID(),
+          source: 'http',
+          file,
+          receivedAt: new Date().toISOString(),
+          body: { stream },
+        });
+      } finally {
+        uploads -= 1;
+      }
+      const outcome = await within(accepted.outcome, ANSWER_MS);
+      if (!outcome.ok) throw new RetaggerError(...failureOf(outcome.failure));
+      reply.header('vary', 'Accept');
+      return wantsResult(request.headers.accept)
+        ? reply.type(RESULT_TYPE).send(outcome.result)
+        : reply.type('application/json').send(outcome.result.scores);
+    },
+  });
+}
+
+function failureOf({ code, message }: { code: string; message: string }): [ErrorCode, string] {
+  return [code in ERRORS ? (code as ErrorCode) : 'internal', message];
+}
+
+/** @throws Refused `busy` when the outcome does not come in time. */
+async function within(outcome: Promise<Outcome>, ms: number): Promise<Outcome> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Refused('busy', 30, 'The photo is still in the queue; it will be tagged.');
+    timer = setTimeout(() => reject(error), ms);
+  });
+  try {
+    return await Promise.race([outcome, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+/** For so long the rest of a refused upload is read and thrown away. */
+const LINGER_MS = 30_000;
+/** No more than this of it, in bytes. */
+const LINGER_BYTES = 128 * 1024 * 1024;
+const LOOK_MS = 250;
+
+const waiting = new WeakSet<IncomingMessage>();
+
+/** Notes that the client waits for `100 Continue` before it sends the body. */
+export function markWaiting(request: IncomingMessage): void {
+  waiting.add(request);
+}
+
+/** Tells a waiting client to send its body now. */
+export function letBodyCome(request: FastifyRequest, reply: FastifyReply): void {
+  if (waiting.delete(request.raw)) reply.raw.writeContinue();
+}
+
+/**
+ * For an answer given before the upload was read. Closing now would make the kernel reset the
+ * connection, and a client still sending would see that instead of the answer: so the rest is read
+ * and dropped, within bounds.
+ */
+export function settleUnread(request: FastifyRequest, reply: FastifyReply): void {
+  const { raw } = request;
+  if (raw.complete || !hasBody(raw)) return;
+  if (waiting.has(raw)) {
+    // It may or may not send the body after this answer: only a new connection is clear.
+    reply.header('connection', 'close');
+    return;
+  }
+  raw.unpipe();
+  raw.resume();
+  const { socket } = raw;
+  const last = socket.bytesRead + LINGER_BYTES;
+  const deadline = performance.now() + LINGER_MS;
+  const timer = setInterval(() => {
+    if (raw.complete || socket.destroyed) clearInterval(timer);
+    else if (socket.bytesRead > last || performance.now() > deadline) socket.destroy();
+  }, LOOK_MS);
+  timer.unref();
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}

@@ -1,0 +1,79 @@
+import { Readable } from 'node:stream';
+import type { MultipartFile } from '@fastify/multipart';
+import type { FastifyRequest } from 'fastify';
+import { RetaggerError } from '../../errors.ts';
+
+export const FIELD = 'image';
+/** An upload from which nothing comes for so long is given up. */
+const STALL_MS = 30_000;
+/** Bounds on one multipart body; small fields beside the image are read and ignored. */
+const LIMITS = { files: 1, fields: 16, parts: 17, fieldNameSize: 128, fieldSize: 4096 };
+const MAX_NAME = 255;
+
+export interface Upload {
+  /** The sender's name for the file. */
+  readonly file: string | null;
+  /**
+   * Its bytes. It ends only when the whole request has been read and found in order, and fails
+   * with a RetaggerError otherwise: what reads it to the end has exactly the photo that was sent.
+   */
+  readonly stream: Readable;
+}
+
+/**
+ * Reads a multipart request up to its image.
+ * @param limit largest image in bytes.
+ * @throws RetaggerError `image_missing`, `request_invalid`, `request_timeout`.
+ */
+export async function openUpload(request: FastifyRequest, limit: number): Promise<Upload> {
+  const stalled = watchStall(request);
+  const parts = request.parts({ limits: { ...LIMITS, fileSize: limit } });
+  const next = () => Promise.race([parts.next(), stalled]);
+  for (;;) {
+    const { value: part, done } = await next();
+    if (done) throw new RetaggerError('image_missing');
+    if (part.type === 'file' && part.fieldname === FIELD) {
+      stalled.catch((error) => part.file.destroy(error));
+      const drain = async () => {
+        while (!(await next()).done);
+        request.raw.setTimeout(0);
+      };
+      return { file: nameOf(part), stream: Readable.from(content(part, limit, drain)) };
+    }
+    if (part.type === 'file') {
+      throw new RetaggerError(
+        'image_missing',
+        `The file is in the field ${JSON.stringify(part.fieldname.slice(0, 64))}; it must be in "${FIELD}".`,
+      );
+    }
+    if (part.fieldname === FIELD) {
+      throw new RetaggerError(
+        'image_missing',
+        `The field "${FIELD}" holds text, not a file (curl: -F ${FIELD}=@photo.jpg).`,
+      );
+    }
+  }
+}
+
+async function* content(part: MultipartFile, limit: number, drain: () => Promise<void>) {
+  yield* part.file;
+  if (part.file.truncated) {
+    throw new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
+  }
+  await drain();
+}
+
+/** Rejects when nothing was received for a while. */
+function watchStall({ raw }: FastifyRequest): Promise<never> {
+  const stalled = new Promise<never>((_, reject) => {
+    raw.setTimeout(STALL_MS, () => reject(new RetaggerError('request_timeout')));
+  });
+  stalled.catch(() => {});
+  return stalled;
+}
+
+/** Control characters in a name serve nobody but who wants to confuse a terminal. */
+function nameOf({ filename }: MultipartFile): string | null {
+  const name = (filename ?? '').replace(/\p{Cc}/gu, '').slice(0, MAX_NAME);
+  return name === '' ? null : name;
+}
