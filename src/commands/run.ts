@@ -62,14 +62,13 @@ async function run(config: Config, log: Logger): Promise<number> {
 function stopSignal(log: Logger): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     // Signal handlers alone do not keep a process alive.
-    const alive = setInterval(() => {}, 2 ** 30);
+    setInterval(() => {}, 2 ** 30);
     let stopping = false;
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
         if (stopping) process.exit(1);
         stopping = true;
         log.info({ signal: name }, 'stopping; once more ends at once');
-        clearInterval(alive);
         resolve(name);
       });
     }

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/schema.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import type { Tagger } from '../inference/tagger.ts';
@@ -16,6 +17,9 @@ import { DiskOutbox } from './outbox.ts';
 import { TaggingPipeline } from './pipeline.ts';
 import type { Health, HealthSource } from './ports.ts';
 import { Spool } from './spool.ts';
+
+/** The pipeline's own deadline is a second less. */
+const PART_STOP_MS = 7000;
 
 export interface Daemon {
   /** Resolves when every door is open and the model tags. */
@@ -58,7 +62,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
 
   return {
     get urls() {
-      return { http: http?.url ?? null, broker: config.mqtt.enabled ? brokerUrl(config) : null };
+      return { http: http?.url ?? null, broker: mqtt ? withoutPassword(mqtt.url) : null };
     },
     health,
     async start() {
@@ -72,14 +76,13 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     },
     async stop() {
       pipeline.refuse();
-      await folder?.stop();
       // HTTP callers get their answers and the broker its results before those doors close.
-      await pipeline.stop();
-      await http?.stop();
-      await mqtt?.stop();
-      await tagger.stop();
-      await admission.stop();
-      await lock.stop();
+      for (const part of [folder, pipeline, http, mqtt, tagger, admission, lock]) {
+        if (part === null) continue;
+        const name = 'name' in part ? part.name : 'tagger';
+        await inTime(part.stop(), () => log.warn({ stopping: name }, 'a part does not stop'));
+        log.debug({ stopped: name }, 'a part stopped');
+      }
     },
   };
 
@@ -92,8 +95,12 @@ export function createDaemon(config: Config, log: Logger): Daemon {
   }
 }
 
-function brokerUrl({ mqtt }: Config): string {
-  return withoutPassword(mqtt.url ?? `mqtt://127.0.0.1:${mqtt.port}`);
+/** Waits for a part to stop, but not so long that the others would not get their turn. */
+async function inTime(stopped: Promise<void>, onLate: () => void): Promise<void> {
+  const late = Symbol('late');
+  const timer = sleep(PART_STOP_MS, late, { ref: false });
+  const first = await Promise.race([stopped.catch(onLate), timer]);
+  if (first === late) onLate();
 }
 
 function healthOf(

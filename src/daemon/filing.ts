@@ -178,12 +178,14 @@ async function putPhoto(
   entry: SpoolEntry,
   before: boolean,
 ): Promise<boolean> {
-  const there = before ? await lstat(target).catch(() => null) : null;
-  // From before a crash: the photo itself, linked or copied, or the empty claim on its name.
-  if (there?.size === entry.size) return true;
-  if (there?.size === 0) {
-    await rename(photo, target);
-    return true;
+  if (before) {
+    const [ours, there] = await Promise.all([lstat(photo), lstat(target).catch(() => null)]);
+    // From before a crash: the photo itself under its second name, or the empty claim on a name.
+    if (there?.ino === ours.ino && there.dev === ours.dev) return true;
+    if (there?.size === 0) {
+      await rename(photo, target);
+      return true;
+    }
   }
   try {
     return (await linkNew(photo, target)) !== null;

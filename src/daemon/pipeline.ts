@@ -25,6 +25,9 @@ import { Spool, type SpoolEntry } from './spool.ts';
 import { Waiters } from './waiters.ts';
 import { stillWritten } from './writers.ts';
 
+/** What is in flight may take so long when the daemon stops. */
+const STOP_MS = 6000;
+
 export interface PipelineParts {
   readonly config: Config;
   readonly log: Logger;
@@ -103,7 +106,7 @@ export class TaggingPipeline implements Pipeline, Part {
    * Resolves when what `refuse` left to finish is finished, or at the deadline. What remains is in
    * the spool and comes back at the next start; HTTP callers get `stopping`.
    */
-  async stop(deadlineMs = 8000): Promise<void> {
+  async stop(deadlineMs = STOP_MS): Promise<void> {
     this.refuse();
     const deadline = AbortSignal.timeout(deadlineMs);
     await this.#waiters.until(() => !this.#busy(), deadline).catch(() => {});

@@ -1,0 +1,68 @@
+import { rm } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import { Admission, type Load } from '../../src/daemon/admission.ts';
+import { configIn, silent, temporaryDir } from './support.ts';
+
+const idle: Load = {
+  pending: { http: 0, mqtt: 0, folder: 0 },
+  spoolBytes: 0,
+  outbox: 0,
+  ready: true,
+  stopping: false,
+};
+
+async function admission(limits: object = {}) {
+  const dir = await temporaryDir();
+  return { dir, guard: new Admission(configIn(dir, { limits }).limits, dir, silent) };
+}
+
+describe('admission', () => {
+  test('says which bound is reached', async () => {
+    const { guard } = await admission({ queue: 100, outbox: 50, upload_bytes: 1024 });
+    await guard.measure();
+    expect(guard.refusal('http', idle)).toBeNull();
+    expect(guard.refusal('http', { ...idle, stopping: true })).toBe('stopping');
+    expect(guard.refusal('http', { ...idle, ready: false })).toBe('not_ready');
+    expect(guard.refusal('http', { ...idle, outbox: 50 })).toBe('outbox_full');
+    expect(guard.refusal('http', { ...idle, spoolBytes: 16 * 1024 })).toBe('queue_full');
+    const full = { ...idle, pending: { http: 25, mqtt: 50, folder: 25 } };
+    expect(guard.refusal('http', full)).toBe('queue_full');
+  });
+
+  test('counts the messages that pending photos will make', async () => {
+    const { guard } = await admission({ outbox: 10 });
+    const load = { ...idle, pending: { http: 2, mqtt: 2, folder: 1 } };
+    expect(guard.refusal('http', { ...load, outbox: 4 })).toBeNull();
+    expect(guard.refusal('http', { ...load, outbox: 5 })).toBe('outbox_full');
+  });
+
+  test('leaves room for HTTP beside a backlog, and one place for each in the smallest queue', async () => {
+    const { guard } = await admission({ queue: 100 });
+    const backlog = { ...idle, pending: { http: 0, mqtt: 50, folder: 25 } };
+    expect(guard.refusal('folder', backlog)).toBe('queue_full');
+    expect(guard.refusal('mqtt', backlog)).toBe('queue_full');
+    expect(guard.refusal('http', backlog)).toBeNull();
+    const { guard: small } = await admission({ queue: 1 });
+    for (const source of ['http', 'mqtt', 'folder'] as const) {
+      expect(small.refusal(source, idle)).toBeNull();
+    }
+  });
+
+  test('accepts nothing on a full or missing disk, and says what to do about it', async () => {
+    const { guard } = await admission({ disk_free_bytes: Number.MAX_SAFE_INTEGER });
+    await guard.start();
+    await guard.stop();
+    expect(guard.refusal('folder', idle)).toBe('disk_low');
+    expect(guard.health()).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('limits.disk_free_bytes'),
+    });
+    const { guard: gone, dir } = await admission();
+    await gone.measure();
+    expect(gone.health()).toMatchObject({ ok: true, detail: expect.stringMatching(/MiB free/) });
+    await rm(dir, { recursive: true });
+    await gone.measure();
+    expect(gone.refusal('folder', idle)).toBe('disk_low');
+    expect(gone.health()).toMatchObject({ ok: false, detail: expect.stringContaining('ENOENT') });
+  });
+});

@@ -1,0 +1,212 @@
+import { link, mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Filing } from '../../src/daemon/filing.ts';
+import { failed, tagged } from '../../src/daemon/outcome.ts';
+import type { Outcome } from '../../src/daemon/ports.ts';
+import type { SpoolEntry } from '../../src/daemon/spool.ts';
+import { RetaggerError } from '../../src/errors.ts';
+import { silent, temporaryDir } from './support.ts';
+
+let count = 0;
+
+async function setup(after: 'move' | 'keep' | 'delete' = 'move') {
+  const dir = await temporaryDir();
+  await mkdir(join(dir, 'spool'));
+  return {
+    dir,
+    filing: new Filing(dir, after, silent),
+    entry: async (file: string | null, more: Partial<SpoolEntry> = {}): Promise<SpoolEntry> => {
+      const n = ++count;
+      const key = `key${n}`;
+      const path = join(dir, 'spool', `${key}.photo`);
+      await writeFile(path, `photo ${n}`);
+      return {
+        ...{ id: `id-${n}`, source: 'folder', file, receivedAt: '2026-01-02T03:04:05.678Z' },
+        ...{ key, path, size: `photo ${n}`.length, kept: false, durable: true, mtimeMs: 0 },
+        body: 'moved',
+        ...more,
+      };
+    },
+    tree: async (...path: string[]) =>
+      (await readdir(join(dir, ...path), { recursive: true, withFileTypes: true }).catch(() => []))
+        .filter((each) => each.isFile())
+        .map((each) => join(each.parentPath, each.name).slice(join(dir, ...path).length + 1))
+        .sort(),
+  };
+}
+
+const good = (entry: SpoolEntry, tag: string | null = 'kitchen'): Outcome =>
+  tagged(
+    entry,
+    {
+      ...{ tag, score: 0.9, scores: {}, sha256: 'ab', width: 1, height: 1 },
+      ms: { decode: 1, infer: 1 },
+    },
+    { node: 'box', info: { model: 'm@1', engine: 'wasm', labels: [] }, queuedMs: 1 },
+  );
+const bad = (entry: SpoolEntry, code: 'image_corrupt' | 'worker_crashed'): Outcome =>
+  failed(entry, new RetaggerError(code, 'why'));
+
+describe('a photo whose outcome is known', () => {
+  test('lies under its tag, with its result beside it', async () => {
+    const { filing, entry, tree, dir } = await setup();
+    const photo = await entry('flat 3/b.jpg');
+    await filing.file(photo, good(photo));
+    expect(await tree('tagged')).toEqual(['kitchen/flat 3/b.jpg', 'kitchen/flat 3/b.jpg.json']);
+    const sidecar = await readFile(join(dir, 'tagged/kitchen/flat 3/b.jpg.json'), 'utf8');
+    expect(JSON.parse(sidecar)).toMatchObject({
+      id: photo.id,
+      tag: 'kitchen',
+      file: 'flat 3/b.jpg',
+    });
+  });
+
+  test('is filed under _abstained without a tag, and under failed with its error', async () => {
+    const { filing, entry, tree } = await setup();
+    const unsure = await entry('u.jpg');
+    await filing.file(unsure, good(unsure, null));
+    expect(await tree('tagged')).toEqual(['_abstained/u.jpg', '_abstained/u.jpg.json']);
+    const broken = await entry('x/b.jpg');
+    await filing.file(broken, bad(broken, 'image_corrupt'));
+    expect(await tree('failed')).toEqual(['x/b.jpg', 'x/b.jpg.error.json']);
+  });
+
+  test('of HTTP or MQTT is not kept, unless it ended the worker', async () => {
+    const { filing, entry, tree, dir } = await setup();
+    const upload = { source: 'http', body: 'upload' } as const;
+    for (const make of [good, (e: SpoolEntry) => bad(e, 'image_corrupt')]) {
+      const photo = await entry('a.jpg', upload);
+      await filing.file(photo, make(photo));
+    }
+    expect(await tree()).toEqual(
+      expect.not.arrayContaining([expect.stringMatching(/tagged|failed/)]),
+    );
+    const names = ['../../etc/passwd', '/abs/x.jpg', '..', null, '.hidden', 'a\0b', 'x/y.jpg'];
+    for (const name of names) {
+      const photo = await entry(name, { ...upload, id: '../id' });
+      await filing.file(photo, bad(photo, 'worker_crashed'));
+    }
+    const kept = await tree('failed/_http');
+    expect(kept.filter((name) => !name.endsWith('.error.json'))).toEqual([
+      '___id-2.photo',
+      '___id.photo',
+      '_hidden',
+      'ab',
+      'passwd',
+      'x.jpg',
+      'y.jpg',
+    ]);
+    expect(kept).toHaveLength(2 * names.length);
+    expect((await tree()).filter((name) => !/^(failed|spool)\//.test(name))).toEqual([]);
+    expect(await readdir(join(dir, '..'))).not.toContain('etc');
+  });
+
+  test('with "delete" leaves nothing, with "keep" only the sidecar', async () => {
+    const gone = await setup('delete');
+    const photo = await gone.entry('a.jpg');
+    await gone.filing.file(photo, good(photo));
+    expect(await gone.tree('tagged')).toEqual([]);
+    const kept = await setup('keep');
+    const stays = await kept.entry('a.jpg', { kept: true, body: 'kept' });
+    await kept.filing.file(stays, good(stays));
+    await kept.filing.file(stays, good(stays));
+    expect(await kept.tree('tagged')).toEqual(['kitchen/a.jpg.json']);
+    expect(await readFile(stays.path, 'utf8')).toMatch(/^photo/);
+  });
+});
+
+describe('names', () => {
+  test('that are taken are never overwritten, also by many at once', async () => {
+    const { filing, entry, tree, dir } = await setup();
+    await mkdir(join(dir, 'tagged/kitchen'), { recursive: true });
+    await writeFile(join(dir, 'tagged/kitchen/a.jpg'), 'precious');
+    await writeFile(join(dir, 'tagged/kitchen/a-3.jpg.json'), '{"id":"precious"}');
+    const photos = await Promise.all(Array.from({ length: 12 }, () => entry('a.jpg')));
+    await Promise.all(photos.map((photo) => filing.file(photo, good(photo))));
+    const names = (await tree('tagged/kitchen')).filter((name) => name.endsWith('.jpg'));
+    expect(names).toHaveLength(13);
+    expect(names).not.toContain('a-3.jpg');
+    expect(await readFile(join(dir, 'tagged/kitchen/a.jpg'), 'utf8')).toBe('precious');
+    // Each photo lies beside its own story.
+    for (const name of names.filter((each) => each !== 'a.jpg')) {
+      const story = JSON.parse(await readFile(join(dir, `tagged/kitchen/${name}.json`), 'utf8'));
+      const bytes = await readFile(join(dir, 'tagged/kitchen', name), 'utf8');
+      expect(bytes).toBe(story.id.replace('id-', 'photo '));
+    }
+  });
+
+  test('of 255 bytes keep photo and story, twice', async () => {
+    const { filing, entry, tree } = await setup();
+    const name = `${'é'.repeat(125)}x.jpg`;
+    expect(Buffer.byteLength(name)).toBe(255);
+    for (let n = 0; n < 2; n++) {
+      const photo = await entry(name);
+      await filing.file(photo, bad(photo, 'image_corrupt'));
+    }
+    const names = await tree('failed');
+    expect(names).toHaveLength(4);
+    expect(names).toContain(name);
+    for (const each of names) expect(Buffer.byteLength(each)).toBeLessThanOrEqual(255);
+  });
+
+  test('whose folder cannot be made end one level up', async () => {
+    const { filing, entry, tree, dir } = await setup();
+    await mkdir(join(dir, 'tagged/kitchen'), { recursive: true });
+    await writeFile(join(dir, 'tagged/kitchen/a'), 'a file called a');
+    const photo = await entry('a/b.jpg');
+    await filing.file(photo, good(photo));
+    expect(await tree('tagged/kitchen')).toEqual(['a', 'b.jpg', 'b.jpg.json']);
+    const deep = await entry(`${`${'d'.repeat(250)}/`.repeat(20)}c.jpg`);
+    await filing.file(deep, good(deep));
+    expect(await tree('tagged/kitchen')).toContain('c.jpg');
+  });
+
+  test('of labels with slashes stay one folder', async () => {
+    const { filing, entry, tree } = await setup();
+    const photo = await entry('a.jpg');
+    await filing.file(photo, good(photo, '../living/room'));
+    expect(await tree('tagged')).toEqual(['_._living_room/a.jpg', '_._living_room/a.jpg.json']);
+  });
+});
+
+describe('after a crash in the middle', () => {
+  const resumed = async (before: (photo: SpoolEntry, dir: string) => Promise<void>) => {
+    const { filing, entry, tree, dir } = await setup();
+    const photo = await entry('a.jpg');
+    await filing.file(photo, good(photo));
+    await before(photo, dir);
+    await filing.file(photo, good(photo));
+    const bytes = await readFile(join(dir, 'tagged/kitchen/a.jpg'), 'utf8');
+    expect(bytes).toBe(photo.id.replace('id-', 'photo '));
+    return tree('tagged/kitchen');
+  };
+  const whole = ['a.jpg', 'a.jpg.json'];
+
+  test('filing again changes nothing', async () => {
+    expect(await resumed(async () => {})).toEqual(whole);
+  });
+
+  test('a sidecar without its photo gets it', async () => {
+    expect(await resumed((_, dir) => unlink(join(dir, 'tagged/kitchen/a.jpg')))).toEqual(whole);
+  });
+
+  test('an empty claim on a name is filled', async () => {
+    const cut = async (photo: SpoolEntry, dir: string) => {
+      const target = join(dir, 'tagged/kitchen/a.jpg');
+      await link(target, `${photo.path}.again`);
+      await unlink(target);
+      await writeFile(target, '');
+    };
+    expect(await resumed(cut)).toEqual(whole);
+  });
+
+  test('a draft left behind is replaced and removed', async () => {
+    const cut = async (photo: SpoolEntry, dir: string) => {
+      await unlink(join(dir, 'tagged/kitchen/a.jpg'));
+      await unlink(join(dir, 'tagged/kitchen/a.jpg.json'));
+      await writeFile(join(dir, `tagged/kitchen/.${photo.key}.tmp`), '{"id":');
+    };
+    expect(await resumed(cut)).toEqual(whole);
+  });
+});

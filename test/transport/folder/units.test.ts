@@ -1,0 +1,104 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Ledger } from '../../../src/transport/folder/ledger.ts';
+import { isIgnoredFile, isIgnoredFolder } from '../../../src/transport/folder/names.ts';
+import { Settle } from '../../../src/transport/folder/settle.ts';
+import { silent, temporaryDir } from '../../daemon/support.ts';
+
+const sight = (size: number, mtimeMs: number, ino = 1) => ({ size, mtimeMs, ino });
+
+describe('settle', () => {
+  test('takes what was moved in at once, and what is new after its settle time', () => {
+    const settle = new Settle(300, 10);
+    expect(settle.look('moved', sight(5, 1000), 2000, 0)).toBe(0);
+    expect(settle.look('new', sight(5, 2000), 2000, 0)).toBe(100);
+    expect(settle.look('new', sight(5, 2000), 2200, 200)).toBe(100);
+    expect(settle.look('new', sight(5, 2000), 2300, 300)).toBe(0);
+  });
+
+  test('begins anew with every change of size, time or inode', () => {
+    const settle = new Settle(300, 10);
+    settle.look('a', sight(5, 2000), 2000, 0);
+    expect(settle.look('a', sight(6, 2000), 2250, 250)).toBeGreaterThan(0);
+    expect(settle.look('a', sight(6, 2001), 2500, 500)).toBeGreaterThan(0);
+    expect(settle.look('a', sight(6, 2001, 2), 2750, 750)).toBeGreaterThan(0);
+    expect(settle.look('a', sight(6, 2001, 2), 3040, 1040)).toBeGreaterThan(0);
+    expect(settle.look('a', sight(6, 2001, 2), 3050, 1050)).toBe(0);
+  });
+
+  test('goes by its own clock where the file system has another', () => {
+    const settle = new Settle(300, 10);
+    const tomorrow = sight(5, 90_000_000);
+    expect(settle.look('a', tomorrow, 2000, 0)).toBeGreaterThan(0);
+    expect(settle.look('a', tomorrow, 2300, 300)).toBe(0);
+  });
+
+  test('waits longer for an empty file, however old, and not at all with no settle time', () => {
+    const settle = new Settle(300, 10);
+    expect(settle.look('a', sight(0, 0), 100_000, 0)).toBeGreaterThan(0);
+    expect(settle.look('a', sight(0, 0), 102_900, 2900)).toBeGreaterThan(0);
+    expect(settle.look('a', sight(0, 0), 103_000, 3000)).toBe(0);
+    expect(new Settle(0, 10).look('b', sight(5, 2000), 2000, 0)).toBe(0);
+  });
+
+  test('watches a bounded number of files', () => {
+    const settle = new Settle(300, 2);
+    for (const name of ['a', 'b']) settle.look(name, sight(1, 2000), 2000, 0);
+    expect(settle.full).toBe(true);
+    settle.forget('a');
+    expect(settle.full).toBe(false);
+  });
+});
+
+test('names that are left alone', () => {
+  const files = ['.x', 'a.part', 'a.TMP', 'a.jpg.crdownload', 'a~', '.a.jpg.Ab12Cd', '~$a.jpg'];
+  for (const name of [...files, 'Thumbs.db', 'desktop.ini']) expect(isIgnoredFile(name)).toBe(true);
+  for (const name of ['a.jpg', 'a', 'party', 'a.part.jpg', 'b.tmpl', '~a.jpg', 'Thumbs.db.jpg']) {
+    expect(isIgnoredFile(name)).toBe(false);
+  }
+  for (const name of ['.git', '@eaDir', '$RECYCLE.BIN']) expect(isIgnoredFolder(name)).toBe(true);
+  for (const name of ['photos', 'a.tmp']) expect(isIgnoredFolder(name)).toBe(false);
+});
+
+describe('the ledger of kept photos', () => {
+  const id = (n: number) => n.toString(16).padStart(32, '0');
+
+  test('remembers over a restart, and a torn line costs one photo at most', async () => {
+    const path = join(await temporaryDir(), 'kept.ledger');
+    const first = new Ledger(path, silent);
+    await first.load();
+    for (const n of [1, 2]) first.add(id(n));
+    await first.flush();
+    await appendFile(path, id(3).slice(0, 10));
+    const second = new Ledger(path, silent);
+    await second.load();
+    second.add(id(4));
+    await second.flush();
+    const third = new Ledger(path, silent);
+    await third.load();
+    expect([1, 2, 3, 4].map((n) => third.has(id(n)))).toEqual([true, true, false, true]);
+  });
+
+  test('forgets what two scans did not see, and writes itself anew', async () => {
+    const path = join(await temporaryDir(), 'kept.ledger');
+    const ledger = new Ledger(path, silent);
+    for (let n = 0; n < 2000; n++) ledger.add(id(n));
+    await ledger.flush();
+    for (let scan = 0; scan < 2; scan++) {
+      ledger.beginScan();
+      ledger.has(id(7));
+      await ledger.endScan();
+      if (scan === 0) expect(ledger.size).toBe(2000);
+    }
+    expect(ledger.size).toBe(1);
+    expect(await readFile(path, 'utf8')).toBe(`${id(7)}\n`);
+  });
+
+  test('is full at its limit', async () => {
+    const ledger = new Ledger(join(await temporaryDir(), 'kept.ledger'), silent, 2);
+    for (const n of [1, 2]) ledger.add(id(n));
+    expect(ledger.full).toBe(true);
+    await ledger.flush();
+  });
+});
