@@ -12,8 +12,9 @@ import {
 } from './float-graph.ts';
 import { GraphBuilder, MICROSOFT } from './graph-builder.ts';
 import type { Quantization } from './histogram.ts';
+import { kernelToOihw } from './kernels.ts';
 import { type ExportLayer, poolsBehindConvolutions } from './pools.ts';
-import { quantizeBias, quantizeKernel } from './quantize.ts';
+import { meanError, quantizeBias, quantizeKernel } from './quantize.ts';
 import { planScales } from './scales.ts';
 
 /** Raw pixels are the first convolution's bytes as they are. */
@@ -31,7 +32,7 @@ export async function exportInt8(options: CalibrationOptions): Promise<Uint8Arra
   checkWeights(options.layers, weights);
   const layers = poolsBehindConvolutions(options.layers);
   const plan = planScales(layers);
-  const measured = await calibrate({ ...options, layers }, plan.measured);
+  const { quantizations, means } = await calibrate({ ...options, layers }, plan.measured);
   const shapes = layerShapes(layers, inputSize);
   const values = new Map([[INPUT, PIXELS]]);
   const context: Int8Context = {
@@ -41,7 +42,8 @@ export async function exportInt8(options: CalibrationOptions): Promise<Uint8Arra
     quantizationOf: (name) =>
       name === INPUT
         ? PIXELS_AS_BYTES
-        : (measured.get(plan.scaleOf.get(name) as string) as Quantization),
+        : (quantizations.get(plan.scaleOf.get(name) as string) as Quantization),
+    meansOf: (name) => means.get(name) as Float64Array,
   };
   const graph = new GraphBuilder();
   for (const layer of layers) values.set(layer.name, addLayer(graph, layer, context));
@@ -61,6 +63,7 @@ export async function exportInt8(options: CalibrationOptions): Promise<Uint8Arra
 
 interface Int8Context extends GraphContext {
   readonly quantizationOf: (layer: string) => Quantization;
+  readonly meansOf: (layer: string) => Float64Array;
 }
 
 /** Names of the scale and zero point constants of a layer's output, as operators take them. */
@@ -105,15 +108,23 @@ function addConvolution(
 ): string {
   const { name, filters, kernel, weights = name } = layer;
   const input = context.shapeOf(layer.from);
+  const shape = [...kernel, input[2], filters] as const;
   const real = context.weight(`${weights}/kernel`);
-  let bias = context.weight(`${weights}/bias`);
+  const quantized = quantizeKernel(real, shape);
+  let means = context.meansOf(layer.from);
+  let offsets = new Float64Array(filters);
   if (layer.from === INPUT) {
     // With zeros around it the offset would be wrong at the edges.
     if (layer.padding !== 'valid') throw new Error(`${name}: the input cannot be padded`);
-    bias = bias.map((value, o) => value + PIXEL_OFFSET * channelSum(real, o, filters));
+    offsets = offsets.map((_, o) => PIXEL_OFFSET * channelSum(real, o, filters));
+    means = means.map((mean) => mean - PIXEL_OFFSET);
   }
-  const { data, scales } = quantizeKernel(real, [...kernel, input[2], filters]);
-  const biasSteps = quantizeBias(bias, context.quantizationOf(layer.from).scale, scales);
+  const error = meanError(real, quantized, means);
+  const bias = Float64Array.from(
+    context.weight(`${weights}/bias`),
+    (value, o) => value + (offsets[o] as number) - (error[o] as number),
+  );
+  const biasSteps = quantizeBias(bias, context.quantizationOf(layer.from).scale, quantized.scales);
   // Where zero is byte 0, the cut at byte 0 is the ReLU.
   return graph.node(
     'QLinearConv',
@@ -121,8 +132,13 @@ function addConvolution(
     [
       context.valueName(layer.from),
       ...scaleInputs(graph, layer.from, context),
-      graph.constant(`${weights}/kernel`, 'int8', [filters, input[2], ...kernel], data),
-      graph.constant(`${weights}/scales`, 'float', [filters], scales),
+      graph.constant(
+        `${weights}/kernel`,
+        'int8',
+        [filters, input[2], ...kernel],
+        kernelToOihw(quantized.integers, shape),
+      ),
+      graph.constant(`${weights}/scales`, 'float', [filters], quantized.scales),
       graph.constant(`zeros/${filters}`, 'int8', [filters], new Int8Array(filters)),
       ...scaleInputs(graph, name, context),
       graph.constant(`${weights}/bias`, 'int32', [filters], biasSteps),

@@ -1,13 +1,12 @@
-/** Kernels are HWIO in the weights file; ONNX wants OIHW. */
+import type { KernelShape } from './quantize.ts';
 
-/** @param shape height, width, inputs, outputs of `kernel`. */
-export function kernelToOihw(
-  kernel: Float32Array,
-  shape: readonly [height: number, width: number, inputs: number, outputs: number],
-): Float32Array {
-  const [height, width, inputs, outputs] = shape;
+/** Kernels are HWIO in the weights file; ONNX wants OIHW. */
+export function kernelToOihw<T extends Float32Array | Int8Array>(
+  kernel: T,
+  [height, width, inputs, outputs]: KernelShape,
+): T {
   const positions = height * width;
-  const out = new Float32Array(kernel.length);
+  const out = kernel.slice() as T;
   for (let position = 0; position < positions; position++) {
     for (let i = 0; i < inputs; i++) {
       const from = (position * inputs + i) * outputs;

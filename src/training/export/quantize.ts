@@ -1,69 +1,97 @@
 /** Weights as signed 8-bit integers, one scale for each output channel. */
 export interface QuantizedKernel {
-  /** OIHW, -127..127. */
-  readonly data: Int8Array;
+  /** HWIO, -127..127. */
+  readonly integers: Int8Array;
   /** Real weight = integer × scale of its output channel. */
   readonly scales: Float32Array;
 }
 
+/** Height, width, inputs, outputs. */
+export type KernelShape = readonly [height: number, width: number, inputs: number, outputs: number];
+
 const LARGEST = 127;
 /**
  * AVX2 without VNNI multiplies unsigned by signed bytes and adds neighbouring products in 16 bits,
- * which saturate: 255 × (a + b) must stay within 32,767, so a + b within 128. One less is left
+ * which saturate: 255 × (a + b) must stay within 32,767, so a + b within 128. Two less are left
  * for rounding. Most kernels keep the full eight bits under this bound; halving all weights, the
  * usual remedy, would cost every one of them a bit.
  */
-const LARGEST_PAIR = 127;
+const LARGEST_PAIR = 126;
 
-/**
- * Symmetric, per output channel.
- * @param kernel HWIO.
- * @param shape height, width, inputs, outputs.
- */
-export function quantizeKernel(
-  kernel: Float32Array,
-  shape: readonly [height: number, width: number, inputs: number, outputs: number],
-): QuantizedKernel {
+/** Symmetric, per output channel. @param kernel HWIO. */
+export function quantizeKernel(kernel: Float32Array, shape: KernelShape): QuantizedKernel {
   const [height, width, inputs, outputs] = shape;
-  const positions = height * width;
-  const terms = positions * inputs;
-  const scales = new Float32Array(outputs);
-  const data = new Int8Array(kernel.length);
-  for (let o = 0; o < outputs; o++) {
-    const scale = channelScale(kernel, o, outputs, terms);
-    scales[o] = scale;
-    for (let term = 0; term < terms; term++) {
-      const integer = Math.round((kernel[term * outputs + o] as number) / scale);
-      const position = Math.trunc(term / inputs);
-      const input = term % inputs;
-      data[(o * inputs + input) * positions + position] = integer;
+  const scales = channelScales(kernel, outputs);
+  const integers = new Int8Array(kernel.length);
+  const taps = serpentine(height, width);
+  for (let i = 0; i < inputs; i++) {
+    for (let o = 0; o < outputs; o++) {
+      // What rounding one tap left over goes into the next: neighbouring pixels are much alike, so
+      // the errors all but cancel out where rounding each by itself would add them up.
+      let rest = 0;
+      for (const tap of taps) {
+        const at = (tap * inputs + i) * outputs + o;
+        const wanted = (kernel[at] as number) / (scales[o] as number) + rest;
+        const integer = Math.min(Math.max(Math.round(wanted), -LARGEST), LARGEST);
+        rest = wanted - integer;
+        integers[at] = integer;
+      }
     }
   }
-  return { data, scales };
+  return { integers, scales };
+}
+
+/** A kernel's positions, row by row, there and back, so that each is next to the one before. */
+function serpentine(height: number, width: number): number[] {
+  const taps: number[] = [];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) taps.push(y * width + (y % 2 === 0 ? x : width - 1 - x));
+  }
+  return taps;
 }
 
 /** Pairs follow the order in which the products are added: height, width, inputs. */
-function channelScale(
+function channelScales(kernel: Float32Array, outputs: number): Float32Array {
+  const terms = kernel.length / outputs;
+  return Float32Array.from({ length: outputs }, (_, o) => {
+    const weight = (term: number) => (term < terms ? (kernel[term * outputs + o] as number) : 0);
+    let largest = 0;
+    let largestPair = 0;
+    for (let term = 0; term < terms; term += 2) {
+      const [a, b] = [weight(term), weight(term + 1)];
+      largest = Math.max(largest, Math.abs(a), Math.abs(b));
+      largestPair = Math.max(largestPair, Math.abs(a + b));
+    }
+    const scale = Math.max(largest / LARGEST, largestPair / LARGEST_PAIR);
+    return scale > 0 ? scale : 1; // a kernel of zeros may have any scale
+  });
+}
+
+/**
+ * What the rounded kernel gives too much, on average over photos, by output channel: to be taken
+ * off the bias.
+ * @param inputMeans mean of each input channel.
+ */
+export function meanError(
   kernel: Float32Array,
-  output: number,
-  outputs: number,
-  terms: number,
-): number {
-  let largest = 0;
-  let largestPair = 0;
-  for (let term = 0; term < terms; term += 2) {
-    const a = kernel[term * outputs + output] as number;
-    const b = term + 1 < terms ? (kernel[(term + 1) * outputs + output] as number) : 0;
-    largest = Math.max(largest, Math.abs(a), Math.abs(b));
-    largestPair = Math.max(largestPair, Math.abs(a + b));
+  { integers, scales }: QuantizedKernel,
+  inputMeans: ArrayLike<number>,
+): Float64Array {
+  const outputs = scales.length;
+  const inputs = inputMeans.length;
+  const error = new Float64Array(outputs);
+  for (let at = 0; at < kernel.length; at++) {
+    const o = at % outputs;
+    const i = Math.trunc(at / outputs) % inputs;
+    const rounding = (integers[at] as number) * (scales[o] as number) - (kernel[at] as number);
+    error[o] = (error[o] as number) + rounding * (inputMeans[i] as number);
   }
-  const scale = Math.max(largest / LARGEST, largestPair / LARGEST_PAIR);
-  return scale > 0 ? Math.fround(scale) : 1; // a kernel of zeros may have any scale
+  return error;
 }
 
 /** Bias in the units of the integer sum: input scale × weight scale. */
 export function quantizeBias(
-  bias: Float32Array,
+  bias: ArrayLike<number>,
   inputScale: number,
   weightScales: Float32Array,
 ): Int32Array {
