@@ -80,7 +80,9 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       for (const part of [folder, pipeline, http, mqtt, tagger, admission, lock]) {
         if (part === null) continue;
         const name = 'name' in part ? part.name : 'tagger';
-        await inTime(part.stop(), () => log.warn({ stopping: name }, 'a part does not stop'));
+        await inTime(part.stop(), (err) =>
+          log.warn({ err, stopping: name }, 'a part does not stop'),
+        );
         log.debug({ stopped: name }, 'a part stopped');
       }
     },
@@ -96,11 +98,11 @@ export function createDaemon(config: Config, log: Logger): Daemon {
 }
 
 /** Waits for a part to stop, but not so long that the others would not get their turn. */
-async function inTime(stopped: Promise<void>, onLate: () => void): Promise<void> {
+async function inTime(stopped: Promise<void>, onLate: (error: unknown) => void): Promise<void> {
   const late = Symbol('late');
   const timer = sleep(PART_STOP_MS, late, { ref: false });
   const first = await Promise.race([stopped.catch(onLate), timer]);
-  if (first === late) onLate();
+  if (first === late) onLate(new Error(`waited ${PART_STOP_MS} ms`));
 }
 
 function healthOf(

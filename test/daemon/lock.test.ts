@@ -14,9 +14,13 @@ test('one data folder, one daemon, by whatever name it is called', async () => {
   await first.start();
   await expect(new DataLock(join(dir, '.')).start()).rejects.toThrow(/already runs.*data\.dir/);
   await expect(new DataLock(`${dir}-link`).start()).rejects.toThrow(/already runs/);
-  await new DataLock(await temporaryDir()).start();
+  const other = new DataLock(await temporaryDir());
+  await other.start();
   await first.stop();
-  await new DataLock(dir).start();
+  const next = new DataLock(dir);
+  await next.start();
+  // An inode may be used again by the next test's folder.
+  for (const lock of [other, next]) await lock.stop();
 });
 
 test('a killed daemon leaves no lock behind', async () => {

@@ -1,0 +1,150 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Aedes } from 'aedes';
+import sharp from 'sharp';
+import { onTestFinished } from 'vitest';
+import type { Failure, Result } from '../../src/result.ts';
+
+/** The built program: `npm test` builds it first. */
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+export async function temporaryDir(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'retagger-e2e-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
+  return dir;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Resolves when `ready` is true; the test's own time limit is the bound. */
+export async function eventually(ready: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await ready())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+export type LogLine = { msg: string; level: string } & Record<string, unknown>;
+
+/** One run of `retagger run`. */
+export class Run {
+  readonly logs: LogLine[] = [];
+  stderr = '';
+  readonly #child: ChildProcess;
+  readonly #exit: Promise<number | null>;
+
+  constructor(flags: readonly string[]) {
+    this.#child = spawn(process.execPath, [CLI, 'run', ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#exit = once(this.#child, 'close').then(([code]) => code as number | null);
+    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      if (line.startsWith('{')) this.logs.push(JSON.parse(line) as LogLine);
+    });
+    this.#child.stderr?.on('data', (data) => {
+      this.stderr += data;
+    });
+    onTestFinished(() => this.kill());
+  }
+
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** @returns the line in which it says that it is ready. @throws Error with its output else. */
+  async ready(): Promise<LogLine> {
+    const find = () => this.logs.find(({ msg }) => msg === 'ready');
+    await eventually(() => find() !== undefined || this.ended);
+    const line = find();
+    if (line) return line;
+    throw new Error(`it ended: ${this.stderr}\n${JSON.stringify(this.logs, null, 1)}`);
+  }
+
+  exitCode(): Promise<number | null> {
+    return this.#exit;
+  }
+
+  async terminate(): Promise<number | null> {
+    this.#child.kill('SIGTERM');
+    return this.#exit;
+  }
+
+  /** As a power cut does it to a process. */
+  async kill(): Promise<void> {
+    if (!this.ended) this.#child.kill('SIGKILL');
+    await this.#exit;
+  }
+}
+
+/** A data folder and ports of its own, for one or more runs. */
+export async function home(more: readonly string[] = []) {
+  const dir = await temporaryDir();
+  const [http, mqtt] = [await freePort(), await freePort()];
+  const flags = ['--data-dir', dir, '--http-port', `${http}`, '--mqtt-port', `${mqtt}`];
+  return {
+    dir,
+    ingest: join(dir, 'ingest'),
+    url: `http://127.0.0.1:${http}`,
+    broker: `mqtt://127.0.0.1:${mqtt}`,
+    run: () => new Run([...flags, '--node-id', 'box', ...more]),
+    /** Files below a folder of the data folder. */
+    tree: async (...path: string[]): Promise<string[]> => {
+      const options = { recursive: true, withFileTypes: true } as const;
+      const entries = await readdir(join(dir, ...path), options).catch(() => []);
+      return entries
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(join(dir, ...path).length + 1))
+        .sort();
+    },
+    /** A finished file, moved in. */
+    drop: async (name: string, bytes: Uint8Array): Promise<void> => {
+      const hidden = join(dir, 'ingest', `.${name.replaceAll('/', '_')}`);
+      await writeFile(hidden, bytes);
+      await rename(hidden, join(dir, 'ingest', name));
+    },
+  };
+}
+
+/** A small JPEG unlike any other number's. */
+export async function jpeg(number: number): Promise<Buffer> {
+  const [r, g, b] = [(number * 53) % 256, (number * 97) % 256, (number * 193) % 256];
+  const stripe = {
+    create: { width: 20, height: 90, channels: 3 as const, background: { r: b, g: r, b: g } },
+  };
+  return sharp({ create: { width: 160, height: 120, channels: 3, background: { r, g, b } } })
+    .composite([{ input: stripe, left: number % 140, top: number % 30 }])
+    .jpeg({ quality: 80 })
+    .toBuffer();
+}
+
+/** A real broker in the test's own process: it outlives the daemon and counts what arrives. */
+export async function broker() {
+  const aedes = await Aedes.createBroker();
+  const server = createServer(aedes.handle).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const results: Result[] = [];
+  const failures: Failure[] = [];
+  const states: string[] = [];
+  aedes.on('publish', (packet) => {
+    const payload = () => JSON.parse(packet.payload.toString());
+    if (packet.topic.endsWith('/result')) results.push(payload());
+    if (packet.topic.endsWith('/error')) failures.push(payload());
+    if (packet.topic.endsWith('/status')) states.push(payload().state);
+  });
+  onTestFinished(async () => {
+    await new Promise<void>((resolve) => aedes.close(() => resolve()));
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  return { url: `mqtt://127.0.0.1:${port}`, results, failures, states };
+}

@@ -1,0 +1,173 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connectAsync } from 'mqtt';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Failure, Result } from '../../src/result.ts';
+import { broker, eventually, home, jpeg, Run, temporaryDir } from './harness.ts';
+
+test('photos dropped come out tagged: on the embedded broker, in sidecars, one result each', async () => {
+  const box = await home();
+  await mkdir(join(box.ingest, 'flat 1'), { recursive: true });
+  for (let n = 0; n < 6; n++) await box.drop(`flat 1/${n}.jpg`, await jpeg(n));
+  const program = box.run();
+  await program.ready();
+  const client = await connectAsync(box.broker);
+  onTestFinished(() => client.endAsync(true));
+  const results: Result[] = [];
+  const failures: Failure[] = [];
+  client.on('message', (topic, payload) => {
+    if (topic === 'retagger/box/result') results.push(JSON.parse(payload.toString()));
+    if (topic === 'retagger/box/error') failures.push(JSON.parse(payload.toString()));
+  });
+  await client.subscribeAsync('retagger/box/+', { qos: 1 });
+  for (let n = 6; n < 12; n++) await box.drop(`${n}.jpg`, await jpeg(n));
+  const text = Buffer.from('this is no photo');
+  await box.drop('text.jpg', text);
+  await box.drop('cut.jpg', (await jpeg(99)).subarray(0, 400));
+  const done = async () => (await box.tree('tagged')).length + (await box.tree('failed')).length;
+  await eventually(async () => (await done()) === 28 && failures.length === 2);
+
+  // The first six may have been tagged before anybody listened.
+  const files = results.map(({ file }) => file);
+  expect(files).toEqual(
+    expect.arrayContaining(['6.jpg', '7.jpg', '8.jpg', '9.jpg', '10.jpg', '11.jpg']),
+  );
+  expect(new Set(files).size).toBe(files.length);
+  expect(failures.map(({ file, code }) => [file, code]).sort()).toEqual([
+    ['cut.jpg', 'image_corrupt'],
+    ['text.jpg', 'image_unsupported'],
+  ]);
+  expect(await box.tree('failed')).toEqual([
+    'cut.jpg',
+    'cut.jpg.error.json',
+    'text.jpg',
+    'text.jpg.error.json',
+  ]);
+  expect(await box.tree('ingest')).toEqual([]);
+  for (const path of (await box.tree('tagged')).filter((name) => name.endsWith('.json'))) {
+    const sidecar = JSON.parse(await readFile(join(box.dir, 'tagged', path), 'utf8')) as Result;
+    expect(path.split('/')[0]).toBe(sidecar.tag ?? '_abstained');
+    expect(Object.values(sidecar.scores).reduce((sum, score) => sum + score)).toBeCloseTo(1, 5);
+    expect(sidecar).toMatchObject({ node: 'box', source: 'folder', width: 160, height: 120 });
+  }
+
+  const ready = await fetch(`${box.url}/readyz`);
+  expect(ready.status).toBe(200);
+  const form = new FormData();
+  form.set('image', new Blob([await jpeg(50)]), 'x.jpg');
+  const scores = await fetch(`${box.url}/re-tagger`, { method: 'POST', body: form });
+  expect(scores.status).toBe(200);
+  expect(Object.keys((await scores.json()) as object)).toHaveLength(6);
+
+  expect(await program.terminate()).toBe(0);
+  expect(program.logs.at(-1)).toMatchObject({ msg: 'stopped' });
+  expect(await box.tree('spool')).toEqual([]);
+});
+
+describe('a restart', () => {
+  test('in the middle of a backlog loses no photo and tags none twice', async () => {
+    const watch = await broker();
+    const box = await home(['--mqtt-url', watch.url]);
+    await mkdir(box.ingest, { recursive: true });
+    const count = 40;
+    for (let n = 0; n < count; n++) await box.drop(`${n}.jpg`, await jpeg(n));
+    const first = box.run();
+    await eventually(() => watch.results.length >= 3 || first.ended);
+    expect(await first.terminate()).toBe(0);
+    expect(watch.results.length).toBeLessThan(count);
+    expect(watch.states).toEqual(['online', 'offline']);
+
+    const second = box.run();
+    await second.ready();
+    await eventually(() => new Set(watch.results.map(({ file }) => file)).size === count);
+    await eventually(async () => (await box.tree('spool')).length === 0);
+    expect(await second.terminate()).toBe(0);
+    expect(watch.results.map(({ id }) => id).sort()).toEqual(
+      [...new Set(watch.results.map(({ id }) => id))].sort(),
+    );
+    expect(watch.results).toHaveLength(count);
+    expect(await box.tree('tagged')).toHaveLength(2 * count);
+  });
+
+  test('by SIGKILL, again and again: every photo ends once, and its result arrives', async () => {
+    const watch = await broker();
+    const box = await home(['--mqtt-url', watch.url, '--ingest-rescan-s', '1']);
+    await mkdir(box.ingest, { recursive: true });
+    const count = 60;
+    for (let round = 0, n = 0; round < 5; round++) {
+      const program = box.run();
+      const before = watch.results.length;
+      for (; n < ((round + 1) * count) / 5; n++) {
+        await box.drop(`${n}.jpg`, n % 10 === 3 ? Buffer.from(`text ${n}`) : await jpeg(n));
+      }
+      // At another point of its work each time.
+      await eventually(() => watch.results.length > before + round || program.ended);
+      await program.kill();
+    }
+    const last = box.run();
+    await last.ready();
+    const ended = () => [...watch.results, ...watch.failures];
+    await eventually(() => new Set(ended().map(({ file }) => file)).size === count);
+    await eventually(async () => (await box.tree('spool')).length === 0);
+    expect(await last.terminate()).toBe(0);
+
+    const tagged = (await box.tree('tagged')).filter((name) => !name.endsWith('.json'));
+    const failed = (await box.tree('failed')).filter((name) => !name.endsWith('.json'));
+    const names = [...tagged.map((name) => name.split('/')[1]), ...failed];
+    expect(names.sort()).toEqual(Array.from({ length: count }, (_, n) => `${n}.jpg`).sort());
+    expect(failed).toHaveLength(6);
+    expect(await box.tree('outbox')).toEqual([]);
+    // A repeat is the same photo's: same id, same outcome.
+    const byFile = new Map(ended().map((each) => [each.file, each.id]));
+    for (const each of ended()) expect(each.id).toBe(byFile.get(each.file));
+    expect(new Set(watch.failures.map(({ file }) => file)).size).toBe(6);
+    const repeats = ended().length - count;
+    expect(repeats).toBeLessThanOrEqual(5 * 16);
+  });
+});
+
+describe('a start that cannot be', () => {
+  test('with the data folder of a running daemon ends with exit code 1', async () => {
+    const box = await home();
+    const first = box.run();
+    await first.ready();
+    const second = box.run();
+    expect(await second.exitCode()).toBe(1);
+    expect(JSON.stringify(second.logs)).toContain('already runs');
+    expect(first.ended).toBe(false);
+  });
+
+  test('with a wrong configuration ends with exit code 2 and names the key', async () => {
+    const dir = await temporaryDir();
+    const cases = [
+      ['--http-port', '70000'],
+      ['--ingest-dir', join(dir, 'tagged/kitchen')],
+      ['--ingest-dir', dir],
+    ];
+    for (const flags of cases) {
+      const program = new Run(['--data-dir', dir, ...flags]);
+      expect(await program.exitCode()).toBe(2);
+      expect(program.stderr).toMatch(/http\.port|ingest\.dir/);
+    }
+  });
+
+  test('without a model ends with exit code 1 and says where it looked', async () => {
+    const box = await home(['--model-dir', '/nowhere/model']);
+    const program = box.run();
+    expect(await program.exitCode()).toBe(1);
+    expect(JSON.stringify(program.logs)).toContain('/nowhere/model');
+  });
+
+  test('with the HTTP port of another program ends with exit code 1 and names it', async () => {
+    const first = await home();
+    await first.run().ready();
+    const clash = new Run([
+      '--data-dir',
+      await temporaryDir(),
+      '--http-port',
+      new URL(first.url).port,
+    ]);
+    expect(await clash.exitCode()).toBe(1);
+    expect(JSON.stringify(clash.logs)).toContain('EADDRINUSE');
+  });
+});
