@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import cliProgress from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { BUNDLED_MODEL_DIR, loadBundle } from '../inference/bundle.ts';
 import { DatasetError } from '../training/dataset.ts';
 import { metricsTable } from '../training/model-card.ts';
-import { TRAIN_DEFAULTS as D, type TrainOptions, type TrainReporter } from '../training/options.ts';
+import { TRAIN_DEFAULTS as D, type TrainOptions } from '../training/options.ts';
 import { Interrupted } from '../training/stage.ts';
 import { train } from '../training/train.ts';
+import { createTrainReporter } from './train-reporter.ts';
 
 /** A number within bounds, for commander. */
 const number =
@@ -24,51 +24,6 @@ const number =
   };
 
 const list = (text: string): string[] => text.split(',').map((label) => label.trim());
-
-/** Between two lines where there is no terminal. */
-const LINE_MS = 30_000;
-
-/** Progress on stderr: a bar on a terminal, a line now and then elsewhere. */
-function createReporter(): TrainReporter {
-  const stream = process.stderr;
-  let bar: cliProgress.SingleBar | null = null;
-  let current = { phase: '', total: 0, printed: 0 };
-  return {
-    note(text) {
-      bar?.stop();
-      bar = null;
-      stream.write(`${text}\n`);
-    },
-    start(phase, total) {
-      current = { phase, total, printed: Date.now() };
-      if (!stream.isTTY) return;
-      bar = new cliProgress.SingleBar(
-        {
-          ...{
-            stream,
-            format: `${phase} {bar} {value}/{total} {figures} time left {eta_formatted}`,
-          },
-          ...{ hideCursor: true, etaBuffer: 50 },
-        },
-        cliProgress.Presets.shades_classic,
-      );
-      bar.start(total, 0, { figures: '' });
-    },
-    update(done, figures) {
-      const text = figures
-        ? `loss ${figures.loss.toFixed(4)} accuracy ${figures.accuracy.toFixed(4)}`
-        : '';
-      bar?.update(done, { figures: text });
-      if (stream.isTTY || Date.now() - current.printed < LINE_MS) return;
-      current.printed = Date.now();
-      stream.write(`${current.phase} ${done}/${current.total} ${text}\n`);
-    },
-    end() {
-      bar?.stop();
-      bar = null;
-    },
-  };
-}
 
 interface Flags {
   readonly [name: string]: unknown;
@@ -93,7 +48,7 @@ async function toOptions(flags: Flags): Promise<TrainOptions> {
 }
 
 async function action(flags: Flags): Promise<void> {
-  const reporter = createReporter();
+  const reporter = createTrainReporter();
   const controller = new AbortController();
   const stop = () => {
     reporter.note('stopping after this step; continue with --resume');

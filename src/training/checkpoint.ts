@@ -1,6 +1,11 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeSafetensors, readSafetensors, type Tensors } from '../inference/safetensors.ts';
+import {
+  encodeSafetensors,
+  type Tensor as HostTensor,
+  readSafetensors,
+  type Tensors,
+} from '../inference/safetensors.ts';
 
 /** One line of the learning curve. */
 export interface EpochRecord {
@@ -85,3 +90,16 @@ export class CheckpointStore {
     }
   }
 }
+
+/** Tensors of a checkpoint whose names start with `prefix/`, without it. */
+export function section(tensors: Tensors | undefined, prefix: string): Map<string, HostTensor> {
+  const found = new Map<string, HostTensor>();
+  for (const [name, tensor] of tensors ?? []) {
+    if (name.startsWith(`${prefix}/`)) found.set(name.slice(prefix.length + 1), tensor);
+  }
+  return found;
+}
+
+/** The reverse. */
+export const prefixed = (prefix: string, tensors: Tensors): [string, HostTensor][] =>
+  [...tensors].map(([name, tensor]) => [`${prefix}/${name}`, tensor]);

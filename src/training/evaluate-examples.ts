@@ -6,26 +6,29 @@ import type { Example } from './features.ts';
 /** Gives the output of the cut for some examples, [n, …]. The caller disposes of it. */
 export type Source = (examples: readonly Example[]) => Promise<Tensor>;
 
+export interface Prediction {
+  readonly layers: readonly Layer[];
+  /** Of the layers above the cut, at least. */
+  readonly weights: Weights;
+  readonly cut: string;
+  readonly examples: readonly Example[];
+  readonly source: Source;
+  readonly batch: number;
+  readonly onProgress?: (done: number) => void;
+}
+
 /** Logits of each example, without dropout. */
-export async function predictLogits(
-  tf: Tfjs,
-  layers: readonly Layer[],
-  weights: Weights,
-  cut: string,
-  examples: readonly Example[],
-  source: Source,
-  batch: number,
-  onProgress: (done: number) => void = () => {},
-): Promise<Float32Array[]> {
+export async function predictLogits(tf: Tfjs, prediction: Prediction): Promise<Float32Array[]> {
+  const { layers, weights, cut, examples, batch } = prediction;
   const rows: Float32Array[] = [];
   for (let i = 0; i < examples.length; i += batch) {
-    const x = await source(examples.slice(i, i + batch));
+    const x = await prediction.source(examples.slice(i, i + batch));
     const logits = tf.tidy(() => forward(tf, layers, weights, x, LOGITS, cut));
     const values = (await logits.data()) as Float32Array;
     const width = logits.shape[1] as number;
     for (let at = 0; at < values.length; at += width) rows.push(values.slice(at, at + width));
     tf.dispose([x, logits]);
-    onProgress(rows.length);
+    prediction.onProgress?.(rows.length);
   }
   return rows;
 }

@@ -81,10 +81,11 @@ export async function publish(
   );
   const uploaded = uploadWeights(tf, head);
   reporter.start('calibration', plan.validation.length);
-  const logits = await predictLogits(
-    ...([tf, plan.layers, uploaded, stage.cut, plan.validation] as const),
-    ...([sources.of(stage.cut), options.batch, (done: number) => reporter.update(done)] as const),
-  ).finally(() => tf.dispose([...uploaded.values()]));
+  const logits = await predictLogits(tf, {
+    ...{ layers: plan.layers, weights: uploaded, cut: stage.cut, batch: options.batch },
+    ...{ examples: plan.validation, source: sources.of(stage.cut) },
+    onProgress: (done) => reporter.update(done),
+  }).finally(() => tf.dispose([...uploaded.values()]));
   reporter.end();
   const calibration = fitCalibration(logits, truth, options.biasCorrection);
   const scores = logits.map((row) => calibrated(row, calibration));

@@ -1,16 +1,21 @@
 import type { Layer } from '../inference/inceptionv3.ts';
-import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import type { Tensors } from '../inference/safetensors.ts';
 import type { Tfjs } from '../inference/tfjs.ts';
-import type { CheckpointStore, EpochRecord, Progress } from './checkpoint.ts';
+import {
+  type CheckpointStore,
+  type EpochRecord,
+  type Progress,
+  prefixed,
+  section,
+} from './checkpoint.ts';
 import { predictLogits, type Source } from './evaluate-examples.ts';
 import type { Example } from './features.ts';
-import { evaluateScores } from './metrics.ts';
+import { describe, judge } from './judge.ts';
 import { createRmsProp } from './optimizer.ts';
 import type { StageOptions, TrainOptions, TrainReporter } from './options.ts';
 import { createParameters, download } from './parameters.ts';
 import type { Sampler } from './sampler.ts';
 import { learningRate } from './schedule.ts';
-import { softmax } from './softmax.ts';
 import { trainStep } from './step.ts';
 
 /** Thrown after a checkpoint was written because the user asked to stop. */
@@ -44,33 +49,6 @@ export interface StageResult {
   readonly weights: Tensors;
   readonly macroF1: number;
   readonly history: readonly EpochRecord[];
-}
-
-/** Tensors of a checkpoint whose names start with `prefix/`, without it. */
-function section(tensors: Tensors | undefined, prefix: string): Map<string, HostTensor> {
-  const found = new Map<string, HostTensor>();
-  for (const [name, tensor] of tensors ?? []) {
-    if (name.startsWith(`${prefix}/`)) found.set(name.slice(prefix.length + 1), tensor);
-  }
-  return found;
-}
-
-const prefixed = (prefix: string, tensors: Tensors): [string, HostTensor][] =>
-  [...tensors].map(([name, tensor]) => [`${prefix}/${name}`, tensor]);
-
-/** Mean cross-entropy without label smoothing, accuracy and macro F1 on the validation photos. */
-function judge(labels: readonly string[], examples: readonly Example[], logits: Float32Array[]) {
-  const truth = examples.map(({ photo }) => photo.label);
-  const scores = logits.map((row) => softmax(row));
-  const loss = scores.reduce((sum, row, i) => {
-    return sum - Math.log(Math.max(row[truth[i] as number] as number, 1e-12));
-  }, 0);
-  const { accuracy, macroF1 } = evaluateScores(labels, truth, scores);
-  return {
-    validationLoss: loss / truth.length,
-    validationAccuracy: accuracy,
-    validationMacroF1: macroF1,
-  };
 }
 
 /**
@@ -167,10 +145,11 @@ export async function runStage(
     while (epoch < settings.epochs && !(best && epoch - best.epoch >= options.patience)) {
       await trainEpoch();
       reporter.start(`${name} validation`, context.validation.length);
-      const logits = await predictLogits(
-        ...([tf, layers, parameters.averaged, cut, context.validation, context.source] as const),
-        ...([batch, (done: number) => reporter.update(done)] as const),
-      );
+      const logits = await predictLogits(tf, {
+        ...{ layers, cut, batch, weights: parameters.averaged, source: context.source },
+        examples: context.validation,
+        onProgress: (done) => reporter.update(done),
+      });
       reporter.end();
       const figures = judge(labels, context.validation, logits);
       epoch += 1;
@@ -196,13 +175,4 @@ export async function runStage(
     parameters.dispose();
     rmsprop.dispose();
   }
-}
-
-function describe(record: EpochRecord): string {
-  const { stage, epoch, loss, accuracy, validationLoss, validationAccuracy } = record;
-  return (
-    `${stage} epoch ${epoch}: loss ${loss.toFixed(4)} accuracy ${accuracy.toFixed(4)}; validation ` +
-    `loss ${validationLoss.toFixed(4)} accuracy ${validationAccuracy.toFixed(4)} ` +
-    `macro F1 ${record.validationMacroF1.toFixed(4)}`
-  );
 }

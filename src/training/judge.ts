@@ -1,0 +1,33 @@
+import type { EpochRecord } from './checkpoint.ts';
+import type { Example } from './features.ts';
+import { evaluateScores } from './metrics.ts';
+import { softmax } from './softmax.ts';
+
+/** Mean cross-entropy without label smoothing, accuracy and macro F1 on the validation photos. */
+export function judge(
+  labels: readonly string[],
+  examples: readonly Example[],
+  logits: Float32Array[],
+) {
+  const truth = examples.map(({ photo }) => photo.label);
+  const scores = logits.map((row) => softmax(row));
+  const loss = scores.reduce((sum, row, i) => {
+    return sum - Math.log(Math.max(row[truth[i] as number] as number, 1e-12));
+  }, 0);
+  const { accuracy, macroF1 } = evaluateScores(labels, truth, scores);
+  return {
+    validationLoss: loss / truth.length,
+    validationAccuracy: accuracy,
+    validationMacroF1: macroF1,
+  };
+}
+
+/** For people. */
+export function describe(record: EpochRecord): string {
+  const { stage, epoch, loss, accuracy, validationLoss, validationAccuracy } = record;
+  return (
+    `${stage} epoch ${epoch}: loss ${loss.toFixed(4)} accuracy ${accuracy.toFixed(4)}; validation ` +
+    `loss ${validationLoss.toFixed(4)} accuracy ${validationAccuracy.toFixed(4)} ` +
+    `macro F1 ${record.validationMacroF1.toFixed(4)}`
+  );
+}
