@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { mosquitto, withoutMqtt5 } from './mosquitto.ts';
+import { connected, doorIn, eventually, listener, openDoor } from './support.ts';
+import { temporaryDir } from '../../daemon/support.ts';
+
+test('MQTT 5: photo in, result out, answer to the Response Topic', async () => {
+  const broker = await mosquitto();
+  const { door } = await openDoor({ mqtt: { url: broker.url } });
+  await eventually(() => door.health().ok);
+  expect(door.health().detail).toContain('MQTT 5.0');
+  const sub = await listener(broker.url, ['retagger/box/result', 'my/answers'], {
+    protocolVersion: 5,
+  });
+  await sub.client.publishAsync('retagger/box/ingest', 'kitchen 1', {
+    qos: 1,
+    properties: { responseTopic: 'my/answers', correlationData: Buffer.from([0, 255, 7]) },
+  });
+  const [[result], [answer]] = await Promise.all([sub.first('/result'), sub.first('my/answers')]);
+  expect(answer?.json).toEqual(result?.json);
+  expect(answer?.packet.properties?.correlationData).toEqual(Buffer.from([0, 255, 7]));
+  expect(result?.packet.properties).toMatchObject({ contentType: 'application/json' });
+});
+
+test('3.1.1: where the broker allows nothing newer', async () => {
+  const broker = await mosquitto();
+  const { door } = await openDoor({ mqtt: { url: await withoutMqtt5(broker.port) } });
+  await eventually(() => door.health().ok);
+  expect(door.health().detail).toContain('MQTT 3.1.1');
+  const sub = await listener(broker.url, ['retagger/box/result']);
+  await sub.client.publishAsync('retagger/box/ingest', 'hall', { qos: 1 });
+  expect((await sub.first('/result'))[0]?.json).toMatchObject({ tag: 'hall' });
+});
+
+test.each([5, 4] as const)('two boxes share the fleet topic (MQTT %i)', async (version) => {
+  const broker = await mosquitto();
+  const url = version === 5 ? broker.url : await withoutMqtt5(broker.port);
+  const boxes = [];
+  for (const id of ['one', 'two']) {
+    const box = await doorIn(await temporaryDir(), { mqtt: { url } });
+    Object.assign(box.config.node, { id });
+    boxes.push(await box.open());
+  }
+  await eventually(() => boxes.every(({ door }) => door.health().ok));
+  const sub = await listener(broker.url, ['retagger/box/result']);
+  // The fleet's subscription follows after the box's own.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  for (let n = 0; n < 20; n++) {
+    await sub.client.publishAsync('retagger/fleet/ingest', `kitchen ${n}`, { qos: 1 });
+  }
+  const results = await sub.first('/result', 20);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(sub.on('/result')).toHaveLength(20);
+  expect(new Set(results.map(({ json }) => json.node))).toEqual(new Set(['one', 'two']));
+});
