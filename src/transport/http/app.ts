@@ -10,7 +10,7 @@ import type { EventStreams } from './event-streams.ts';
 import { Guard } from './guard.ts';
 import type { LiveFeed } from './live-feed.ts';
 import { registerOpenApi } from './openapi.ts';
-import type { HttpDoorParts } from './parts.ts';
+import type { HttpDoorParts, Timings } from './parts.ts';
 import { codedError, PROBLEM_TYPE, problemOf, rawProblem } from './problem.ts';
 import { retryAfter } from './refused.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -19,12 +19,8 @@ import { metricsRoute } from './routes/metrics.ts';
 import { pageRoutes } from './routes/page.ts';
 import { tagRoute } from './routes/tag.ts';
 import { markWaiting, settleUnread } from './unread.ts';
+import type { Waits } from './waits.ts';
 
-/** Milliseconds in which a client must have sent its headers, and its whole request. */
-const HEADERS_MS = 15_000;
-const REQUEST_MS = 300_000;
-/** A connection on which nothing moves is closed; longer than an upload may stall. */
-const IDLE_MS = 60_000;
 const KEEP_ALIVE_MS = 10_000;
 const MAX_CONNECTIONS = 512;
 
@@ -32,14 +28,14 @@ const { version } = createRequire(import.meta.url)('../../../package.json') as {
 
 export type App = ReturnType<typeof newApp>;
 
-function newApp(log: Logger) {
+function newApp(log: Logger, timings: Timings) {
   return Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
-    connectionTimeout: IDLE_MS,
-    requestTimeout: REQUEST_MS,
+    connectionTimeout: timings.idle,
+    requestTimeout: timings.request,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: 5000 },
+    http: { headersTimeout: timings.headers, connectionsCheckingInterval: timings.check },
     // What arrives while the daemon stops is answered by the pipeline's own refusal.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
@@ -52,8 +48,10 @@ export async function createApp(
   parts: HttpDoorParts,
   feed: LiveFeed,
   streams: EventStreams,
+  waits: Waits,
+  timings: Timings,
 ): Promise<App> {
-  const app = newApp(parts.log);
+  const app = newApp(parts.log, timings);
   const guard = new Guard(parts.config.http);
   app.server.maxConnections = MAX_CONNECTIONS;
   app.server.on('checkContinue', (request, response) => {
@@ -67,7 +65,7 @@ export async function createApp(
     throw new RetaggerError('not_found');
   });
   app.addHook('onSend', async (request, reply) => {
-    settleUnread(request, reply);
+    settleUnread(request, reply, timings.linger);
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });
   await registerHelmet(app);
@@ -78,7 +76,7 @@ export async function createApp(
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   await registerOpenApi(app, version, parts.config.http.token !== undefined);
   metricsRoute(app, parts);
-  tagRoute(app, parts);
+  tagRoute(app, parts, timings, waits);
   healthRoutes(app, parts, guard);
   liveRoutes(app, parts, feed, streams);
   await pageRoutes(app);
@@ -127,5 +125,6 @@ function answerUnreadable(error: Error & { code?: string }, socket: Socket): voi
     return;
   }
   const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  socket.end(rawProblem(new RetaggerError(slow ? 'request_timeout' : 'request_invalid')));
+  const problem = rawProblem(new RetaggerError(slow ? 'request_timeout' : 'request_invalid'));
+  socket.end(problem, () => socket.destroy());
 }

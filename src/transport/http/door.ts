@@ -6,7 +6,9 @@ import { type App, createApp } from './app.ts';
 import { EventStreams } from './event-streams.ts';
 import { baseUrl } from './hosts.ts';
 import { LiveFeed } from './live-feed.ts';
-import type { HttpDoorParts } from './parts.ts';
+import { type HttpDoorParts, TIMINGS, type Timings } from './parts.ts';
+import { Refused } from './refused.ts';
+import { Waits } from './waits.ts';
 
 /** Answers that are being written may take so long once the door closes. */
 const CLOSE_MS = 2000;
@@ -16,13 +18,18 @@ export class HttpDoor implements Part {
   readonly name = 'http';
   readonly #parts: HttpDoorParts;
   readonly #feed: LiveFeed;
-  readonly #streams = new EventStreams();
+  readonly #timings: Timings;
+  readonly #streams: EventStreams;
+  readonly #waits = new Waits();
   #app: App | null = null;
   #url = '';
 
-  constructor(parts: HttpDoorParts) {
+  /** @param timings other patience with clients than the product's, for tests. */
+  constructor(parts: HttpDoorParts, timings: Partial<Timings> = {}) {
     this.#parts = { ...parts, log: parts.log.child({ part: 'http' }) };
+    this.#timings = { ...TIMINGS, ...timings };
     this.#feed = new LiveFeed(parts.pipeline);
+    this.#streams = new EventStreams(this.#timings.heartbeat);
   }
 
   /** Base URL for this box, without a slash at the end; empty before `start`. */
@@ -36,7 +43,7 @@ export class HttpDoor implements Part {
     if (!isLoopback(host) && !token) {
       throw new ConfigError(`http.host: "${host}" is not loopback, so http.token is required`);
     }
-    this.#app = await createApp(this.#parts, this.#feed, this.#streams);
+    this.#app = await createApp(this.#parts, this.#feed, this.#streams, this.#waits, this.#timings);
     this.#feed.start((item) => this.#streams.send(item.kind, item));
     // "localhost" would open two servers, of which only one is watched over.
     const address = host === 'localhost' ? '127.0.0.1' : host;
@@ -55,6 +62,7 @@ export class HttpDoor implements Part {
   async stop(): Promise<void> {
     this.#feed.stop();
     this.#streams.stop();
+    this.#waits.end(Refused.because('stopping'));
     const app = this.#app;
     if (app === null) return;
     this.#app = null;

@@ -3,16 +3,20 @@ import type { FastifyReply } from 'fastify';
 import { Refused } from './refused.ts';
 
 const MAX_CLIENTS = 16;
-/** Keeps proxies from closing a quiet connection, and finds clients that are gone. */
-const HEARTBEAT_MS = 15_000;
 /** A client that leaves so much unread is dropped; it connects again and asks for what it missed. */
 const MAX_UNREAD_BYTES = 256 * 1024;
 const RECONNECT_MS = 3000;
 
 /** Server-sent events to a bounded number of clients. */
 export class EventStreams {
+  readonly #heartbeatMs: number;
   readonly #clients = new Set<ServerResponse>();
   #timer: NodeJS.Timeout | null = null;
+
+  /** @param heartbeatMs keeps proxies from closing a quiet connection, and finds clients that are gone. */
+  constructor(heartbeatMs: number) {
+    this.#heartbeatMs = heartbeatMs;
+  }
 
   get size(): number {
     return this.#clients.size;
@@ -33,7 +37,7 @@ export class EventStreams {
     raw.on('error', () => raw.destroy());
     this.#clients.add(raw);
     this.#write(raw, `retry: ${RECONNECT_MS}\n\n`);
-    this.#timer ??= setInterval(() => this.#toAll(': still here\n\n'), HEARTBEAT_MS);
+    this.#timer ??= setInterval(() => this.#toAll(': still here\n\n'), this.#heartbeatMs);
   }
 
   /** @param data JSON-serialisable. */

@@ -23,7 +23,7 @@ export class Guard {
 
   constructor({ host, token, allowed_hosts }: Config['http']) {
     this.#hosts = new Hosts(host, allowed_hosts);
-    this.#token = token === undefined ? null : digest(token);
+    this.#token = token === undefined ? null : digest(Buffer.from(token));
   }
 
   register(app: App): void {
@@ -37,14 +37,7 @@ export class Guard {
   /** Whether the request carries the token; always true where none is set. */
   authorized(request: FastifyRequest): boolean {
     if (this.#token === null) return true;
-    const { authorization = '' } = request.headers;
-    const [scheme = '', credentials = ''] = authorization.split(' ', 2);
-    const given =
-      scheme.toLowerCase() === 'bearer'
-        ? credentials
-        : scheme.toLowerCase() === 'basic' && BROWSED.test(pathOf(request))
-          ? passwordOf(credentials)
-          : null;
+    const given = credentials(request);
     return given !== null && timingSafeEqual(digest(given), this.#token);
   }
 
@@ -78,11 +71,17 @@ export class Guard {
 const pathOf = ({ url }: FastifyRequest) => url.split('?', 1)[0] ?? url;
 
 /** Digests have one length, so that comparing them takes one time. */
-const digest = (token: string) => createHash('sha256').update(token).digest();
+const digest = (token: Buffer) => createHash('sha256').update(token).digest();
 
-/** The user name does not matter. */
-function passwordOf(credentials: string): string | null {
-  const text = Buffer.from(credentials, 'base64').toString();
-  const colon = text.indexOf(':');
-  return colon === -1 ? null : text.slice(colon + 1);
+/** The bytes of the token that a request carries, or null. */
+function credentials(request: FastifyRequest): Buffer | null {
+  const [, scheme = '', value = ''] =
+    /^(\S+) +(.*)$/.exec(request.headers.authorization ?? '') ?? [];
+  // Node reads headers as latin1: one character is one byte as sent.
+  if (scheme.toLowerCase() === 'bearer') return Buffer.from(value, 'latin1');
+  if (scheme.toLowerCase() !== 'basic' || !BROWSED.test(pathOf(request))) return null;
+  // The user name does not matter.
+  const pair = Buffer.from(value, 'base64');
+  const colon = pair.indexOf(':');
+  return colon === -1 ? null : pair.subarray(colon + 1);
 }

@@ -1,9 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** For so long the rest of a refused upload is read and thrown away. */
-const LINGER_MS = 30_000;
-/** No more than this of it, in bytes. */
+/** No more than this is read and thrown away. */
 const LINGER_BYTES = 128 * 1024 * 1024;
 const LOOK_MS = 250;
 
@@ -23,8 +21,9 @@ export function letBodyCome(request: FastifyRequest, reply: FastifyReply): void 
  * For an answer given before the upload was read. Closing now would make the kernel reset the
  * connection, and a client still sending would see that instead of the answer: so the rest is read
  * and dropped, within bounds.
+ * @param lingerMs for how long.
  */
-export function settleUnread(request: FastifyRequest, reply: FastifyReply): void {
+export function settleUnread(request: FastifyRequest, reply: FastifyReply, lingerMs: number): void {
   const { raw } = request;
   if (raw.complete || !hasBody(raw)) return;
   if (waiting.has(raw)) {
@@ -36,7 +35,7 @@ export function settleUnread(request: FastifyRequest, reply: FastifyReply): void
   raw.resume();
   const { socket } = raw;
   const last = socket.bytesRead + LINGER_BYTES;
-  const deadline = performance.now() + LINGER_MS;
+  const deadline = performance.now() + lingerMs;
   const timer = setInterval(() => {
     if (raw.complete || socket.destroyed) clearInterval(timer);
     else if (socket.bytesRead > last || performance.now() > deadline) socket.destroy();

@@ -2,10 +2,9 @@ import { Readable } from 'node:stream';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { RetaggerError } from '../../errors.ts';
+import { codedError } from './problem.ts';
 
 export const FIELD = 'image';
-/** An upload from which nothing comes for so long is given up. */
-const STALL_MS = 30_000;
 /** Bounds on one multipart body; small fields beside the image are read and ignored. */
 const LIMITS = { files: 1, fields: 16, parts: 17, fieldNameSize: 128, fieldSize: 4096 };
 const MAX_NAME = 255;
@@ -23,28 +22,28 @@ export interface Upload {
 /**
  * Reads a multipart request up to its image.
  * @param limit largest image in bytes.
+ * @param stallMs an upload from which nothing comes for so long is given up.
  * @throws RetaggerError `image_missing`, `request_invalid`, `request_timeout`.
  */
-export async function openUpload(request: FastifyRequest, limit: number): Promise<Upload> {
-  const stalled = watchStall(request);
+export async function openUpload(
+  request: FastifyRequest,
+  limit: number,
+  stallMs: number,
+): Promise<Upload> {
+  const stalled = watchStall(request, stallMs);
   const parts = request.parts({ limits: { ...LIMITS, fileSize: limit } });
-  const next = () => Promise.race([parts.next(), stalled]);
+  const next = () => Promise.race([parts.next(), stalled]).catch(malformed);
   for (;;) {
     const { value: part, done } = await next();
     if (done) throw new RetaggerError('image_missing');
-    if (part.type === 'file' && part.fieldname === FIELD) {
+    if (part.type === 'file') {
+      if (part.fieldname !== FIELD) throw misplaced(part.fieldname);
       stalled.catch((error) => part.file.destroy(error));
-      const drain = async () => {
+      const readRest = async () => {
         while (!(await next()).done);
         request.raw.setTimeout(0);
       };
-      return { file: nameOf(part), stream: Readable.from(content(part, limit, drain)) };
-    }
-    if (part.type === 'file') {
-      throw new RetaggerError(
-        'image_missing',
-        `The file is in the field ${JSON.stringify(part.fieldname.slice(0, 64))}; it must be in "${FIELD}".`,
-      );
+      return { file: nameOf(part), stream: Readable.from(content(part, limit, readRest)) };
     }
     if (part.fieldname === FIELD) {
       throw new RetaggerError(
@@ -55,22 +54,40 @@ export async function openUpload(request: FastifyRequest, limit: number): Promis
   }
 }
 
-async function* content(part: MultipartFile, limit: number, drain: () => Promise<void>) {
+async function* content(part: MultipartFile, limit: number, readRest: () => Promise<void>) {
+  // At once, not at the end of all that may still come.
+  if (part.file.truncated) throw tooLarge(limit);
+  part.file.once('limit', () => part.file.destroy(tooLarge(limit)));
   yield* part.file;
-  if (part.file.truncated) {
-    throw new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
-  }
-  await drain();
+  await readRest();
 }
 
 /** Rejects when nothing was received for a while. */
-function watchStall({ raw }: FastifyRequest): Promise<never> {
+function watchStall({ raw }: FastifyRequest, ms: number): Promise<never> {
   const stalled = new Promise<never>((_, reject) => {
-    raw.setTimeout(STALL_MS, () => reject(new RetaggerError('request_timeout')));
+    raw.setTimeout(ms, () => reject(new RetaggerError('request_timeout')));
   });
   stalled.catch(() => {});
   return stalled;
 }
+
+/** The parser's plain errors are the sender's fault, unlike others without a status. */
+function malformed(thrown: unknown): never {
+  const error = codedError(thrown);
+  if (error.code !== 'internal') throw error;
+  throw new RetaggerError('request_invalid', `The multipart body: ${(thrown as Error).message}`, {
+    cause: thrown,
+  });
+}
+
+const tooLarge = (limit: number) =>
+  new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
+
+const misplaced = (field: string) =>
+  new RetaggerError(
+    'image_missing',
+    `The file is in the field ${JSON.stringify(field.slice(0, 64))}; it must be in "${FIELD}".`,
+  );
 
 /** Control characters in a name serve nobody but who wants to confuse a terminal. */
 function nameOf({ filename }: MultipartFile): string | null {

@@ -6,6 +6,7 @@ import { createMetrics } from '../../../src/daemon/metrics.ts';
 import type { Health } from '../../../src/daemon/ports.ts';
 import type { TaggerInfo, Tagging } from '../../../src/inference/tagger.ts';
 import { HttpDoor } from '../../../src/transport/http/door.ts';
+import type { Timings } from '../../../src/transport/http/parts.ts';
 import { build, configIn, silent, TextTagger, temporaryDir } from '../../daemon/support.ts';
 
 export const LABELS = ['bedroom', 'bathroom', 'balcony', 'kitchen', 'hall', 'others'] as const;
@@ -37,7 +38,10 @@ export interface Running {
 }
 
 /** The door on a free port, with the real pipeline behind it. */
-export async function serve(changes: Parameters<typeof configIn>[1] = {}): Promise<Running> {
+export async function serve(
+  changes: Parameters<typeof configIn>[1] = {},
+  timings: Partial<Timings> = {},
+): Promise<Running> {
   const dir = await temporaryDir();
   await mkdir(dir, { recursive: true });
   const http: Partial<RawConfig['http']> = { port: 0, ...changes.http };
@@ -47,14 +51,12 @@ export async function serve(changes: Parameters<typeof configIn>[1] = {}): Promi
   await parts.start();
   const { pipeline, outbox } = parts;
   const health: Record<string, Health> = { model: { ok: true, detail: 'text@1' } };
-  const door = new HttpDoor({
-    config,
-    log: silent,
-    pipeline,
-    metrics: createMetrics({ pipeline, outbox, tagger, queueLength: () => pipeline.length }),
-    health: () => health,
-    info: () => tagger.info,
-  });
+  const metrics = createMetrics({ pipeline, outbox, tagger, queueLength: () => pipeline.length });
+  const info = () => tagger.info;
+  const door = new HttpDoor(
+    { config, log: silent, pipeline, metrics, health: () => health, info },
+    timings,
+  );
   await door.start();
   onTestFinished(async () => {
     tagger.letGo();
@@ -65,13 +67,17 @@ export async function serve(changes: Parameters<typeof configIn>[1] = {}): Promi
 }
 
 /** A multipart body as browsers make it. */
-export function form(content: string | Uint8Array, field = 'image', name = 'a.jpg'): FormData {
+export function form(
+  content: string | Uint8Array<ArrayBuffer>,
+  field = 'image',
+  name = 'a.jpg',
+): FormData {
   const data = new FormData();
-  data.append(field, new Blob([content as BlobPart]), name);
+  data.append(field, new Blob([content]), name);
   return data;
 }
 
-export const post = (url: string, body: BodyInit, headers: Record<string, string> = {}) =>
+export const post = (url: string, body: FormData | string, headers: Record<string, string> = {}) =>
   fetch(`${url}/re-tagger`, { method: 'POST', body, headers });
 
 export interface RawAnswer {

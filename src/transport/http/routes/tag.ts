@@ -1,22 +1,30 @@
 import { randomUUID } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
 import type { Outcome } from '../../../daemon/ports.ts';
 import { ERRORS, type ErrorCode, RetaggerError } from '../../../errors.ts';
 import { ResultSchema, ScoresSchema } from '../../../result.ts';
 import { RESULT_TYPE, wantsResult } from '../accept.ts';
 import type { App } from '../app.ts';
 import { problems, uploadBody } from '../openapi.ts';
-import type { HttpDoorParts } from '../parts.ts';
+import type { HttpDoorParts, Timings } from '../parts.ts';
 import { Refused } from '../refused.ts';
 import { letBodyCome } from '../unread.ts';
 import { openUpload } from '../upload.ts';
+import type { Waits } from '../waits.ts';
 
 /** Slow senders must not fill the queue's places for everyone else. */
 const MAX_UPLOADS = 32;
-/** A caller waits no longer than this; the photo stays in the queue. */
-const ANSWER_MS = 300_000;
 
-/** `POST /re-tagger`: one photo in, its scores out. */
-export function tagRoute(app: App, { config, pipeline }: HttpDoorParts): void {
+/**
+ * `POST /re-tagger`: one photo in, its scores out.
+ * @param waits ended when the door closes.
+ */
+export function tagRoute(
+  app: App,
+  { config, pipeline }: HttpDoorParts,
+  timings: Timings,
+  waits: Waits,
+): void {
   const { upload_bytes } = config.limits;
   let uploads = 0;
 
@@ -55,21 +63,8 @@ export function tagRoute(app: App, { config, pipeline }: HttpDoorParts): void {
         );
       }
       letBodyCome(request, reply);
-      uploads += 1;
-      let accepted: { readonly outcome: Promise<Outcome> };
-      try {
-        const { file, stream } = await openUpload(request, upload_bytes);
-        accepted = await pipeline.accept({
-          id: randomUUID(),
-          source: 'http',
-          file,
-          receivedAt: new Date().toISOString(),
-          body: { stream },
-        });
-      } finally {
-        uploads -= 1;
-      }
-      const outcome = await within(accepted.outcome, ANSWER_MS);
+      const accepted = await waits.within(receive(request), timings.request, tooSlow);
+      const outcome = await waits.within(accepted.outcome, timings.answer, stillQueued);
       if (!outcome.ok) throw new RetaggerError(...failureOf(outcome.failure));
       reply.header('vary', 'Accept');
       return wantsResult(request.headers.accept)
@@ -77,22 +72,24 @@ export function tagRoute(app: App, { config, pipeline }: HttpDoorParts): void {
         : reply.type('application/json').send(outcome.result.scores);
     },
   });
+
+  async function receive(request: FastifyRequest): Promise<{ readonly outcome: Promise<Outcome> }> {
+    uploads += 1;
+    try {
+      const { file, stream } = await openUpload(request, upload_bytes, timings.stall);
+      const receivedAt = new Date().toISOString();
+      const body = { stream };
+      return await pipeline.accept({ id: randomUUID(), source: 'http', file, receivedAt, body });
+    } finally {
+      uploads -= 1;
+    }
+  }
 }
+
+const tooSlow = () => new RetaggerError('request_timeout');
+const stillQueued = () =>
+  new Refused('busy', 30, 'The photo is still in the queue; it will be tagged.');
 
 function failureOf({ code, message }: { code: string; message: string }): [ErrorCode, string] {
   return [code in ERRORS ? (code as ErrorCode) : 'internal', message];
-}
-
-/** @throws Refused `busy` when the outcome does not come in time. */
-async function within(outcome: Promise<Outcome>, ms: number): Promise<Outcome> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new Refused('busy', 30, 'The photo is still in the queue; it will be tagged.');
-    timer = setTimeout(() => reject(error), ms);
-  });
-  try {
-    return await Promise.race([outcome, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

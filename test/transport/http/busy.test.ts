@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { eventually } from '../../daemon/support.ts';
+import { form, post, raw, serve } from './support.ts';
+
+/** A door whose queue of two is full. */
+async function full() {
+  const running = await serve({ limits: { queue: 2 } });
+  running.tagger.hold();
+  const waiting = [post(running.url, form('kitchen')), post(running.url, form('hall'))];
+  await eventually(() => running.parts.pipeline.length === 2);
+  return { ...running, waiting };
+}
+
+test('a full queue is answered with busy and Retry-After', async () => {
+  const { url, tagger, waiting } = await full();
+  const response = await post(url, form('kitchen'));
+  expect(response.status).toBe(503);
+  expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(await response.json()).toMatchObject({ code: 'busy' });
+  tagger.letGo();
+  for (const answer of waiting) expect((await answer).status).toBe(200);
+  expect((await post(url, form('kitchen'))).status).toBe(200);
+});
+
+test('busy is said before the body is read, and a sender of much sees it', async () => {
+  const { url } = await full();
+  const head =
+    'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
+  const early = await raw(url, `${head}content-length: 1000000\r\n\r\n`);
+  expect(early.status).toBe(503);
+  const response = await post(url, form(new Uint8Array(20_000_000)));
+  expect(response.status).toBe(503);
+});
+
+test('a client that asks first is spared the upload', async () => {
+  const { url, tagger } = await full();
+  const head =
+    'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\nexpect: 100-continue\r\n';
+  const refused = await raw(url, `${head}content-length: 1000000\r\n\r\n`);
+  expect([refused.status, refused.headers.connection]).toEqual([503, 'close']);
+  tagger.letGo();
+  await eventually(async () => (await post(url, form('hall'))).status === 200);
+  const invited = await raw(url, `${head}content-length: 1000000\r\n\r\n`);
+  expect(invited.status).toBe(100);
+});
+
+test('while the daemon stops, callers are told so', async () => {
+  const { url, parts } = await serve();
+  parts.pipeline.refuse();
+  const response = await post(url, form('kitchen'));
+  expect(response.headers.has('retry-after')).toBe(true);
+  expect(await response.json()).toMatchObject({ status: 503, code: 'stopping' });
+});
+
+test('the door closes with callers waiting', async () => {
+  const { door, waiting, parts } = await full();
+  await parts.pipeline.stop(0);
+  await door.stop();
+  for (const answer of waiting) {
+    expect(await (await answer).json()).toMatchObject({ code: 'stopping' });
+  }
+});

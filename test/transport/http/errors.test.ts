@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { ERRORS } from '../../../src/errors.ts';
+import { form, post, raw, serve, TOKEN } from './support.ts';
+
+const field = (name: string, disposition = '; filename="a.jpg"', content = 'hall') =>
+  `--b\r\ncontent-disposition: form-data; name="${name}"${disposition}\r\n\r\n${content}\r\n`;
+const MULTIPART = 'multipart/form-data; boundary=b';
+
+/** Each with what it sends and the code it gets. */
+const CASES: readonly [title: string, type: string, body: string, code: keyof typeof ERRORS][] = [
+  ['no body', MULTIPART, '', 'image_missing'],
+  ['a form without parts', MULTIPART, '--b--\r\n', 'image_missing'],
+  ['the file in another field', MULTIPART, `${field('file')}--b--\r\n`, 'image_missing'],
+  ['text instead of a file', MULTIPART, `${field('image', '')}--b--\r\n`, 'image_missing'],
+  ['JSON', 'application/json', '{"image": "aGFsbA=="}', 'image_missing'],
+  ['the bytes alone', 'image/jpeg', 'hall', 'image_missing'],
+  ['a URL-encoded form', 'application/x-www-form-urlencoded', 'image=hall', 'image_missing'],
+  ['no boundary', 'multipart/form-data', field('image'), 'request_invalid'],
+  ['no last boundary', MULTIPART, field('image'), 'request_invalid'],
+  ['an end within the file', MULTIPART, field('image').slice(0, -4), 'request_invalid'],
+  ['two photos', MULTIPART, `${field('image')}${field('image')}--b--\r\n`, 'request_invalid'],
+  ['two files', MULTIPART, `${field('image')}${field('other')}--b--\r\n`, 'request_invalid'],
+  ['many fields', MULTIPART, `${field('a', '').repeat(99)}--b--\r\n`, 'request_invalid'],
+  ['a field named toString', MULTIPART, `${field('toString')}--b--\r\n`, 'request_invalid'],
+  ['an unsupported image', MULTIPART, form1('image_unsupported'), 'image_unsupported'],
+  ['a damaged image', MULTIPART, form1('image_corrupt'), 'image_corrupt'],
+  ['too many pixels', MULTIPART, form1('image_too_large'), 'image_too_large'],
+  ['too many bytes', MULTIPART, form1('x'.repeat(5000)), 'image_too_large'],
+  ['a crash of the worker', MULTIPART, form1('worker_crashed'), 'worker_crashed'],
+  ['a hanging worker', MULTIPART, form1('worker_timeout'), 'worker_timeout'],
+  ['a fault of ours', MULTIPART, form1('internal'), 'internal'],
+];
+
+function form1(content: string): string {
+  return `${field('image', '; filename="a.jpg"', content)}--b--\r\n`;
+}
+
+test.each(CASES)('%s', async (_title, type, body, code) => {
+  const { url } = await serve({ limits: { upload_bytes: 4096 } });
+  const response = await post(url, body, { 'content-type': type });
+  expect(response.status).toBe(ERRORS[code].status);
+  expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(await response.json()).toEqual({
+    type: `urn:retagger:error:${code}`,
+    title: ERRORS[code].message,
+    status: ERRORS[code].status,
+    code,
+    detail: expect.stringMatching(/./),
+  });
+  // The next good photo is tagged.
+  expect((await post(url, form('kitchen'))).status).toBe(200);
+});
+
+test('a photo of just the allowed size is taken', async () => {
+  const { url } = await serve({ limits: { upload_bytes: 4096 } });
+  expect((await post(url, form('hall '.padEnd(4096, 'x')))).status).toBe(200);
+  expect((await post(url, form('hall '.padEnd(4097, 'x')))).status).toBe(413);
+});
+
+test('there is no such route', async () => {
+  const { url } = await serve();
+  for (const [path, method] of [
+    ['/nowhere', 'GET'],
+    ['/nowhere', 'POST'],
+    ['/re-tagger', 'GET'],
+    ['/re-tagger', 'DELETE'],
+  ]) {
+    const response = await fetch(`${url}${path}`, { method: method ?? '' });
+    expect([response.status, await response.json()]).toMatchObject([404, { code: 'not_found' }]);
+  }
+});
+
+test('not even HTTP', async () => {
+  const { url } = await serve();
+  for (const request of ['hello\r\n\r\n', 'GET /%zz HTTP/1.1\r\nhost: localhost\r\n\r\n']) {
+    const answer = await raw(url, request);
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'request_invalid' });
+  }
+});
+
+test('an unauthorised upload still sees the answer', async () => {
+  const { url } = await serve({ http: { token: TOKEN } });
+  const response = await post(url, form(new Uint8Array(20_000_000)));
+  expect(response.status).toBe(401);
+  expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
+  expect(await response.json()).toMatchObject({ code: 'unauthorized' });
+});

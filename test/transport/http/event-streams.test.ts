@@ -1,0 +1,34 @@
+import { type AddressInfo, connect } from 'node:net';
+import Fastify from 'fastify';
+import { expect, onTestFinished, test } from 'vitest';
+import { EventStreams } from '../../../src/transport/http/event-streams.ts';
+import { eventually } from '../../daemon/support.ts';
+
+test('a client that reads nothing is dropped', async () => {
+  const streams = new EventStreams(60_000);
+  const app = Fastify();
+  onTestFinished(async () => {
+    streams.stop();
+    await app.close();
+  });
+  app.get('/', async (_request, reply) => {
+    streams.open(reply);
+    return reply;
+  });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
+  const slow = connect(port, '127.0.0.1', () => slow.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'));
+  slow.on('error', () => {});
+  onTestFinished(() => void slow.destroy());
+  await eventually(() => streams.size === 1);
+  slow.pause();
+  const big = 'x'.repeat(64 * 1024);
+  let sent = 0;
+  await eventually(() => {
+    streams.send('result', big);
+    sent += 1;
+    return streams.size === 0;
+  });
+  // What the kernel buffers, and not much more.
+  expect(sent).toBeLessThan(500);
+});

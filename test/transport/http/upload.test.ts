@@ -1,0 +1,104 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { eventually } from '../../daemon/support.ts';
+import { form, post, raw, serve } from './support.ts';
+
+const RESULT = 'application/vnd.retagger.result+json';
+const HEAD =
+  'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
+const PART = '--b\r\ncontent-disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n';
+
+/** A client that sends what it is told and hangs up when it is told. */
+async function client(url: string) {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  await new Promise((resolve) => socket.once('connect', resolve));
+  return socket;
+}
+
+test('a large photo arrives as it was sent', async () => {
+  const { url } = await serve();
+  const bytes = Buffer.concat([Buffer.from('hall '), randomBytes(9_000_000)]);
+  const response = await post(url, form(new Uint8Array(bytes)), { accept: RESULT });
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  expect(await response.json()).toMatchObject({ sha256 });
+});
+
+test('what Python requests sends', async () => {
+  // Captured from requests 2.34: no Content-Type in the part, a boundary of hexadecimal digits.
+  const boundary = '8d9b1c62a0d7ea4fb0b1a2f0b5a1c9de';
+  const body = `--${boundary}\r\nContent-Disposition: form-data; name="image"; filename="room.jpg"\r\n\r\nkitchen\r\n--${boundary}--\r\n`;
+  const { url } = await serve();
+  const answer = await raw(
+    url,
+    `POST /re-tagger HTTP/1.1\r\nHost: 127.0.0.1:5000\r\nUser-Agent: python-requests/2.34.2\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\nContent-Length: ${body.length}\r\nContent-Type: multipart/form-data; boundary=${boundary}\r\n\r\n${body}`,
+  );
+  expect(answer.status).toBe(200);
+  expect(JSON.parse(answer.body)).toMatchObject({ kitchen: 0.9 });
+});
+
+test('a client that hangs up leaves nothing behind', async () => {
+  const { url, dir, parts, tagger } = await serve();
+  const spool = join(dir, 'spool');
+  const socket = await client(url);
+  socket.write(`${HEAD}content-length: 1000000\r\n\r\n${PART}kitchen`);
+  await eventually(async () => (await readdir(spool)).length === 1);
+  socket.destroy();
+  await eventually(async () => (await readdir(spool)).length === 0);
+  await eventually(() => parts.pipeline.length === 0);
+  expect(tagger.seen).toEqual([]);
+});
+
+test('a stalled upload is answered with request_timeout', async () => {
+  const { url, dir } = await serve({}, { stall: 50 });
+  for (const sent of ['', '--b\r\ncontent-dis', `${PART}kitchen`, `${PART}kitchen\r\n--b`]) {
+    const answer = await raw(url, `${HEAD}content-length: 1000\r\n\r\n${sent}`);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'request_timeout' });
+  }
+  await eventually(async () => (await readdir(join(dir, 'spool'))).length === 0);
+});
+
+test('headers and requests that dribble are cut off', async () => {
+  const { url } = await serve({}, { headers: 50, request: 100, check: 20 });
+  const headers = await raw(url, 'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\n');
+  expect(JSON.parse(headers.body)).toMatchObject({ code: 'request_timeout' });
+  const request = await raw(url, `${HEAD}content-length: 1000\r\n\r\n${PART}kit`);
+  expect(JSON.parse(request.body)).toMatchObject({ code: 'request_timeout' });
+});
+
+test('a caller does not wait for ever', async () => {
+  const { url, tagger, parts } = await serve({}, { answer: 20 });
+  tagger.hold();
+  const response = await post(url, form('kitchen'));
+  expect([response.status, await response.json()]).toMatchObject([503, { code: 'busy' }]);
+  expect(parts.pipeline.length).toBe(1);
+  tagger.letGo();
+  await eventually(() => parts.pipeline.length === 0);
+});
+
+test('what it waits for may take longer than an upload may stall', async () => {
+  const { url, tagger } = await serve({}, { stall: 30 });
+  tagger.hold();
+  const answer = post(url, form('kitchen'));
+  await eventually(() => tagger.seen.length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  tagger.letGo();
+  expect((await answer).status).toBe(200);
+});
+
+test('the rest of a refused upload is read for a while only', async () => {
+  const { url } = await serve({ limits: { upload_bytes: 1024 } }, { linger: 50 });
+  const socket = await client(url);
+  socket.write(`${HEAD}content-length: 900000000\r\n\r\n${PART}${'x'.repeat(4096)}`);
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk;
+  });
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(answer).toContain('image_too_large');
+});
