@@ -61,7 +61,7 @@ export class Histogram {
       zeroPoint: this.#zeroPoint,
     });
     if (this.#max === 0) return quantization(1); // all zeros: any scale does
-    const last = Math.min(Math.ceil(this.#max / this.#binWidth), BINS);
+    const last = Math.floor(this.#max / this.#binWidth) + 1;
     let best = { clip: this.#max, error: this.#error(this.#max, last) };
     for (let bin = Math.ceil(last / 8); bin < last; bin++) {
       const clip = bin * this.#binWidth;

@@ -14,7 +14,7 @@ import { GraphBuilder, MICROSOFT } from './graph-builder.ts';
 import type { Quantization } from './histogram.ts';
 import { kernelToOihw } from './kernels.ts';
 import { type ExportLayer, poolsBehindConvolutions } from './pools.ts';
-import { meanError, quantizeBias, quantizeKernel } from './quantize.ts';
+import { meanError, quantizeBias, quantizeKernel, smallestScales } from './quantize.ts';
 import { planScales } from './scales.ts';
 
 /** Raw pixels are the first convolution's bytes as they are. */
@@ -110,7 +110,9 @@ function addConvolution(
   const input = context.shapeOf(layer.from);
   const shape = [...kernel, input[2], filters] as const;
   const real = context.weight(`${weights}/kernel`);
-  const quantized = quantizeKernel(real, shape);
+  const realBias = context.weight(`${weights}/bias`);
+  const inputScale = context.quantizationOf(layer.from).scale;
+  const quantized = quantizeKernel(real, shape, smallestScales(realBias, inputScale));
   let means = context.meansOf(layer.from);
   let offsets = new Float64Array(filters);
   if (layer.from === INPUT) {
@@ -121,10 +123,10 @@ function addConvolution(
   }
   const error = meanError(real, quantized, means);
   const bias = Float64Array.from(
-    context.weight(`${weights}/bias`),
+    realBias,
     (value, o) => value + (offsets[o] as number) - (error[o] as number),
   );
-  const biasSteps = quantizeBias(bias, context.quantizationOf(layer.from).scale, quantized.scales);
+  const biasSteps = quantizeBias(bias, inputScale, quantized.scales);
   // Where zero is byte 0, the cut at byte 0 is the ReLU.
   return graph.node(
     'QLinearConv',

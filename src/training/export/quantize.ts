@@ -18,10 +18,18 @@ const LARGEST = 127;
  */
 const LARGEST_PAIR = 126;
 
-/** Symmetric, per output channel. @param kernel HWIO. */
-export function quantizeKernel(kernel: Float32Array, shape: KernelShape): QuantizedKernel {
+/**
+ * Symmetric, per output channel.
+ * @param kernel HWIO.
+ * @param smallestScale what no scale may be below, by output channel; see `smallestScales`.
+ */
+export function quantizeKernel(
+  kernel: Float32Array,
+  shape: KernelShape,
+  smallestScale: ArrayLike<number>,
+): QuantizedKernel {
   const [height, width, inputs, outputs] = shape;
-  const scales = channelScales(kernel, outputs);
+  const scales = channelScales(kernel, smallestScale);
   const integers = new Int8Array(kernel.length);
   const taps = serpentine(height, width);
   for (let i = 0; i < inputs; i++) {
@@ -51,21 +59,37 @@ function serpentine(height: number, width: number): number[] {
 }
 
 /** Pairs follow the order in which the products are added: height, width, inputs. */
-function channelScales(kernel: Float32Array, outputs: number): Float32Array {
+function channelScales(kernel: Float32Array, smallest: ArrayLike<number>): Float32Array {
+  const outputs = smallest.length;
   const terms = kernel.length / outputs;
-  return Float32Array.from({ length: outputs }, (_, o) => {
+  return Float32Array.from(smallest, (least, o) => {
     const weight = (term: number) => (term < terms ? (kernel[term * outputs + o] as number) : 0);
     let largest = 0;
     let largestPair = 0;
     for (let term = 0; term < terms; term += 2) {
       const [a, b] = [weight(term), weight(term + 1)];
       largest = Math.max(largest, Math.abs(a), Math.abs(b));
-      largestPair = Math.max(largestPair, Math.abs(a + b));
+      if (a * b > 0) largestPair = Math.max(largestPair, Math.abs(a + b));
     }
-    const scale = Math.max(largest / LARGEST, largestPair / LARGEST_PAIR);
-    return scale > 0 ? scale : 1; // a kernel of zeros may have any scale
+    return Math.max(largest / LARGEST, largestPair / LARGEST_PAIR, least);
   });
 }
+
+/** Of the 31 bits of the integer sum, these are for the bias. */
+const BIAS_STEPS = 2 ** 29;
+
+/**
+ * A channel that training has switched off has a bias but hardly any weights; in a scale as small
+ * as those its bias would overflow.
+ */
+export function smallestScales(bias: Float32Array, inputScale: number): Float64Array {
+  return Float64Array.from(bias, (value) =>
+    Math.max(Math.abs(value) / (inputScale * BIAS_STEPS), SMALLEST_SCALE),
+  );
+}
+
+/** Well within float32, and small enough to make nothing of any weight that matters. */
+const SMALLEST_SCALE = 1e-20;
 
 /**
  * What the rounded kernel gives too much, on average over photos, by output channel: to be taken

@@ -1,0 +1,129 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import { INPUT, inceptionV3, type Layer, LOGITS } from '../../../src/inference/inceptionv3.ts';
+import { layerShapes, type Shape } from '../../../src/inference/shapes.ts';
+import { exportF32, exportInt8 } from '../../../src/training/export/onnx.ts';
+import { poolsBehindConvolutions } from '../../../src/training/export/pools.ts';
+import { forward, randomPixels, randomWeights, tinyNetwork } from './tiny-network.ts';
+
+const SIZE = 41;
+const LABELS = 5;
+const layers = tinyNetwork(LABELS);
+const weights = randomWeights(layers);
+const shapes = layerShapes(layers, SIZE);
+const photo = randomPixels(SIZE, 100);
+const calibration = Array.from({ length: 12 }, (_, i) => randomPixels(SIZE, i));
+
+async function run(model: Uint8Array, pixels: Uint8Array): Promise<Record<string, number[]>> {
+  const session = await InferenceSession.create(model);
+  const results = await session.run({ pixels: new Tensor('uint8', pixels, [1, SIZE, SIZE, 3]) });
+  await session.release();
+  return Object.fromEntries(
+    session.outputNames.map((name) => [name, Array.from(results[name]?.data as Float32Array)]),
+  );
+}
+
+/** Root of the mean squared difference, relative to the spread of what is expected. */
+function relativeError(got: readonly number[], expected: readonly number[]): number {
+  const mean = expected.reduce((a, b) => a + b, 0) / expected.length;
+  const error = expected.reduce((sum, e, i) => sum + (e - (got[i] as number)) ** 2, 0);
+  return Math.sqrt(error / expected.reduce((sum, e) => sum + (e - mean) ** 2, 0));
+}
+
+describe('exportF32', () => {
+  it('computes what the definitions say, layer by layer', async () => {
+    const expected = forward(layers, weights, photo, SIZE);
+    const outputs = layers.filter(({ kind }) => kind !== 'dropout').map(({ name }) => name);
+    const got = await run(exportF32({ layers, weights, inputSize: SIZE, outputs }), photo);
+    for (const name of outputs) {
+      const value = expected.get(name) as number[];
+      const nhwc = toNhwc(got[name] as number[], (shapes.get(name) as Shape)[2]);
+      expect(nhwc.length, name).toBe(value.length);
+      expect(relativeError(nhwc, value), name).toBeLessThan(1e-5);
+    }
+  });
+
+  it('gives the same with the average pools behind their convolutions', async () => {
+    const moved = poolsBehindConvolutions(layers);
+    expect(moved.map(({ name }) => name)).not.toContain('p2');
+    const [plain, changed] = await Promise.all([
+      run(exportF32({ layers, weights, inputSize: SIZE }), photo),
+      run(exportF32({ layers: moved, weights, inputSize: SIZE }), photo),
+    ]);
+    expect(relativeError(changed?.[LOGITS] as number[], plain?.[LOGITS] as number[])).toBeLessThan(
+      1e-5,
+    );
+  });
+
+  it('names a weight that is missing', () => {
+    const without = new Map(weights);
+    without.delete('c7/bias');
+    expect(() => exportF32({ layers, weights: without, inputSize: SIZE })).toThrow('c7/bias');
+  });
+});
+
+describe('exportInt8', () => {
+  it('stays close to float32 on photos it was not calibrated on', async () => {
+    const model = await exportInt8({ layers, weights, calibration, inputSize: SIZE });
+    const errors: number[] = [];
+    for (let seed = 100; seed < 110; seed++) {
+      const pixels = randomPixels(SIZE, seed);
+      const expected = forward(layers, weights, pixels, SIZE).get(LOGITS) as number[];
+      errors.push(relativeError((await run(model, pixels))[LOGITS] as number[], expected));
+    }
+    expect(Math.max(...errors)).toBeLessThan(0.06);
+    expect(errors.reduce((a, b) => a + b, 0) / errors.length).toBeLessThan(0.02);
+  });
+
+  it('is the same for the same input', async () => {
+    const options = { layers, weights, calibration, inputSize: SIZE };
+    const [once, again] = [await exportInt8(options), await exportInt8(options)];
+    expect(Buffer.compare(once, again)).toBe(0);
+  });
+
+  it('refuses to guess without photos, with wrong weights, with a padded input', async () => {
+    const options = { layers, weights, calibration, inputSize: SIZE };
+    await expect(exportInt8({ ...options, calibration: [] })).rejects.toThrow('at least one photo');
+    const wrong = new Map(weights).set('c2/bias', { shape: [1], data: new Float32Array(1) });
+    await expect(exportInt8({ ...options, weights: wrong })).rejects.toThrow('c2/bias');
+    const padded = layers.map(
+      (layer): Layer =>
+        layer.kind === 'conv' && layer.from === INPUT ? { ...layer, padding: 'same' } : layer,
+    );
+    await expect(exportInt8({ ...options, layers: padded })).rejects.toThrow('cannot be padded');
+  });
+});
+
+describe('poolsBehindConvolutions', () => {
+  it('moves the eight average pools of InceptionV3 and no maximum', () => {
+    const before = inceptionV3(6);
+    const after = poolsBehindConvolutions(before);
+    const names = (kind: string) => after.filter((l) => l.kind === kind).map(({ name }) => name);
+    expect(names('maxPool')).toHaveLength(before.filter((l) => l.kind === 'maxPool').length);
+    expect(names('avgPool').every((name) => name.startsWith('conv2d_'))).toBe(true);
+    expect(names('avgPool')).toHaveLength(8);
+    expect(names('conv').filter((name) => name.endsWith('_unpooled'))).toHaveLength(8);
+  });
+
+  it('leaves a pool alone that more than one layer reads, or a larger kernel', () => {
+    const pool: Layer = { kind: 'avgPool', name: 'p', from: 'x', stride: 1, padding: 'same' };
+    const conv = (name: string, side: number): Layer => ({
+      ...{ kind: 'conv', name, from: 'p', filters: 1, kernel: [side, side], stride: 1 },
+      padding: 'same',
+    });
+    for (const network of [
+      [pool, conv('a', 1), conv('b', 1)],
+      [pool, conv('a', 3)],
+    ]) {
+      expect(poolsBehindConvolutions(network)).toEqual(network);
+    }
+  });
+});
+
+/** Channel by channel → position by position. */
+function toNhwc(planes: readonly number[], channels: number): number[] {
+  const positions = planes.length / channels;
+  return planes.map(
+    (_, i) => planes[(i % channels) * positions + Math.trunc(i / channels)] as number,
+  );
+}
