@@ -105,7 +105,7 @@ export class EmbeddedBroker {
     this.#arriving.set(socket, 0);
     socket.once('close', () => this.#arriving.delete(socket));
     const client = (this.#aedes as Aedes).handle(socket);
-    const cutter = new PacketCutter(limit, (bytes) => this.#arrive(socket, bytes, limit));
+    const cutter = new PacketCutter(limit, 4, (bytes) => this.#arrive(socket, bytes, limit));
     // aedes reads the socket itself; its parser is the one place all bytes pass.
     const parser = (client as unknown as { _parser: { parse(chunk: Buffer): number } })._parser;
     const parse = parser.parse.bind(parser);

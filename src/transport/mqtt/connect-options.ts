@@ -29,7 +29,7 @@ export async function connectOptions(
   config: Config,
   role: Role,
   version: 4 | 5,
-): Promise<IClientOptions> {
+): Promise<IClientOptions & { keepalive: number }> {
   const { username, password, ca, cert, key } = config.mqtt;
   const inbound = role === 'in';
   return {

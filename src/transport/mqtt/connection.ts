@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import type { IPublishPacket } from 'mqtt';
 import type { Config } from '../../config/schema.ts';
@@ -11,6 +12,8 @@ import { ConnectionError, openSession, type Session } from './session.ts';
 const RETRY = { first: 250, longest: 30_000 };
 /** A connection that lasted so long was a good one; the next try comes soon again. */
 const STABLE_MS = 10_000;
+/** Milliseconds for the last message and for the goodbye. */
+const STOP_MS = 1000;
 /** How brokers that speak only 3.1.1 refuse MQTT 5, in either version's code. */
 const WRONG_VERSION = [1, 132];
 /** Another client with our id has connected. */
@@ -47,6 +50,9 @@ export class Connection {
   readonly #backoff = new Backoff(RETRY);
   #running: Promise<void> | null = null;
   #session: Session | null = null;
+  /** The message that is being taken, and what ends its waiting for room. */
+  #receiving: Promise<unknown> = Promise.resolve();
+  #waits = new AbortController();
   #state: ConnectionState;
   #version: 4 | 5 = 5;
   /** This version has worked with this broker. */
@@ -75,19 +81,23 @@ export class Connection {
     this.#running ??= this.#run();
   }
 
-  /** Ends the connection as MQTT wants it, so that no will is sent. */
+  /**
+   * Ends the connection as MQTT wants it, so that no will is sent. A message that is just being
+   * stored is acknowledged first; one that waits for room is not, and comes again.
+   */
   async stop(): Promise<void> {
     this.#stopped.abort();
+    this.#waits.abort();
+    await within(STOP_MS, this.#receiving);
     const session = this.#session;
     if (session !== null) {
-      const late = setTimeout(1000, undefined, { ref: false });
-      // `end` would wait for acknowledgements first.
+      // `end` would wait for acknowledgements.
       for (const id of Object.keys(session.client.outgoing)) {
         session.client.removeOutgoingMessage(Number(id));
       }
       session.client.end();
-      await Promise.race([session.ended, late]);
-      session.client.end(true);
+      await within(STOP_MS, session.ended);
+      session.client.stream.destroy();
     }
     await this.#running;
   }
@@ -106,18 +116,18 @@ export class Connection {
 
   /** One connection. @returns why it ended. */
   async #once(): Promise<Error> {
-    const { config, role, url, onUp, onMessage, will } = this.#parts;
+    const { config, role, url, onUp, will } = this.#parts;
+    const stop = this.#stopped.signal;
+    const waits = new AbortController();
+    this.#waits = waits;
     try {
       const options = await connectOptions(config, role, this.#version);
       if (will) options.will = will();
-      const session = await openSession(
-        url(),
-        options,
-        largestPacket(config.limits.upload_bytes),
-        onMessage ?? (async () => {}),
-      );
+      const maxPacket = largestPacket(config.limits.upload_bytes);
+      const onMessage = (packet: IPublishPacket, gone: AbortSignal) =>
+        this.#receive(packet, gone, waits.signal);
+      const session = await openSession({ url: url(), options, maxPacket, onMessage, stop });
       this.#session = session;
-      if (this.#stopped.signal.aborted) session.client.end();
       await Promise.race([onUp(session), session.ended]).catch((error) => {
         session.client.end(true);
         throw error;
@@ -127,7 +137,20 @@ export class Connection {
     } catch (error) {
       return error as Error;
     } finally {
+      waits.abort();
       this.#session = null;
+    }
+  }
+
+  async #receive(packet: IPublishPacket, gone: AbortSignal, waits: AbortSignal): Promise<void> {
+    const receiving = this.#parts.onMessage?.(packet, waits) ?? Promise.resolve();
+    this.#receiving = receiving;
+    try {
+      await receiving;
+    } catch (error) {
+      if (this.#stopped.signal.aborted && !gone.aborted) await once(gone, 'abort');
+      else if (!gone.aborted) this.#parts.log.error({ err: error }, 'a message was not taken');
+      throw error;
     }
   }
 
@@ -162,6 +185,13 @@ export class Connection {
       this.#version = this.#version === 5 ? 4 : 5;
     }
   }
+}
+
+/** Resolves when the work is done, however, or the time is up. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([work.catch(() => {}), setTimeout(ms, null, { signal: late.signal })]);
+  late.abort();
 }
 
 export const versionName = (version: 4 | 5) => (version === 5 ? '5.0' : '3.1.1');

@@ -131,7 +131,7 @@ export class Delivery {
       await session.client.publishAsync(this.#topics[kind], body, options);
       this.#refusals.accepted(kind);
     } catch (error) {
-      if (!session.signal.aborted) this.#refusals.refused(entry, error as Error);
+      if (this.#session === session) this.#refusals.refused(entry, error as Error);
       return false;
     }
     if (reply === undefined || session.version !== 5) return true;
@@ -140,7 +140,7 @@ export class Delivery {
     try {
       await session.client.publishAsync(reply.topic, body, { ...options, properties });
     } catch (error) {
-      if (session.signal.aborted) return false;
+      if (this.#session !== session) return false;
       // The sender's own topic; the answer is on the result topic all the same.
       this.#log.warn({ err: error, topic: reply.topic }, 'the broker refused a reply');
     }

@@ -100,8 +100,8 @@ export class MqttDoor implements Part, HealthSource {
     await this.#in.stop();
     await Promise.race([this.#delivery.drained(), setTimeout(DRAIN_MS, null, { ref: false })]);
     await this.#presence.leave();
-    await this.#out.stop();
     this.#delivery.stop();
+    await this.#out.stop();
     await this.#broker.stop();
     await this.#journal.close();
   }

@@ -48,8 +48,7 @@ export class Ingest {
   /**
    * Resolves when the message may be acknowledged: the photo is on disk, or what is wrong with it
    * waits in the outbox. Waits as long as the pipeline has no room.
-   * @throws the signal's reason, or `stopping`: the message must not be acknowledged; the broker
-   *   sends it again.
+   * @throws the signal's reason: the message must not be acknowledged; the broker sends it again.
    */
   async take(incoming: Incoming, signal: AbortSignal): Promise<void> {
     const { pipeline, journal, config } = this.#parts;
@@ -66,7 +65,6 @@ export class Ingest {
     } catch (thrown) {
       signal.throwIfAborted();
       const error = toRetaggerError(thrown);
-      if (error.code === 'stopping') throw error;
       // It is missing because the last run took it and could not say so.
       const ours = error.code === 'file_missing' && past?.hadFile === true;
       if (!ours) await this.#refuse(id, fileOf(ask), reply, error, signal);
@@ -102,7 +100,8 @@ export class Ingest {
         await pipeline.accept(photo);
         return;
       } catch (error) {
-        if ((error as RetaggerError).code !== 'busy') throw error;
+        const { code } = error as RetaggerError;
+        if (code !== 'busy' && code !== 'stopping') throw error;
         await setTimeout(backoff.next(), undefined, { signal });
         await pipeline.room('mqtt', signal);
       }

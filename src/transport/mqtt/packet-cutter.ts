@@ -1,75 +1,155 @@
 /** MQTT packet type in the upper half of the first byte. */
 const PUBLISH = 3;
-/** Longest Remaining Length field. */
-const LENGTH_BYTES = 4;
+/** Longest variable byte integer. */
+const INTEGER_BYTES = 4;
+/**
+ * Bytes of MQTT 5 properties that are passed on; with more, a message loses them all. Ours use far
+ * less, and parsed they take many times their size.
+ */
+const PROPERTIES = 128 * 1024;
+
+/** What becomes of one packet. */
+interface Plan {
+  /** Its beginning as it is passed on. */
+  readonly head: Buffer;
+  /** Bytes of the original that `head` stands for. */
+  readonly length: number;
+  /** Bytes after these: to drop, then to pass on, then to drop again. */
+  readonly skip: number;
+  readonly pass: number;
+  readonly drop: number;
+}
 
 /**
- * Cuts the payload of oversized PUBLISH packets out of a byte stream while it passes, so that a
- * message of 256 MB (MQTT's own limit) never lies in memory. What comes out is a valid packet that
- * is still too long by a little, so the reader sees by its size that it must be refused, and can
- * acknowledge it: a broker would send a message for ever that only ends the connection.
+ * Cuts what is too large out of the PUBLISH packets of a byte stream while it passes, so that a
+ * message of 256 MB (MQTT's own limit) never lies in memory. What comes out is a valid packet whose
+ * payload is still too long by a little: the reader sees by its size that it must be refused, and
+ * can acknowledge it. A broker would send a message for ever that only ends the connection.
  */
 export class PacketCutter {
   readonly #limit: number;
+  readonly #version: 4 | 5;
   readonly #onPacket: (bytes: number) => void;
-  /** Fixed header as far as it has come. */
-  #header: number[] = [];
-  /** Bytes of the present packet still to pass on, then still to drop. */
+  /** Beginning of a packet, too short to plan it. */
+  #waiting: Buffer = Buffer.alloc(0);
+  #skip = 0;
   #pass = 0;
   #drop = 0;
 
   /**
    * @param limit Remaining Length, in bytes, that a PUBLISH keeps.
+   * @param version MQTT version of the stream: packets of MQTT 5 have properties.
    * @param onPacket told of every packet's Remaining Length (after cutting) as it begins.
    */
-  constructor(limit: number, onPacket: (bytes: number) => void = () => {}) {
+  constructor(limit: number, version: 4 | 5, onPacket: (bytes: number) => void = () => {}) {
     this.#limit = limit;
+    this.#version = version;
     this.#onPacket = onPacket;
   }
 
-  /** @returns what the reader may see of `chunk`; the chunk itself where nothing is cut. */
+  /** @returns what the reader may see of `chunk`. */
   cut(chunk: Buffer): Buffer {
+    let data = this.#waiting.length > 0 ? Buffer.concat([this.#waiting, chunk]) : chunk;
+    this.#waiting = Buffer.alloc(0);
     const parts: Buffer[] = [];
-    let at = 0;
-    while (at < chunk.length) {
-      if (this.#pass > 0) {
-        const end = Math.min(chunk.length, at + this.#pass);
-        parts.push(chunk.subarray(at, end));
-        this.#pass -= end - at;
-        at = end;
+    while (data.length > 0) {
+      let used: number;
+      if (this.#skip > 0) {
+        used = Math.min(this.#skip, data.length);
+        this.#skip -= used;
+      } else if (this.#pass > 0) {
+        used = Math.min(this.#pass, data.length);
+        this.#pass -= used;
+        parts.push(data.subarray(0, used));
       } else if (this.#drop > 0) {
-        const end = Math.min(chunk.length, at + this.#drop);
-        this.#drop -= end - at;
-        at = end;
+        used = Math.min(this.#drop, data.length);
+        this.#drop -= used;
       } else {
-        this.#header.push(chunk[at++] as number);
-        if (this.#complete()) parts.push(this.#begin());
+        const plan = planOf(data, this.#version, this.#limit);
+        if (plan === null) {
+          this.#waiting = data;
+          break;
+        }
+        used = plan.length;
+        parts.push(plan.head);
+        this.#skip = plan.skip;
+        this.#pass = plan.pass;
+        this.#drop = plan.drop;
+        this.#onPacket(plan.pass);
       }
+      data = data.subarray(used);
     }
     return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }
-
-  #complete(): boolean {
-    const last = this.#header.length - 1;
-    // A fifth byte is a protocol error; the reader finds it out.
-    return last >= 1 && ((this.#header[last] as number) < 0x80 || last === LENGTH_BYTES);
-  }
-
-  /** @returns the fixed header to pass on. */
-  #begin(): Buffer {
-    const [first = 0, ...digits] = this.#header;
-    this.#header = [];
-    const length = digits.reduce((sum, digit, n) => sum + (digit & 0x7f) * 128 ** n, 0);
-    const cut = first >> 4 === PUBLISH && length > this.#limit;
-    this.#pass = cut ? this.#limit : length;
-    this.#drop = length - this.#pass;
-    this.#onPacket(this.#pass);
-    return Buffer.from([first, ...(cut ? remainingLength(this.#limit) : digits)]);
-  }
 }
 
-/** MQTT's variable byte integer. */
-function remainingLength(value: number): number[] {
+/** @returns null where more of the packet must be seen. */
+function planOf(data: Buffer, version: 4 | 5, limit: number): Plan | null {
+  const remaining = readInteger(data, 1);
+  if (remaining === null) return null;
+  const { value, end } = remaining;
+  const publish = (data[0] as number) >> 4 === PUBLISH;
+  if (!publish || value <= Math.min(limit, PROPERTIES)) {
+    return { head: data.subarray(0, end), length: end, skip: 0, pass: value, drop: 0 };
+  }
+  if (version === 4) return cutAt(data, remaining, end, 0, limit);
+  const at = propertiesAt(data, end);
+  const properties = readInteger(data, at);
+  // A packet that contradicts itself is left for the reader to find out.
+  const whole = data.length - end >= value || at >= end + value;
+  if (properties === null) return whole ? cutAt(data, remaining, end, 0, limit) : null;
+  const tooMany = properties.value > PROPERTIES && properties.end + properties.value <= end + value;
+  return cutAt(data, remaining, tooMany ? at : end, tooMany ? properties.value : 0, limit);
+}
+
+/**
+ * A new fixed header, the original up to `to`, then nothing of `skip` bytes of properties, and of
+ * the rest as much as the limit allows.
+ */
+function cutAt(
+  data: Buffer,
+  { value, end }: Integer,
+  to: number,
+  skip: number,
+  limit: number,
+): Plan {
+  // Without properties their length is the one byte 0.
+  const none = skip > 0 ? Buffer.from([0]) : Buffer.alloc(0);
+  const length = skip > 0 ? (readInteger(data, to) as Integer).end : to;
+  const kept = to - end + none.length;
+  const left = value - (length - end) - skip;
+  const pass = Math.max(0, Math.min(left, limit - kept));
+  const head = [data.subarray(0, 1), writeInteger(kept + pass), data.subarray(end, to), none];
+  return { head: Buffer.concat(head), length, skip, pass, drop: left - pass };
+}
+
+interface Integer {
+  readonly value: number;
+  /** Offset behind it. */
+  readonly end: number;
+}
+
+/** Offset of the properties' length: behind the topic and, with QoS, the packet id. */
+function propertiesAt(data: Buffer, start: number): number {
+  const topic = data.length >= start + 2 ? data.readUInt16BE(start) : 0;
+  const id = ((data[0] as number) & 0b110) === 0 ? 0 : 2;
+  return start + 2 + topic + id;
+}
+
+/** MQTT's variable byte integer; null where it is not all there. */
+function readInteger(data: Buffer, start: number): Integer | null {
+  let value = 0;
+  for (let n = 0; n < INTEGER_BYTES; n++) {
+    const digit = data[start + n];
+    if (digit === undefined) return null;
+    value += (digit & 0x7f) * 128 ** n;
+    // A fourth byte that goes on is a protocol error; the reader finds it out.
+    if (digit < 0x80 || n === INTEGER_BYTES - 1) return { value, end: start + n + 1 };
+  }
+  return null;
+}
+
+function writeInteger(value: number): Buffer {
   const digits: number[] = [];
   let rest = value;
   do {
@@ -77,5 +157,5 @@ function remainingLength(value: number): number[] {
     digits.push((rest % 128) | more);
     rest = Math.floor(rest / 128);
   } while (rest > 0);
-  return digits;
+  return Buffer.from(digits);
 }

@@ -1,5 +1,10 @@
 import { type Duplex, Transform } from 'node:stream';
-import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
+import mqtt, {
+  type IClientOptions,
+  type IConnackPacket,
+  type IPublishPacket,
+  type MqttClient,
+} from 'mqtt';
 import { PacketCutter } from './packet-cutter.ts';
 
 /** How a connection ended, or why there was none. */
@@ -28,69 +33,83 @@ export interface Session {
   readonly ended: Promise<ConnectionError>;
 }
 
+export interface SessionParts {
+  readonly url: string;
+  readonly options: IClientOptions & { keepalive: number };
+  /** Remaining Length, in bytes, to which longer messages are cut. */
+  readonly maxPacket: number;
+  /** Resolves when the message may be acknowledged; until then nothing more is read. */
+  readonly onMessage: (packet: IPublishPacket, signal: AbortSignal) => Promise<void>;
+  /** Gives up connecting. */
+  readonly stop: AbortSignal;
+}
+
 /**
  * Opens one connection.
- * @param maxPacket Remaining Length, in bytes, to which longer messages are cut.
- * @param onMessage resolves when the message may be acknowledged; until then nothing more is read.
  * @throws ConnectionError
  */
-export async function openSession(
-  url: string,
-  options: IClientOptions,
-  maxPacket: number,
-  onMessage: (packet: mqtt.IPublishPacket, signal: AbortSignal) => Promise<void>,
-): Promise<Session> {
+export async function openSession(parts: SessionParts): Promise<Session> {
+  const { url, options, onMessage, stop } = parts;
   const client = mqtt.connect(url, options);
   const gone = new AbortController();
-  const { signal } = gone;
   client.handleMessage = (packet, done) => {
-    const waiting = stayAlive(client, options.keepalive ?? 60);
-    onMessage(packet, signal)
+    const waiting = setInterval(() => ping(client), pingEvery(options));
+    onMessage(packet, gone.signal)
       .finally(() => clearInterval(waiting))
       .then(
         () => {
-          if (!signal.aborted) done();
+          if (!gone.signal.aborted) done();
         },
         // Not acknowledged, so the broker sends it again, on the next connection.
         () => client.end(true),
       );
   };
-  cutPackets(client, maxPacket, options.keepalive ?? 60);
-  let error: (Error & { code?: unknown }) | null = null;
-  let connack: IConnackPacket | null = null;
-  client.on('error', (cause) => {
-    error ??= cause;
+  cutPackets(client, parts);
+  const first: { error?: Error & { code?: unknown }; connack?: IConnackPacket } = {};
+  client.on('error', (error) => {
+    first.error ??= error;
   });
   client.on('disconnect', ({ reasonCode }) => {
-    error ??= Object.assign(new Error('The broker ended the connection'), { code: reasonCode });
+    first.error ??= Object.assign(new Error('the broker ended the connection'), {
+      code: reasonCode,
+    });
   });
   const ended = new Promise<ConnectionError>((resolve) => {
     client.once('close', () => {
-      const reason = typeof error?.code === 'number' ? error.code : null;
-      const silent = connack === null && reason === null && !isSystemError(error);
-      const message = error?.message || String(error?.code ?? 'The connection was closed');
-      const end = new ConnectionError(message, reason, silent);
-      gone.abort(end);
+      const error = endOf(first.error, first.connack !== undefined);
+      gone.abort(error);
       client.end(true);
-      resolve(end);
+      resolve(error);
     });
   });
   const connected = new Promise<IConnackPacket>((resolve) => client.once('connect', resolve));
+  const giveUp = () => client.end(true);
+  stop.addEventListener('abort', giveUp, { once: true });
   client.connect();
-  const first = await Promise.race([connected, ended]);
-  if (first instanceof ConnectionError) throw first;
-  connack = first;
-  return { client, connack, version: options.protocolVersion === 5 ? 5 : 4, signal, ended };
+  if (stop.aborted) giveUp();
+  const outcome = await Promise.race([connected, ended]);
+  stop.removeEventListener('abort', giveUp);
+  if (outcome instanceof ConnectionError) throw outcome;
+  first.connack = outcome;
+  const version = options.protocolVersion === 5 ? 5 : 4;
+  return { client, connack: outcome, version, signal: gone.signal, ended };
 }
 
-/** Refused, unreachable, no such host: there was no broker to talk to. */
-const isSystemError = (error: { code?: unknown } | null) => typeof error?.code === 'string';
+/** Answers of something that was reached but speaks another protocol, or another version. */
+const HUNG_UP = ['ECONNRESET', 'EPIPE'];
+
+function endOf(error: (Error & { code?: unknown }) | undefined, wasUp: boolean): ConnectionError {
+  const code = error?.code;
+  const reason = typeof code === 'number' ? code : null;
+  // Refused, unreachable, no such host, no such certificate: there was nothing to talk to.
+  const reached = typeof code !== 'string' || HUNG_UP.includes(code);
+  const message = error?.message || String(code ?? 'the connection was closed');
+  return new ConnectionError(message, reason, !wasUp && reason === null && reached);
+}
+
+const pingEvery = ({ keepalive }: { keepalive: number }) => (keepalive * 1000) / 3;
 
 /** mqtt.js reads no PINGRESP while a message waits, and would take that for a dead connection. */
-function stayAlive(client: MqttClient, keepalive: number): NodeJS.Timeout {
-  return setInterval(() => ping(client), (keepalive * 1000) / 3);
-}
-
 function ping(client: MqttClient): void {
   if (!client.connected) return;
   client.sendPing();
@@ -101,23 +120,23 @@ function ping(client: MqttClient): void {
  * Puts a cutter between socket and parser. A photo that takes minutes to arrive is a sign of life
  * too: pings are sent meanwhile, though no answer can come before the photo's end.
  */
-function cutPackets(client: MqttClient, limit: number, keepalive: number): void {
+function cutPackets(client: MqttClient, { options, maxPacket }: SessionParts): void {
   const inner = client as unknown as { streamBuilder: (client: MqttClient) => Duplex };
   const build = inner.streamBuilder;
   inner.streamBuilder = (self) => {
     const stream = build(self);
-    const cutter = new PacketCutter(limit);
+    const cutter = new PacketCutter(maxPacket, options.protocolVersion === 5 ? 5 : 4);
     let pinged = Date.now();
-    const pipe = stream.pipe.bind(stream);
     const cut = new Transform({
       transform(chunk: Buffer, _encoding, done) {
-        if (Date.now() - pinged > (keepalive * 1000) / 3) {
+        if (Date.now() - pinged > pingEvery(options)) {
           pinged = Date.now();
           ping(client);
         }
         done(null, cutter.cut(chunk));
       },
     });
+    const pipe = stream.pipe.bind(stream);
     stream.pipe = <T extends NodeJS.WritableStream>(parser: T) => {
       pipe(cut);
       return cut.pipe(parser);

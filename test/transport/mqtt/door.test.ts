@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { connected, eventually, listener, openDoor, otherBroker } from './support.ts';
+import { eventually, listener, openDoor, otherBroker } from './support.ts';
 
 test('a photo sent to the embedded broker comes back as a result', async () => {
   const { door } = await openDoor();

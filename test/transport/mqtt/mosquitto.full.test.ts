@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { mosquitto, withoutMqtt5 } from './mosquitto.ts';
-import { connected, doorIn, eventually, listener, openDoor } from './support.ts';
 import { temporaryDir } from '../../daemon/support.ts';
+import { mosquitto, withoutMqtt5 } from './mosquitto.ts';
+import { doorIn, eventually, listener, openDoor } from './support.ts';
 
 test('MQTT 5: photo in, result out, answer to the Response Topic', async () => {
   const broker = await mosquitto();
@@ -34,7 +34,7 @@ test('3.1.1: where the broker allows nothing newer', async () => {
 test.each([5, 4] as const)('two boxes share the fleet topic (MQTT %i)', async (version) => {
   const broker = await mosquitto();
   const url = version === 5 ? broker.url : await withoutMqtt5(broker.port);
-  const boxes = [];
+  const boxes: Awaited<ReturnType<typeof openDoor>>[] = [];
   for (const id of ['one', 'two']) {
     const box = await doorIn(await temporaryDir(), { mqtt: { url } });
     Object.assign(box.config.node, { id });

@@ -1,0 +1,82 @@
+import { appendFile, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { Journal } from '../../../src/transport/mqtt/journal.ts';
+import { silent, temporaryDir } from '../../daemon/support.ts';
+
+async function open(dir: string) {
+  const journal = new Journal(join(dir, 'mqtt', 'journal.jsonl'), silent);
+  await journal.open();
+  onTestFinished(() => journal.close());
+  return journal;
+}
+
+test('a message that comes again has the id it had, also after a crash', async () => {
+  const dir = await temporaryDir();
+  const first = await (await open(dir)).idOf('k', false);
+  // Not closed: the process was killed.
+  const again = await open(dir);
+  expect(await again.idOf('k', true)).toEqual(first);
+  expect(await again.idOf('k', false)).toEqual(first);
+});
+
+test('the same photo sent anew has an id of its own', async () => {
+  const journal = await open(await temporaryDir());
+  const { id } = await journal.idOf('k', false);
+  await journal.acked('k');
+  // The acknowledgement was lost: the flag says so.
+  expect((await journal.idOf('k', true)).id).toBe(id);
+  const anew = await journal.idOf('k', false);
+  expect(anew.id).not.toBe(id);
+  expect((await journal.idOf('k', true)).id).toBe(anew.id);
+});
+
+test('knows after a crash which files were there', async () => {
+  const dir = await temporaryDir();
+  const journal = await open(dir);
+  const { id, hadFile } = await journal.idOf('k', false);
+  expect(hadFile).toBe(false);
+  await journal.sawFile('k');
+  expect(await (await open(dir)).idOf('k', true)).toEqual({ id, hadFile: true });
+});
+
+test('what was acknowledged is so after a crash', async () => {
+  const dir = await temporaryDir();
+  const journal = await open(dir);
+  const { id } = await journal.idOf('k', false);
+  await journal.acked('k');
+  expect((await (await open(dir)).idOf('k', false)).id).not.toBe(id);
+});
+
+test('a torn line is no matter', async () => {
+  const dir = await temporaryDir();
+  const { id } = await (await open(dir)).idOf('k', false);
+  await appendFile(join(dir, 'mqtt', 'journal.jsonl'), '{"k":"to');
+  const journal = await open(dir);
+  expect((await journal.idOf('k', true)).id).toBe(id);
+});
+
+test('stays small, and keeps the newest', async () => {
+  const dir = await temporaryDir();
+  const journal = await open(dir);
+  const ids = new Map<number, string>();
+  for (let n = 0; n < 6000; n++) {
+    ids.set(n, (await journal.idOf(`k${n}`, false)).id);
+    await journal.acked(`k${n}`);
+  }
+  const text = await readFile(join(dir, 'mqtt', 'journal.jsonl'), 'utf8');
+  expect(text.split('\n').length).toBeLessThan(9000);
+  const again = await open(dir);
+  for (let n = 5000; n < 6000; n++) {
+    expect((await again.idOf(`k${n}`, true)).id).toBe(ids.get(n));
+  }
+});
+
+test('goes on in memory when its folder is gone', async () => {
+  const dir = await temporaryDir();
+  const journal = await open(dir);
+  await rm(join(dir, 'mqtt'), { recursive: true });
+  for (let n = 0; n < 9000; n++) await journal.idOf(`k${n}`, false);
+  const { id } = await journal.idOf('k', false);
+  expect((await journal.idOf('k', true)).id).toBe(id);
+});
