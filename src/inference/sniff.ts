@@ -52,5 +52,6 @@ function isoMediaFormat(bytes: Uint8Array): ImageFormat | null {
   }
   if (brands.some((brand) => AVIF_BRANDS.has(brand))) return 'avif';
   if (brands.some((brand) => HEIC_BRANDS.has(brand))) return 'heic';
-  return null;
+  // Cut off before the brands end: damaged, whichever it was.
+  return box.length < 12 || box.length < Math.min(box.readUInt32BE(0), 512) ? 'heic' : null;
 }

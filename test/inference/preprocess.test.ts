@@ -1,0 +1,259 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import sharp, { type Sharp } from 'sharp';
+import { describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/errors.ts';
+import { preprocess } from '../../src/inference/preprocess.ts';
+
+const LIMITS = { pixels: 100_000_000, bytes: 64 * 1024 * 1024 };
+const fixture = (path: string) => fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
+
+/** Four quarters, so that every turn and flip shows: red, green / blue, white. */
+const QUARTERS = [
+  [200, 30, 30],
+  [30, 160, 30],
+  [40, 40, 200],
+  [230, 230, 230],
+] as const;
+
+async function quarters(width = 160, height = 120): Promise<Buffer> {
+  const pixels = Buffer.alloc(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const colour = QUARTERS[(y < height / 2 ? 0 : 2) + (x < width / 2 ? 0 : 1)];
+      pixels.set(colour as readonly number[], (y * width + x) * 3);
+    }
+  }
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}
+
+const at = (pixels: Uint8Array, x: number, y: number) => [
+  ...pixels.subarray((y * 299 + x) * 3, (y * 299 + x) * 3 + 3),
+];
+/** The middles of the four quarters. */
+const seen = (pixels: Uint8Array) =>
+  [at(pixels, 74, 74), at(pixels, 224, 74), at(pixels, 74, 224), at(pixels, 224, 224)] as const;
+
+function expectColours(
+  pixels: Uint8Array,
+  expected: readonly (readonly number[])[],
+  tolerance: number,
+) {
+  for (const [i, colour] of seen(pixels).entries()) {
+    for (const [c, value] of colour.entries()) {
+      const wanted = expected[i]?.[c] as number;
+      expect(Math.abs(value - wanted), `quarter ${i}: ${colour}`).toBeLessThanOrEqual(tolerance);
+    }
+  }
+}
+
+describe('formats', async () => {
+  const png = await quarters();
+  const make = () => sharp(png);
+  const grey = QUARTERS.map(([r, g, b]) => {
+    const luma = 0.2126 * r ** 2.2 + 0.7152 * g ** 2.2 + 0.0722 * b ** 2.2;
+    return [1, 1, 1].map(() => luma ** (1 / 2.2));
+  });
+
+  it.each<[string, Buffer, number]>([
+    ['PNG', png, 1],
+    ['PNG, palette', await make().png({ palette: true }).toBuffer(), 4],
+    ['PNG, interlaced', await make().png({ progressive: true }).toBuffer(), 1],
+    ['PNG, 16 bits', await make().toColourspace('rgb16').png().toBuffer(), 2],
+    ['JPEG', await make().jpeg({ quality: 95 }).toBuffer(), 4],
+    ['JPEG, progressive', await make().jpeg({ quality: 95, progressive: true }).toBuffer(), 4],
+    ['WebP', await make().webp({ quality: 95 }).toBuffer(), 8],
+    ['WebP, lossless', await make().webp({ lossless: true }).toBuffer(), 1],
+    ['AVIF', await make().avif({ quality: 90, effort: 2 }).toBuffer(), 8],
+    ['GIF', await make().gif().toBuffer(), 6],
+    ['TIFF', await make().tiff({ compression: 'lzw' }).toBuffer(), 1],
+    [
+      'TIFF, 16 bits',
+      await make().toColourspace('rgb16').tiff({ compression: 'none' }).toBuffer(),
+      2,
+    ],
+  ])('%s', async (_name, bytes, tolerance) => {
+    const { pixels, width, height } = await preprocess(bytes, LIMITS);
+    expect([pixels.length, width, height]).toEqual([299 * 299 * 3, 160, 120]);
+    expectColours(pixels, QUARTERS, tolerance);
+  });
+
+  it.each<[string, Buffer]>([
+    ['JPEG', await make().greyscale().jpeg({ quality: 95 }).toBuffer()],
+    ['PNG', await make().toColourspace('b-w').png().toBuffer()],
+    ['PNG, 16 bits', await make().toColourspace('grey16').png().toBuffer()],
+  ])('greyscale %s', async (_name, bytes) => {
+    const { pixels } = await preprocess(bytes, LIMITS);
+    expectColours(pixels, grey, 14);
+    for (const [r, g, b] of seen(pixels)) expect([g, b]).toEqual([r, r]);
+  });
+
+  it('CMYK, as printers’ JPEGs are', async () => {
+    const cmyk = await make().toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer();
+    expect((await sharp(cmyk).metadata()).space).toBe('cmyk');
+    // Ink does not reach these colours; red must still be red.
+    expectColours((await preprocess(cmyk, LIMITS)).pixels, QUARTERS, 75);
+  });
+
+  it('the first frame of an animated GIF, the first page of a TIFF', async () => {
+    const second = await sharp({
+      create: { width: 160, height: 120, channels: 3, background: '#000' },
+    })
+      .png()
+      .toBuffer();
+    const gif = await sharp([png, second], { join: { animated: true } })
+      .gif()
+      .toBuffer();
+    expect((await sharp(gif, { animated: true }).metadata()).pages).toBe(2);
+    const { pixels, height } = await preprocess(gif, LIMITS);
+    expect(height).toBe(120);
+    expectColours(pixels, QUARTERS, 6);
+  });
+
+  it('what is transparent lies on white', async () => {
+    const half = await make().ensureAlpha(0.5).png().toBuffer();
+    const onWhite = QUARTERS.map((colour) => colour.map((value) => (value + 255) / 2));
+    expectColours((await preprocess(half, LIMITS)).pixels, onWhite, 2);
+  });
+
+  it('a wide colour space is brought to sRGB', async () => {
+    const p3 = await make().withIccProfile('p3').png().toBuffer();
+    const raw = await sharp(p3, { ignoreIcc: true }).raw().toBuffer();
+    // The file's own numbers differ; the colours do not.
+    expect(Math.abs((raw[0] as number) - QUARTERS[0][0])).toBeGreaterThan(8);
+    expectColours((await preprocess(p3, LIMITS)).pixels, QUARTERS, 2);
+  });
+});
+
+describe('HEIC', () => {
+  it('is decoded as the JPEG it was made from', async () => {
+    const heic = await preprocess(fixture('formats/phone.heic'), LIMITS);
+    const jpeg = await preprocess(fixture('rooms/bedroom.jpg'), LIMITS);
+    expect([heic.width, heic.height]).toEqual([240, 180]);
+    const difference = heic.pixels.reduce(
+      (sum, value, i) => sum + Math.abs(value - (jpeg.pixels[i] as number)),
+      0,
+    );
+    expect(difference / heic.pixels.length).toBeLessThan(6);
+  });
+
+  it('is refused by its header where it is too large', async () => {
+    await expectRefusal(fixture('formats/phone.heic'), 'image_too_large', {
+      ...LIMITS,
+      pixels: 240 * 180 - 1,
+    });
+  });
+
+  it('is damaged wherever it is cut off', async () => {
+    const whole = await readFile(fixture('formats/phone.heic'));
+    for (const part of [0.1, 0.3, 0.6, 0.9, 0.99]) {
+      await expectRefusal(whole.subarray(0, whole.length * part), 'image_corrupt');
+    }
+  });
+});
+
+describe('EXIF orientation', async () => {
+  const upright = await quarters();
+  // How a camera held so stores the scene: the inverse of what the number asks for.
+  it.each<[number, (image: Sharp) => Sharp | Promise<Sharp>]>([
+    [1, (image) => image],
+    [2, (image) => image.flop()],
+    [3, (image) => image.rotate(180)],
+    [4, (image) => image.flip()],
+    [5, async (image) => sharp(await image.rotate(90).toBuffer()).flop()],
+    [6, (image) => image.rotate(270)],
+    [7, async (image) => sharp(await image.rotate(270).toBuffer()).flop()],
+    [8, (image) => image.rotate(90)],
+  ])('%i is turned upright', async (orientation, store) => {
+    const turned = await (await store(sharp(upright))).png().toBuffer();
+    const jpeg = await sharp(turned).withMetadata({ orientation }).jpeg({ quality: 95 }).toBuffer();
+    const { pixels, width, height } = await preprocess(jpeg, LIMITS);
+    expect([width, height]).toEqual([160, 120]);
+    expectColours(pixels, QUARTERS, 6);
+  });
+});
+
+describe('refusals', async () => {
+  const jpeg = await sharp(await quarters(800, 600))
+    .jpeg()
+    .toBuffer();
+
+  it.each<[string, string | Uint8Array, ErrorCode]>([
+    ['an empty file', fixture('refused/empty.jpg'), 'image_corrupt'],
+    ['a text named .jpg', fixture('refused/text.jpg'), 'image_unsupported'],
+    ['a truncated JPEG', fixture('refused/truncated.jpg'), 'image_corrupt'],
+    ['an SVG', fixture('refused/drawing.svg'), 'image_unsupported'],
+    ['a PNG bomb', fixture('refused/bomb.png'), 'image_too_large'],
+    ['a PDF', Buffer.from('%PDF-1.7\n%âãÏÓ\n'), 'image_unsupported'],
+    [
+      'a BMP',
+      Buffer.from('BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0', 'latin1'),
+      'image_unsupported',
+    ],
+    ['a video', Buffer.from('\0\0\0\x18ftypisom\0\0\0\0isommp42', 'latin1'), 'image_unsupported'],
+    ['a folder', fixture('refused'), 'image_unsupported'],
+    ['a device', '/dev/null', 'image_unsupported'],
+    ['no file', fixture('refused/none.jpg'), 'file_missing'],
+    ['a JPEG without its end', jpeg.subarray(0, -2), 'image_corrupt'],
+    ['a JPEG header alone', jpeg.subarray(0, 400), 'image_corrupt'],
+    ['a signature alone', jpeg.subarray(0, 3), 'image_corrupt'],
+    ['a JPEG overwritten in the middle', overwritten(jpeg), 'image_corrupt'],
+  ])('%s', async (_name, input, code) => {
+    await expectRefusal(input, code);
+  });
+
+  it.each(['png', 'webp', 'gif', 'tiff', 'avif'] as const)('a truncated %s', async (format) => {
+    const whole = await sharp(await quarters(400, 300))
+      .toFormat(format)
+      .toBuffer();
+    for (const part of [0.02, 0.5, 0.95]) {
+      await expectRefusal(whole.subarray(0, whole.length * part), 'image_corrupt');
+    }
+  });
+
+  it('more bytes than allowed, given as bytes or as a file', async () => {
+    const limits = { ...LIMITS, bytes: 1000 };
+    await expectRefusal(jpeg, 'image_too_large', limits);
+    await expectRefusal(fixture('rooms/hall.jpg'), 'image_too_large', limits);
+  });
+
+  it('more pixels than allowed, but not as many', async () => {
+    await expectRefusal(jpeg, 'image_too_large', { ...LIMITS, pixels: 800 * 600 - 1 });
+    await expect(preprocess(jpeg, { ...LIMITS, pixels: 800 * 600 })).resolves.toBeDefined();
+  });
+
+  it('but not a photo that every viewer shows: stray bytes before a marker', async () => {
+    const frame = jpeg.indexOf(Buffer.of(0xff, 0xc0));
+    const stray = Buffer.concat([jpeg.subarray(0, frame), Buffer.alloc(5), jpeg.subarray(frame)]);
+    const strict = sharp(stray, { failOn: 'warning' }).raw().toBuffer();
+    await expect(strict).rejects.toThrow('extraneous');
+    expectColours((await preprocess(stray, LIMITS)).pixels, QUARTERS, 6);
+  });
+});
+
+it('gives the same pixels for a path and for the bytes', async () => {
+  const path = fixture('rooms/kitchen.jpg');
+  const byPath = await preprocess(path, LIMITS);
+  expect(await preprocess(await readFile(path), LIMITS)).toEqual(byPath);
+});
+
+it('does not crop: the whole of a wide photo is seen', async () => {
+  const { pixels, width, height } = await preprocess(await quarters(900, 100), LIMITS);
+  expect([width, height]).toEqual([900, 100]);
+  expectColours(pixels, QUARTERS, 1);
+  expect(at(pixels, 0, 0)).toEqual([...QUARTERS[0]]);
+  expect(at(pixels, 298, 298)).toEqual([...QUARTERS[3]]);
+});
+
+async function expectRefusal(input: string | Uint8Array, code: ErrorCode, limits = LIMITS) {
+  await expect(preprocess(input, limits)).rejects.toMatchObject({ name: 'RetaggerError', code });
+}
+
+function overwritten(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  const middle = Math.floor(copy.length / 2);
+  for (let i = 0; i < 500; i++) copy[middle + i] = (i * 151 + 7) % 256;
+  return copy;
+}
