@@ -127,6 +127,7 @@ describe('names', () => {
     const names = (await tree('tagged/kitchen')).filter((name) => name.endsWith('.jpg'));
     expect(names).toHaveLength(13);
     expect(names).not.toContain('a-3.jpg');
+    expect(await tree('tagged/kitchen')).not.toContain('a.jpg.json');
     expect(await readFile(join(dir, 'tagged/kitchen/a.jpg'), 'utf8')).toBe('precious');
     // Each photo lies beside its own story.
     for (const name of names.filter((each) => each !== 'a.jpg')) {

@@ -113,6 +113,49 @@ describe('an outbox', () => {
     expect(await readdir(dir)).toEqual([]);
   });
 
+  test('does not send what is delivered and only held again after a lost connection', async () => {
+    const outbox = await opened(await temporaryDir());
+    let filed = () => {};
+    const until = new Promise<void>((resolve) => {
+      filed = resolve;
+    });
+    await outbox.put(message('a'), { photo: 'p1', until });
+    await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
+    outbox.release();
+    expect(await outbox.take(9)).toEqual([]);
+    filed();
+    await eventually(() => outbox.length === 0);
+  });
+
+  test('holds a bounded number of keys where the broker is slow, and loses none', async () => {
+    const outbox = await opened(await temporaryDir(), 3);
+    await putAll(outbox, '1', '2', '3', '4', '5', '6');
+    const entries = await outbox.take(9);
+    expect(ids(entries).sort()).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(entries.filter((entry) => entry.late)).toHaveLength(4);
+  });
+
+  test('gives a message once that is put while the broker comes back', async () => {
+    for (let run = 0; run < 40; run++) {
+      const outbox = await opened(await temporaryDir(), 2);
+      await putAll(outbox, '1', '2', '3', '4', '5');
+      let putting = true;
+      const put = outbox.put(message('amid')).then(() => {
+        putting = false;
+      });
+      outbox.release();
+      const given: OutboxEntry[] = [];
+      // Few at a time, so that the folder is listed while the message is on its way into it.
+      do given.push(...(await outbox.take(1)));
+      while (putting);
+      await put;
+      for (let more = await outbox.take(1); more.length > 0; more = await outbox.take(1)) {
+        given.push(...more);
+      }
+      expect(ids(given).sort()).toEqual(['1', '2', '3', '4', '5', 'amid']);
+    }
+  });
+
   test('sets an unreadable message aside and goes on', async () => {
     const dir = await temporaryDir();
     const outbox = await opened(dir);
@@ -129,7 +172,7 @@ type Step =
   | { kind: 'put' }
   | { kind: 'take'; limit: number }
   | { kind: 'remove'; which: number }
-  | { kind: 'release' }
+  | { kind: 'release'; amid: boolean }
   | { kind: 'restart' };
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
@@ -140,7 +183,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       arbitrary: fc.integer({ min: 1, max: 6 }).map<Step>((limit) => ({ kind: 'take', limit })),
     },
     { weight: 5, arbitrary: fc.nat(9).map<Step>((which) => ({ kind: 'remove', which })) },
-    { weight: 1, arbitrary: fc.constant<Step>({ kind: 'release' }) },
+    { weight: 1, arbitrary: fc.boolean().map<Step>((amid) => ({ kind: 'release', amid })) },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'restart' }) },
   ),
   { maxLength: 60 },
@@ -179,10 +222,23 @@ test('whatever happens, nothing is lost, nothing removed comes back, late and ne
           if (entry) await outbox.remove(entry);
           if (id) taken.delete(id);
         } else {
-          if (step.kind === 'release') outbox.release();
-          else outbox = await opened(dir, 3);
           for (const id of taken.keys()) waiting.add(id);
           taken.clear();
+          if (step.kind === 'restart') outbox = await opened(dir, 3);
+          else {
+            // A put on its way to disk while the connection is lost and found again.
+            const name = `${count++}`;
+            const putting = step.amid ? outbox.put(message(name)) : null;
+            outbox.release();
+            const early = await outbox.take(1);
+            await putting;
+            if (putting) waiting.add(name);
+            for (const entry of early) {
+              const [id = ''] = ids([entry]);
+              expect(waiting.delete(id)).toBe(true);
+              taken.set(id, entry);
+            }
+          }
         }
         expect(outbox.length).toBe(waiting.size + taken.size);
       }

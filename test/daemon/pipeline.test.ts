@@ -181,6 +181,16 @@ describe('bounds', () => {
 });
 
 describe('stop and start', () => {
+  test('nothing is accepted before the spool has been read: it would look like a left-over', async () => {
+    const daemon = build(configIn(await temporaryDir()));
+    expect(daemon.pipeline.refusal('http')).toBe('not_ready');
+    await expect(daemon.pipeline.accept(photo('http', 'hall'))).rejects.toMatchObject({
+      code: 'busy',
+    });
+    await daemon.start();
+    expect(daemon.pipeline.refusal('http')).toBeNull();
+  });
+
   test('what was not tagged is tagged after a restart, HTTP callers hear "stopping"', async () => {
     const config = configIn(await temporaryDir());
     const first = build(config);
