@@ -6,6 +6,7 @@ import { BUNDLED_MODEL_DIR, loadBundle } from '../inference/bundle.ts';
 import { DatasetError } from '../training/dataset.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { TRAIN_DEFAULTS as D, type TrainOptions } from '../training/options.ts';
+import { cutBelow } from '../training/prepare.ts';
 import { Interrupted } from '../training/stage.ts';
 import { train } from '../training/train.ts';
 import { createTrainReporter } from './train-reporter.ts';
@@ -22,6 +23,20 @@ const number =
     }
     return value;
   };
+
+/** Passes the text on where `check` accepts it, for commander. */
+const checked =
+  (check: (text: string) => unknown) =>
+  (text: string): string => {
+    try {
+      check(text);
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message);
+    }
+    return text;
+  };
+const regex = checked((text) => new RegExp(text));
+const unfreeze = checked((text) => text === 'none' || cutBelow(text));
 
 const list = (text: string): string[] => text.split(',').map((label) => label.trim());
 
@@ -87,13 +102,13 @@ export function trainCommand(): Command {
   add('--base <file>', 'base weights (safetensors); default: the bundled model', String);
   add('--labels <list>', 'labels in the order of the model, with commas; default: sorted', list);
   add('--groups <csv>', 'columns file, source: photos of one source stay together', String);
-  add('--group-by <regex>', 'on file names; what it captures names the home', String);
+  add('--group-by <regex>', 'on file names; what it captures names the home', regex);
   add('--validation <share>', 'share of photos for validation', number(0.01, 0.5), D.validation);
   add('--epochs <n>', 'at most so many epochs a stage', number(1, 1000, true), D.full.epochs);
   add('--head-epochs <n>', 'in the first stage; default: --epochs', number(1, 1000, true));
   add('--lr <rate>', 'learning rate', number(1e-7, 1), D.full.learningRate);
   add('--head-lr <rate>', 'in the first stage; default: --lr', number(1e-7, 1));
-  add('--unfreeze <layer>', 'second stage from: mixed0 … mixed8, all, none', String, D.unfreeze);
+  add('--unfreeze <layer>', 'second stage from: mixed0 … mixed8, all, none', unfreeze, D.unfreeze);
   add('--batch <n>', 'photos a step', number(1, 1024, true), D.batch);
   add('--dropout <rate>', 'before the last layer', number(0, 0.95), D.dropout);
   add('--rho <rho>', "RMSProp's decay", number(0, 0.9999), D.rho);
