@@ -1,11 +1,15 @@
 import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
+import { disk } from './disk.ts';
 import type { Health, HealthSource, Part, Refusal } from './ports.ts';
 
 /** How often the free disk is looked at. A photo is small beside `limits.disk_free_bytes`. */
 const DISK_EVERY_MS = 3000;
+/** More than a block, so that it needs room of its own. */
+const PROBE_BYTES = 16 * 1024;
 /** The spool may hold so many photos of the largest size. */
 const SPOOL_UPLOADS = 16;
 
@@ -39,6 +43,7 @@ export class Admission implements Part, HealthSource {
   #free: number | null = null;
   #fault: string | null = null;
   #low = false;
+  #doubtful = false;
 
   constructor(limits: Config['limits'], dataDir: string, log: Logger) {
     this.#limits = limits;
@@ -80,14 +85,23 @@ export class Admission implements Part, HealthSource {
     return { ok: false, detail: `${free}, less than limits.disk_free_bytes (${least})` };
   }
 
+  /** A write failed: until one works again nothing is accepted. */
+  async failed(): Promise<void> {
+    this.#doubtful = true;
+    await this.measure();
+  }
+
   /** Looks at the disk now. */
   async measure(): Promise<void> {
     const before = this.#low || this.#fault !== null;
     try {
       const { bavail, bsize } = await statfs(this.#dir);
       this.#free = bavail * bsize;
-      this.#fault = null;
       this.#low = this.#free < this.#limits.disk_free_bytes;
+      // Free bytes say nothing of quotas, inodes, rights and disks gone read-only.
+      if (this.#doubtful) await this.#probe();
+      this.#doubtful = false;
+      this.#fault = null;
     } catch (error) {
       this.#fault = `${this.#dir}: ${(error as Error).message}`;
     }
@@ -95,8 +109,16 @@ export class Admission implements Part, HealthSource {
     if (now === before) return;
     const { ok, detail } = this.health();
     if (ok) this.#log.info({ disk: detail }, 'photos are accepted again');
-    else
-      this.#log.error({ disk: detail }, 'no photos are accepted until there is room on the disk');
+    else this.#log.error({ disk: detail }, 'nothing is accepted until the disk is well again');
+  }
+
+  async #probe(): Promise<void> {
+    const path = join(this.#dir, '.probe.tmp');
+    try {
+      await disk.write(path, Buffer.alloc(PROBE_BYTES));
+    } finally {
+      await disk.remove(path).catch(() => {});
+    }
   }
 }
 

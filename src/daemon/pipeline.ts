@@ -179,7 +179,8 @@ export class TaggingPipeline implements Pipeline, Part {
     try {
       entry = await this.#parts.spool.add(photo, key);
     } catch (error) {
-      if ((error as RetaggerError).code === 'busy') void this.#parts.admission.measure();
+      // Known before the door hears of it: then it waits for the disk instead of trying again.
+      if ((error as RetaggerError).code === 'busy') await this.#parts.admission.failed();
       throw error;
     } finally {
       this.#pending[source] -= 1;
@@ -282,7 +283,7 @@ export class TaggingPipeline implements Pipeline, Part {
     const { entry } = job;
     job.finishing = false;
     if (!entry.durable) {
-      void this.#parts.admission.measure();
+      void this.#parts.admission.failed();
       const detail = `The outcome cannot be stored: ${(error as Error).message}`;
       job.reject(new RetaggerError(isDiskTrouble(error) ? 'busy' : 'internal', detail));
       await this.#drop(job);
@@ -311,7 +312,7 @@ export class TaggingPipeline implements Pipeline, Part {
         { err: error, id: entry.id },
         'the disk does not take an outcome; trying again',
       );
-      void this.#parts.admission.measure();
+      void this.#parts.admission.failed();
     });
   }
 

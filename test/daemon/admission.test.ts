@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Admission, type Load } from '../../src/daemon/admission.ts';
 import { configIn, silent, temporaryDir } from './support.ts';
@@ -64,5 +65,20 @@ describe('admission', () => {
     await gone.measure();
     expect(gone.refusal('folder', idle)).toBe('disk_low');
     expect(gone.health()).toMatchObject({ ok: false, detail: expect.stringContaining('ENOENT') });
+  });
+
+  test('after a failed write waits until one works, whatever the free bytes say', async () => {
+    const { guard, dir } = await admission();
+    // A folder in the way of the probe: as unwritable as a full disk, also for root.
+    await mkdir(join(dir, '.probe.tmp'));
+    await guard.failed();
+    expect(guard.refusal('http', idle)).toBe('disk_low');
+    expect(guard.health()).toMatchObject({ ok: false, detail: expect.stringContaining('EISDIR') });
+    await guard.measure();
+    expect(guard.refusal('http', idle)).toBe('disk_low');
+    await rmdir(join(dir, '.probe.tmp'));
+    await guard.measure();
+    expect(guard.refusal('http', idle)).toBeNull();
+    expect(await readdir(dir)).toEqual([]);
   });
 });

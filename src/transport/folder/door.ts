@@ -183,9 +183,11 @@ export class FolderDoor implements Part, HealthSource {
         await this.#pipeline.accept(this.#photo(path, id));
         return true;
       } catch (error) {
-        // Somebody else took the room; a busy with a cause is a disk that does not take the file.
-        if ((error as RetaggerError).code === 'busy' && (error as Error).cause === undefined)
+        // Somebody else took the room, or the disk is full: wait. Otherwise it is this file.
+        const { code, cause } = error as RetaggerError;
+        if (code === 'busy' && (cause === undefined || this.#pipeline.refusal('folder') !== null)) {
           continue;
+        }
         throw (error as Error).cause ?? error;
       }
     }
