@@ -37,10 +37,16 @@ export interface TrainContext {
 
 export const trainingDir = (out: string): string => join(out, '.training');
 
-/** Settings that a resumed stage must share with the broken one. */
+/** Settings that a resumed stage must share with the broken one. Epochs may be added or left out. */
 function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
   const { batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule } = options;
-  const settings = [options[stage.name], options.warmup, options.ema, options.seed, stage];
+  const settings = [
+    options[stage.name].learningRate,
+    options.warmup,
+    options.ema,
+    options.seed,
+    stage,
+  ];
   const shared = [batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule];
   return createHash('sha256')
     .update(JSON.stringify([plan.key, settings, shared]))
