@@ -54,6 +54,9 @@ export const FailureSchema = Type.Object(
     file: Type.Union([Type.String(), Type.Null()]),
     code: Type.String(),
     message: Type.String(),
+    replayed: Type.Optional(
+      Type.Boolean({ description: 'True when sent late, after the broker had been away.' }),
+    ),
   },
   { $id: 'Failure' },
 );

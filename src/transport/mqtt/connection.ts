@@ -108,6 +108,7 @@ export class Connection {
       const begun = Date.now();
       const end = await this.#once();
       if (signal.aborted) return;
+      if (this.#olderVersion(end)) continue;
       this.#down(end);
       if (Date.now() - begun >= STABLE_MS) this.#backoff.reset();
       await setTimeout(this.#backoff.next(), undefined, { signal }).catch(() => {});
@@ -163,7 +164,10 @@ export class Connection {
 
   #down(error: Error): void {
     const { log, role, url, onDown } = this.#parts;
-    if (error instanceof ConnectionError) this.#chooseVersion(error);
+    // Some brokers hang up at a version they do not know.
+    if (error instanceof ConnectionError && error.silent && !this.#proven) {
+      this.#version = this.#version === 5 ? 4 : 5;
+    }
     const reason = explain(error);
     const first = this.#state.up || this.#state.reason === null;
     const since = first ? new Date() : this.#state.since;
@@ -175,15 +179,12 @@ export class Connection {
     if (first) onDown?.();
   }
 
-  /** MQTT 5 is tried first; brokers that do not know it refuse it, or just hang up. */
-  #chooseVersion({ reason, silent }: ConnectionError): void {
-    if (this.#proven) return;
-    if (this.#version === 5 && reason !== null && WRONG_VERSION.includes(reason)) {
-      this.#version = 4;
-      this.#backoff.reset();
-    } else if (silent) {
-      this.#version = this.#version === 5 ? 4 : 5;
-    }
+  /** MQTT 5 is tried first. @returns whether the broker refused it and 3.1.1 is to be tried. */
+  #olderVersion(error: Error): boolean {
+    const reason = error instanceof ConnectionError ? error.reason : null;
+    if (this.#version === 4 || reason === null || !WRONG_VERSION.includes(reason)) return false;
+    this.#version = 4;
+    return true;
   }
 }
 

@@ -10,6 +10,9 @@ const IN_FLIGHT = 32;
 /** Milliseconds between looks at what could not be read or published. */
 const LOOK_MS = 1000;
 
+/** Bytes of a PUBLISH besides topic, payload and correlation, at most. */
+const OVERHEAD = 256;
+
 /**
  * Brings the outbox to the broker: oldest first, at most `IN_FLIGHT` at once, each removed only
  * after its PUBACK. The outbox mixes old and new, so that a long replay holds up nothing.
@@ -23,6 +26,8 @@ export class Delivery {
   #inFlight = 0;
   #pumping = false;
   #again = false;
+  /** The outbox could not be read. */
+  #broken = false;
   #timer: NodeJS.Timeout | null = null;
   #unsubscribe: (() => void) | null = null;
   #idle: (() => void)[] = [];
@@ -83,8 +88,10 @@ export class Delivery {
         this.#again = false;
         await this.#fill(this.#session);
       }
+      this.#broken = false;
     } catch (error) {
-      this.#log.error({ err: error }, 'the outbox cannot be read; trying again');
+      if (!this.#broken) this.#log.error({ err: error }, 'the outbox cannot be read; trying again');
+      this.#broken = true;
     } finally {
       this.#pumping = false;
       this.#settle();
@@ -97,8 +104,12 @@ export class Delivery {
     const room = window - this.#inFlight;
     if (room <= 0 || this.#refusals.full) return;
     const entries = await this.#outbox.take(room);
-    // Given back by `release` meanwhile.
-    if (this.#session !== session) return;
+    if (this.#session !== session) {
+      // Taken for a connection that was lost meanwhile; on the next, if any, nothing is sent yet.
+      this.#outbox.release();
+      this.#again = true;
+      return;
+    }
     for (const entry of entries) {
       if (!this.#refusals.hold(entry)) this.#send(session, entry);
     }
@@ -113,38 +124,51 @@ export class Delivery {
 
   #send(session: Session, entry: OutboxEntry): void {
     this.#inFlight += 1;
-    void this.#publish(session, entry).then((acknowledged) => {
-      // After a lost connection the entry is in the outbox again, and no longer ours.
-      if (this.#session !== session) return;
-      this.#inFlight -= 1;
-      if (acknowledged) void this.#remove(entry);
+    void this.#deliver(session, entry).then(() => {
+      // `down` has counted anew.
+      if (this.#session === session) this.#inFlight -= 1;
       this.#pump();
     });
   }
 
-  /** @returns whether the broker has taken it; never settles on a connection that is lost. */
+  async #deliver(session: Session, entry: OutboxEntry): Promise<void> {
+    const taken = await this.#publish(session, entry);
+    // After a lost connection the entry is in the outbox again, and no longer ours.
+    if (taken && this.#session === session) await this.#remove(entry);
+  }
+
+  /** @returns whether the broker has taken it. */
   async #publish(session: Session, entry: OutboxEntry): Promise<boolean> {
     const { kind, reply } = entry.message;
     const body = payloadOf(entry);
     const options = optionsOf(entry.message, session);
     try {
+      checkSize(session, body.length + Buffer.byteLength(this.#topics[kind]));
       await session.client.publishAsync(this.#topics[kind], body, options);
       this.#refusals.accepted(kind);
     } catch (error) {
-      if (this.#session === session) this.#refusals.refused(entry, error as Error);
+      if (this.#isOpen(session)) this.#refusals.refused(entry, error as Error);
       return false;
     }
     if (reply === undefined || session.version !== 5) return true;
-    const correlationData = reply.correlation && Buffer.from(reply.correlation, 'base64');
+    const correlationData = reply.correlation
+      ? Buffer.from(reply.correlation, 'base64')
+      : undefined;
     const properties = { ...options.properties, ...(correlationData && { correlationData }) };
     try {
+      const size = body.length + Buffer.byteLength(reply.topic) + (correlationData?.length ?? 0);
+      checkSize(session, size);
       await session.client.publishAsync(reply.topic, body, { ...options, properties });
     } catch (error) {
-      if (this.#session !== session) return false;
+      if (!this.#isOpen(session)) return false;
       // The sender's own topic; the answer is on the result topic all the same.
       this.#log.warn({ err: error, topic: reply.topic }, 'the broker refused a reply');
     }
     return true;
+  }
+
+  #isOpen(session: Session): boolean {
+    return this.#session === session && !session.signal.aborted;
   }
 
   async #remove(entry: OutboxEntry): Promise<void> {
@@ -159,6 +183,13 @@ export class Delivery {
     if (this.#session !== null && this.#inFlight > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
+}
+
+/** An MQTT 5 broker hangs up at a packet over its limit, and would again at every try. */
+function checkSize({ connack }: Session, size: number): void {
+  const limit = connack.properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
+  if (size + OVERHEAD <= limit) return;
+  throw new Error(`${size} bytes are over the broker's maximum packet size of ${limit}`);
 }
 
 function payloadOf({ message, late }: OutboxEntry): Buffer {

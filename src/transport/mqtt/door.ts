@@ -69,6 +69,7 @@ export class MqttDoor implements Part, HealthSource {
     this.#in = new Connection({
       ...{ config, log, url, role: 'in' as const },
       onUp: (session) => this.#subscriptions.subscribe(session),
+      onDown: () => this.#journal.doubt(),
       onMessage: (packet, signal) => this.#take(packet, signal),
     });
     this.#out = new Connection({

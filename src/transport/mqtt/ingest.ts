@@ -69,7 +69,8 @@ export class Ingest {
       const ours = error.code === 'file_missing' && past?.hadFile === true;
       if (!ours) await this.#refuse(id, fileOf(ask), reply, error, signal);
     }
-    if (key !== null) await journal.acked(key);
+    // On a connection that is gone nothing can be acknowledged: the message comes again.
+    if (key !== null && !signal.aborted) await journal.acked(key);
   }
 
   async #photoOf(

@@ -8,9 +8,14 @@ const ENTRIES = 1024;
 /** Lines after which the file is written anew. */
 const LINES = 8 * ENTRIES;
 
+/** Milliseconds in which an acknowledgement may have been lost with its connection. */
+const DOUBT_MS = 2000;
+
 interface Entry {
   readonly id: string;
   acked: boolean;
+  /** `Date.now()`; not kept on disk. */
+  ackedAt: number;
   /** A file named by `path` was there, so where it is gone now, we have taken it. */
   hadFile: boolean;
 }
@@ -63,7 +68,7 @@ export class Journal {
     const known = this.#entries.get(key);
     // Not every broker sets the flag; one that was not acknowledged is the same in any case.
     if (known && (dup || !known.acked)) return { id: known.id, hadFile: known.hadFile };
-    const entry = { id: randomUUID(), acked: false, hadFile: false };
+    const entry = { id: randomUUID(), acked: false, ackedAt: 0, hadFile: false };
     this.#keep(key, entry);
     await this.#append({ k: key, id: entry.id });
     return { id: entry.id, hadFile: false };
@@ -82,7 +87,19 @@ export class Journal {
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.acked) return;
     entry.acked = true;
+    entry.ackedAt = Date.now();
     await this.#append({ k: key, acked: true });
+  }
+
+  /**
+   * A connection was lost: whether the last acknowledgements arrived is not known. Brokers that do
+   * not set the flag (aedes) would else get their message a second id.
+   */
+  doubt(): void {
+    const since = Date.now() - DOUBT_MS;
+    for (const entry of this.#entries.values()) {
+      if (entry.ackedAt >= since) entry.acked = false;
+    }
   }
 
   #keep(key: string, entry: Entry): void {
@@ -97,18 +114,11 @@ export class Journal {
 
   #replay(text: string): void {
     try {
-      const line = JSON.parse(text) as Line;
-      if (line.id !== undefined) {
-        this.#keep(line.k, {
-          id: line.id,
-          acked: line.acked === true,
-          hadFile: line.file === true,
-        });
-        return;
-      }
-      const entry = this.#entries.get(line.k);
-      if (entry && line.acked) entry.acked = true;
-      if (entry && line.file) entry.hadFile = true;
+      const { k, id, acked = false, file: hadFile = false } = JSON.parse(text) as Line;
+      if (id !== undefined) this.#keep(k, { id, acked, ackedAt: 0, hadFile });
+      const entry = this.#entries.get(k);
+      if (entry && acked) entry.acked = true;
+      if (entry && hadFile) entry.hadFile = true;
     } catch {
       // The last line of a crash, or the empty one at the end.
     }

@@ -60,7 +60,7 @@ async function readJson(payload: Buffer, uploadBytes: number): Promise<Ask> {
   try {
     value = JSON.parse(split.text.replace(/^\uFEFF/, ''));
   } catch (error) {
-    return refuse(null, `The message is not valid JSON: ${clip((error as Error).message)}`);
+    return refuse(null, `The message is not valid JSON: ${clip((error as Error).message)}.`);
   }
   const id = idOf(value);
   const fault = firstFault(value);

@@ -48,6 +48,14 @@ test('what was acknowledged is so after a crash', async () => {
   expect((await (await open(dir)).idOf('k', false)).id).not.toBe(id);
 });
 
+test('an acknowledgement that went out just before the connection was lost is in doubt', async () => {
+  const journal = await open(await temporaryDir());
+  const { id } = await journal.idOf('k', false);
+  await journal.acked('k');
+  journal.doubt();
+  expect((await journal.idOf('k', false)).id).toBe(id);
+});
+
 test('a torn line is no matter', async () => {
   const dir = await temporaryDir();
   const { id } = await (await open(dir)).idOf('k', false);

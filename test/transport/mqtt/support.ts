@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { Aedes } from 'aedes';
+import { Aedes, type Client } from 'aedes';
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
+import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { RawConfig } from '../../../src/config/schema.ts';
 import { MqttDoor } from '../../../src/transport/mqtt/door.ts';
@@ -18,7 +19,13 @@ export async function doorIn(dir: string, changes: Changes = {}) {
   const config = configIn(dir, { ...changes, mqtt });
   const parts = build(config);
   const { pipeline, outbox, tagger } = parts;
-  const door = new MqttDoor({ config, log: silent, pipeline, outbox, info: () => tagger.info });
+  const door = new MqttDoor({
+    config,
+    log: process.env.DEBUGLOG ? pino({ level: 'debug' }) : silent,
+    pipeline,
+    outbox,
+    info: () => tagger.info,
+  });
   const box = {
     ...parts,
     door,
@@ -83,6 +90,10 @@ export async function connected(url: string, options: IClientOptions = {}): Prom
 /** aedes as a broker that somebody else runs: it can go away, and keeps its sessions meanwhile. */
 export async function otherBroker(options: ConstructorParameters<typeof Aedes>[0] = {}) {
   const aedes = await Aedes.createBroker(options);
+  const { clients, persistence } = aedes as unknown as {
+    clients: Record<string, Client>;
+    persistence: { subscriptionsByTopic(topic: string): Promise<unknown[]> };
+  };
   const sockets = new Set<Socket>();
   let server = createServer();
   let port = 0;
@@ -105,6 +116,12 @@ export async function otherBroker(options: ConstructorParameters<typeof Aedes>[0
       port = (server.address() as AddressInfo).port;
       return broker;
     },
+    /** Cuts the connections of clients with such ids. */
+    cut(id: RegExp) {
+      for (const client of Object.values(clients)) if (id.test(client.id)) client.conn.destroy();
+    },
+    /** Who has a lasting subscription to a topic. */
+    subscribers: (topic: string) => persistence.subscriptionsByTopic(topic),
     async down() {
       const closed = once(server, 'close');
       server.close();

@@ -1,0 +1,130 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import mqtt from 'mqtt';
+import { expect, onTestFinished, test } from 'vitest';
+import { eventually } from '../../daemon/support.ts';
+import { connected, listener, openDoor, otherBroker } from './support.ts';
+
+test('a broker that is already on the port is used', async () => {
+  const broker = await otherBroker();
+  const { door } = await openDoor({ mqtt: { port: broker.port } });
+  await eventually(() => door.health().ok);
+  expect(door.url).toBe(broker.url);
+  expect(door.health().detail).toMatch(/^mqtt:\/\/127\.0\.0\.1:\d+, MQTT 3\.1\.1, since /);
+});
+
+test('something else on the port: a clear word in the health, and no crash', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end('HTTP/1.1 400 Bad Request\r\n\r\n');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const { door } = await openDoor({ mqtt: { port } });
+  await eventually(() => door.health().detail.includes('does not answer as an MQTT broker'));
+  expect(door.health().ok).toBe(false);
+});
+
+test('a broker that appears later is found', async () => {
+  const broker = await otherBroker();
+  await broker.down();
+  const { door } = await openDoor({ mqtt: { url: broker.url } });
+  await eventually(() => door.health().detail.includes('ECONNREFUSED'));
+  await broker.up();
+  await eventually(() => door.health().ok);
+});
+
+test('a refusal is in the health until it ends', async () => {
+  let open = false;
+  const broker = await otherBroker({
+    authenticate: (client, _name, _password, done) => done(null, open || !/-box-/.test(client.id)),
+  });
+  const { door } = await openDoor({ mqtt: { url: broker.url } });
+  await eventually(() => door.health().detail.includes('Not authorized'));
+  open = true;
+  await eventually(() => door.health().ok);
+});
+
+test('no secret in the health', async () => {
+  const { door } = await openDoor({ mqtt: { url: 'mqtt://user:hunter2@127.0.0.1:1' } });
+  await eventually(() => door.health().detail.includes('ECONNREFUSED'));
+  expect(door.health().detail).not.toContain('hunter2');
+});
+
+test('the embedded broker listens on loopback only', async () => {
+  const { door } = await openDoor();
+  const socket = connect(Number(new URL(door.url).port), '127.0.0.1');
+  await once(socket, 'connect');
+  expect(socket.remoteAddress).toBe('127.0.0.1');
+  expect(new URL(door.url).hostname).toBe('127.0.0.1');
+  socket.destroy();
+});
+
+test('the embedded broker asks for the configured password', async () => {
+  const { door } = await openDoor({ mqtt: { username: 'me', password: 'secret-word' } });
+  await eventually(() => door.health().ok);
+  const enter = (username: string, password: string) =>
+    mqtt.connectAsync(door.url, { username, password, reconnectPeriod: 0 }, false);
+  await expect(enter('me', 'wrong')).rejects.toThrow(/not authorized/i);
+  await expect(enter('you', 'secret-word')).rejects.toThrow(/not authorized/i);
+  await (await enter('me', 'secret-word')).endAsync();
+});
+
+test('the embedded broker does not serve more than its connections', async () => {
+  const { door } = await openDoor();
+  await eventually(() => door.health().ok);
+  const clients = await Promise.all(Array.from({ length: 63 }, () => connected(door.url)));
+  await expect(mqtt.connectAsync(door.url, { reconnectPeriod: 0 }, false)).rejects.toThrow();
+  await clients[0]?.endAsync();
+  await eventually(async () => {
+    const client = await mqtt
+      .connectAsync(door.url, { reconnectPeriod: 0 }, false)
+      .catch(() => null);
+    await client?.endAsync();
+    return client !== null;
+  });
+});
+
+test('a subscriber that is away gets the first thousand messages', async () => {
+  const { door } = await openDoor();
+  const options = { clientId: 'away', clean: false };
+  const away = await listener(door.url, ['news'], options);
+  await away.client.endAsync();
+  const sender = await connected(door.url);
+  for (let n = 0; n < 1010; n++) await sender.publishAsync('news', `{"n":${n}}`, { qos: 1 });
+  await sender.publishAsync('news', Buffer.alloc(1000), { qos: 0 });
+  const back = await listener(door.url, ['news'], options);
+  await back.first('news', 1000);
+  await sender.publishAsync('news', '{"n":"last"}', { qos: 1 });
+  const seen = await back.first('news', 1001);
+  expect(seen.map(({ json }) => json.n)).toEqual([...Array(1000).keys(), 'last']);
+});
+
+test('the embedded broker keeps no large or endless retained messages', async () => {
+  const { door } = await openDoor();
+  const sender = await connected(door.url);
+  await sender.publishAsync('large', Buffer.alloc(100_000), { qos: 1, retain: true });
+  for (let n = 0; n < 1010; n++) {
+    await sender.publishAsync(`many/${n}`, '{}', { qos: 0, retain: true });
+  }
+  await sender.publishAsync('many/0', '{"n":1}', { qos: 1, retain: true });
+  const sub = await listener(door.url, ['many/#', 'large']);
+  // Our own status is retained as well.
+  await eventually(() => sub.seen.length >= 999);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(sub.seen).toHaveLength(999);
+  expect(sub.seen.find(({ topic }) => topic === 'many/0')?.json).toEqual({ n: 1 });
+});
+
+test('a stranger who speaks no MQTT disturbs nothing', async () => {
+  const { door } = await openDoor();
+  const port = Number(new URL(door.url).port);
+  for (const noise of [Buffer.alloc(70_000, 0xff), Buffer.from('GET / HTTP/1.1\r\n\r\n')]) {
+    const socket = connect(port, '127.0.0.1', () => socket.write(noise)).on('error', () => {});
+    await new Promise((resolve) => socket.once('close', resolve));
+  }
+  const sub = await listener(door.url, ['retagger/box/result']);
+  await sub.client.publishAsync('retagger/box/ingest', 'hall', { qos: 1 });
+  await sub.first('/result');
+});

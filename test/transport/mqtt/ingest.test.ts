@@ -1,0 +1,232 @@
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { eventually, temporaryDir } from '../../daemon/support.ts';
+import { connected, doorIn, listener, openDoor, otherBroker } from './support.ts';
+
+const INGEST = 'retagger/box/ingest';
+const UUID = /^[0-9a-f]{8}-/;
+
+test.each([
+  ['nothing', '', 'request_invalid'],
+  ['half a message', '{"image": "abcd', 'request_invalid'],
+  ['an unknown key', '{"image":"QUJD","url":"x"}', 'request_invalid'],
+  ['no base64', '{"image":"%"}', 'request_invalid'],
+  ['image and path', '{"image":"QUJD","path":"a"}', 'request_invalid'],
+  ['neither', '{"id":"x"}', 'request_invalid'],
+  ['an odd id', '{"id":"a b","image":"QUJD"}', 'request_invalid'],
+  ['a path out of the folder', '{"path":"../spool"}', 'request_invalid'],
+  ['a missing file', '{"path":"gone.jpg"}', 'file_missing'],
+  ['bytes over the limit', Buffer.alloc(2000, 'k'), 'image_too_large'],
+  ['an image over the limit', `{"image":"${'QUJD'.repeat(500)}"}`, 'image_too_large'],
+  ['far more than fits', Buffer.alloc(3_000_000, 'k'), 'image_too_large'],
+  ['far more JSON than fits', `{"image":"${'QUJD'.repeat(700_000)}"}`, 'image_too_large'],
+  ['no image', 'image_unsupported', 'image_unsupported'],
+])(
+  '%s: %s is answered with its code, and the next photo is tagged',
+  async (_name, payload, code) => {
+    const { door } = await openDoor({ limits: { upload_bytes: 1024 } });
+    const sub = await listener(door.url, ['retagger/box/error', 'retagger/box/result']);
+    await sub.client.publishAsync(INGEST, payload, { qos: 1 });
+    await sub.client.publishAsync(INGEST, 'kitchen', { qos: 1 });
+    const [error] = await sub.first('/error');
+    expect(error?.json).toMatchObject({
+      source: 'mqtt',
+      code,
+      message: expect.stringMatching(/\.$/),
+    });
+    await sub.first('/result');
+    expect(sub.seen).toHaveLength(2);
+  },
+);
+
+test('the sender is asked for nothing more than once: photos have ids of their own', async () => {
+  const { door } = await openDoor();
+  const sub = await listener(door.url, ['retagger/box/result']);
+  await sub.client.publishAsync(INGEST, '{"id":"mine-1","image":"a2l0Y2hlbg=="}', { qos: 1 });
+  for (const qos of [0, 1, 2] as const) {
+    await sub.client.publishAsync(INGEST, 'kitchen', { qos });
+    await sub.client.publishAsync(INGEST, 'kitchen', { qos });
+  }
+  const ids = (await sub.first('/result', 7)).map(({ json }) => json.id as string);
+  expect(ids).toContain('mine-1');
+  expect(new Set(ids).size).toBe(7);
+  expect(ids.filter((id) => UUID.test(id))).toHaveLength(6);
+});
+
+test('a message sent again has the same id; the same photo sent anew has another', async () => {
+  const { door, pipeline } = await openDoor();
+  const sub = await listener(door.url, ['retagger/box/result']);
+  // One packet id for all, as after many messages or a restart of the sender.
+  const messageIdProvider = {
+    allocate: () => 7,
+    ...{ getLastAllocated: () => 7, register: () => true, deallocate() {}, clear() {} },
+  };
+  const sender = await connected(door.url, { clientId: 'camera', messageIdProvider });
+  const ids: unknown[] = [];
+  for (const dup of [false, true, false, true]) {
+    await sender.publishAsync(INGEST, 'kitchen', { qos: 1, dup });
+    const results = await sub.first('/result', ids.length + 1);
+    ids.push(results.at(-1)?.json.id);
+    // While the first is being filed the second is known to be the same, and not tagged again.
+    await eventually(() => pipeline.length === 0);
+  }
+  expect(ids[1]).toBe(ids[0]);
+  expect(ids[2]).not.toBe(ids[0]);
+  expect(ids[3]).toBe(ids[2]);
+});
+
+test('a broker sends what was not acknowledged again; it keeps its id', async () => {
+  const broker = await otherBroker();
+  const { door, pipeline } = await openDoor({ mqtt: { url: broker.url } });
+  await eventually(() => door.health().ok);
+  const sub = await listener(broker.url, ['retagger/box/result']);
+  const taken: string[] = [];
+  const accept = pipeline.accept.bind(pipeline);
+  pipeline.accept = async (photo) => {
+    const accepted = await accept(photo);
+    taken.push(photo.id);
+    // Between the disk and the acknowledgement.
+    if (taken.length === 1) await broker.down().then(broker.up);
+    return accepted;
+  };
+  await sub.client.publishAsync(INGEST, 'kitchen', { qos: 1 });
+  await eventually(() => taken.length === 2);
+  await sub.first('/result');
+  expect(taken[1]).toBe(taken[0]);
+  expect(sub.seen.every(({ json }) => json.id === taken[0])).toBe(true);
+});
+
+test('photos sent while the box is away are kept by the broker', async () => {
+  const broker = await otherBroker();
+  const dir = await temporaryDir();
+  const changes = { mqtt: { url: broker.url } };
+  const first = await (await doorIn(dir, changes)).open();
+  await eventually(() => first.door.health().ok);
+  await first.close();
+  const sub = await listener(broker.url, ['retagger/box/result']);
+  await sub.client.publishAsync(INGEST, 'kitchen', { qos: 1 });
+  await (await doorIn(dir, changes)).open();
+  expect((await sub.first('/result'))[0]?.json).toMatchObject({ tag: 'kitchen' });
+});
+
+test('without room photos wait with the broker, while results go out', async () => {
+  const broker = await otherBroker();
+  const box = await openDoor({ mqtt: { url: broker.url }, limits: { queue: 4 } });
+  await eventually(() => box.door.health().ok);
+  const sub = await listener(broker.url, ['retagger/box/result']);
+  box.tagger.hold();
+  for (let n = 0; n < 6; n++) await sub.client.publishAsync(INGEST, `kitchen ${n}`, { qos: 1 });
+  // MQTT may fill half of the queue.
+  await eventually(() => box.pipeline.length === 2);
+  await box.outbox.put({ kind: 'error', payload: failure('waiting') });
+  await eventually(() => box.outbox.length === 0);
+  expect(box.pipeline.length).toBe(2);
+  box.tagger.letGo();
+  const results = await sub.first('/result', 6);
+  expect(new Set(results.map(({ json }) => json.id)).size).toBe(6);
+  expect(box.tagger.seen).toHaveLength(6);
+});
+
+test('without room the embedded broker acknowledges nothing', async () => {
+  const box = await openDoor({ limits: { queue: 2 } });
+  const sub = await listener(box.door.url, ['retagger/box/result']);
+  box.tagger.hold();
+  await sub.client.publishAsync(INGEST, 'kitchen 1', { qos: 1 });
+  const sender = await connected(box.door.url, { clientId: 'camera', reconnectPeriod: 0 });
+  let acknowledged = false;
+  const sent = sender.publishAsync(INGEST, 'kitchen 2', { qos: 1 });
+  sent.then(
+    () => {
+      acknowledged = true;
+    },
+    () => {},
+  );
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(acknowledged).toBe(false);
+  // The sender gives up: its photo must not come in behind its back, it will send it again.
+  await sender.endAsync(true);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  box.tagger.letGo();
+  await sub.first('/result');
+  await sub.client.publishAsync(INGEST, 'kitchen 3', { qos: 1 });
+  await sub.first('/result', 2);
+  expect(box.tagger.seen).toEqual(['kitchen 1', 'kitchen 3']);
+});
+
+test.each(['move', 'keep'] as const)('a path, ingest.after %s', async (after) => {
+  const box = await openDoor({ ingest: { after } });
+  const dir = join(box.config.ingest.dir, 'a');
+  await mkdir(dir, { recursive: true });
+  await writeFile(join(dir, 'b.jpg'), 'kitchen');
+  const sub = await listener(box.door.url, ['retagger/box/result']);
+  await sub.client.publishAsync(INGEST, '{"path":"a/b.jpg"}', { qos: 1 });
+  const [result] = await sub.first('/result');
+  expect(result?.json).toMatchObject({ source: 'mqtt', file: 'a/b.jpg', tag: 'kitchen' });
+  await eventually(() => box.pipeline.length === 0);
+  expect(await readdir(dir)).toEqual(after === 'keep' ? ['b.jpg'] : []);
+  if (after === 'keep') return;
+  await stat(join(box.config.data.dir, 'tagged/kitchen/a/b.jpg'));
+});
+
+test('a path that we took before the crash is not reported as missing', async () => {
+  const broker = await otherBroker();
+  const box = await openDoor({ mqtt: { url: broker.url } });
+  await eventually(() => box.door.health().ok);
+  await mkdir(box.config.ingest.dir, { recursive: true });
+  await writeFile(join(box.config.ingest.dir, 'b.jpg'), 'kitchen');
+  const sub = await listener(broker.url, ['retagger/box/+']);
+  const { pipeline } = box;
+  const accept = pipeline.accept.bind(pipeline);
+  let tries = 0;
+  pipeline.accept = async (photo) => {
+    const accepted = await accept(photo);
+    tries += 1;
+    await accepted.outcome;
+    await eventually(() => pipeline.length === 0);
+    await broker.down().then(broker.up);
+    return accepted;
+  };
+  await sub.client.publishAsync(INGEST, '{"path":"b.jpg"}', { qos: 1 });
+  await sub.first('/result');
+  await eventually(() => box.door.health().ok);
+  await sub.client.publishAsync(INGEST, '{"path":"gone.jpg"}', { qos: 1 });
+  const [error] = await sub.first('/error');
+  expect(error?.json).toMatchObject({ file: 'gone.jpg', code: 'file_missing' });
+  expect(tries).toBe(1);
+});
+
+test('the fleet topic', async () => {
+  const broker = await otherBroker();
+  const { door } = await openDoor({ mqtt: { url: broker.url } });
+  const embedded = await openDoor();
+  for (const url of [broker.url, embedded.door.url]) {
+    const sub = await listener(url, ['retagger/box/result']);
+    if (url === broker.url) {
+      await eventually(() => door.health().ok);
+      // aedes cannot share subscriptions; that is found out by trying.
+      await eventually(async () => {
+        const subs = await broker.subscribers('retagger/fleet/ingest');
+        return subs.length > 0;
+      });
+    }
+    await sub.client.publishAsync('retagger/fleet/ingest', 'hall', { qos: 1 });
+    expect((await sub.first('/result'))[0]?.json).toMatchObject({ tag: 'hall' });
+  }
+});
+
+test('a retained photo is no new photo', async () => {
+  const broker = await otherBroker();
+  const sub = await listener(broker.url, ['retagger/box/result']);
+  await sub.client.publishAsync(INGEST, 'kitchen', { qos: 1, retain: true });
+  const { door, tagger } = await openDoor({ mqtt: { url: broker.url } });
+  await eventually(() => door.health().ok);
+  await sub.client.publishAsync(INGEST, 'hall', { qos: 1 });
+  await sub.first('/result');
+  expect(tagger.seen).toEqual(['hall']);
+});
+
+const failure = (id: string) => ({
+  ...{ id, source: 'mqtt' as const, file: null },
+  ...{ code: 'internal', message: 'x' },
+});
