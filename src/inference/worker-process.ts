@@ -64,7 +64,7 @@ export class WorkerProcess {
         log.warn({ stderr: line.slice(0, MAX_LINE) }, 'worker wrote to stderr');
       });
     }
-    this.#exited = new Promise((resolve) => this.#child.once('close', () => resolve()));
+    this.#exited = new Promise((resolve) => this.#onGone(() => resolve()));
     this.ready = new Promise((resolve, reject) => {
       this.#child.on('message', (message: FromWorker) => {
         if (message.type === 'ready') {
@@ -75,8 +75,7 @@ export class WorkerProcess {
         }
         this.#receive(message);
       });
-      this.#child.once('close', (code, signal) => {
-        const how = signal ? `signal ${signal}` : `exit code ${code}`;
+      this.#onGone((how) => {
         reject(new Error(`the worker ended before it was ready: ${how}`));
         events.onExit(how);
         for (const reply of this.#replies.values()) reply.reject(new WorkerGone(how));
@@ -113,6 +112,18 @@ export class WorkerProcess {
     if (this.#child.connected) this.#child.disconnect();
     await this.#exited;
     clearTimeout(timer);
+  }
+
+  /**
+   * When it has ended and all it said was heard. Not 'close': Node 20 does not emit that after our
+   * own `disconnect`.
+   */
+  #onGone(listener: (how: string) => void): void {
+    this.#child.once('exit', (code, signal) => {
+      const how = signal ? `signal ${signal}` : `exit code ${code}`;
+      if (this.#child.connected) this.#child.once('disconnect', () => listener(how));
+      else listener(how);
+    });
   }
 
   #send(message: ToWorker): void {
