@@ -11,7 +11,7 @@ import { Guard } from './guard.ts';
 import type { LiveFeed } from './live-feed.ts';
 import { registerOpenApi } from './openapi.ts';
 import type { HttpDoorParts, Timings } from './parts.ts';
-import { codedError, PROBLEM_TYPE, problemOf, rawProblem } from './problem.ts';
+import { codedError, PROBLEM_TYPE, ProblemSchema, problemOf, rawProblem } from './problem.ts';
 import { retryAfter } from './refused.ts';
 import { healthRoutes } from './routes/health.ts';
 import { liveRoutes } from './routes/live.ts';
@@ -74,6 +74,7 @@ export async function createApp(
   // Bodies of other types are not read at all; the route says what it wants.
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.addSchema(ProblemSchema);
   await registerOpenApi(app, version, parts.config.http.token !== undefined);
   metricsRoute(app, parts);
   tagRoute(app, parts, timings, waits);

@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { Type } from 'typebox';
 import type { App } from './app.ts';
-import { PROBLEM_TYPE, ProblemSchema } from './problem.ts';
+import { PROBLEM_TYPE } from './problem.ts';
 
 /** The multipart body of an upload, as the API's description shows it. */
 export const uploadBody = Type.Object({
@@ -32,7 +32,7 @@ export function problems(...statuses: readonly number[]) {
       status,
       {
         description: MEANINGS[status] ?? '',
-        content: { [PROBLEM_TYPE]: { schema: ProblemSchema } },
+        content: { [PROBLEM_TYPE]: { schema: Type.Ref('Problem#') } },
       },
     ]),
   );
@@ -50,15 +50,24 @@ export async function registerOpenApi(app: App, version: string, secured: boolea
         license: { name: 'MIT', identifier: 'MIT' },
       },
       tags: [{ name: 'photos' }, { name: 'operation' }],
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-      ...(secured ? { security: [{ token: [] }] } : {}),
+      ...(secured
+        ? {
+            components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+            security: [{ token: [] }],
+          }
+        : {}),
+    },
+    refResolver: {
+      buildLocalReference: ({ $id }, _base, _fragment, index) =>
+        typeof $id === 'string' ? $id : `schema-${index}`,
     },
   });
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     theme: { title: 'RE-Tagger edge: API' },
     // Nothing is asked of other hosts, as the validator's badge would.
-    uiConfig: { validatorUrl: null, docExpansion: 'list' },
+    // The standalone layout's bar has an inline style, which the page's policy rightly blocks.
+    uiConfig: { validatorUrl: null, docExpansion: 'list', layout: 'BaseLayout' },
   });
   app.get(
     '/openapi.json',

@@ -1,0 +1,96 @@
+import { pause } from './dom.js';
+import { askForToken, authorization } from './token.js';
+
+/**
+ * @typedef {Record<string, number>} Scores
+ * @typedef {{id: string, source: string, file: string | null, tag: string | null, score: number,
+ *   scores: Scores, ms: {queued: number, decode: number, infer: number}}} Result
+ * @typedef {{id: string, source: string, file: string | null, code: string, message: string}} Failure
+ * @typedef {{kind: 'result', at: string, result: Result}
+ *   | {kind: 'failure', at: string, failure: Failure}} FeedItem
+ * @typedef {{node: string, model: string | null, engine: string | null, labels: string[],
+ *   counts: {tags: Record<string, number>, abstained: number, failed: number},
+ *   items: FeedItem[]}} Recent
+ * @typedef {{ready: boolean, checks: Record<string, {ok: boolean, detail?: string}>}} Readiness
+ */
+
+const RESULT_TYPE = 'application/vnd.retagger.result+json';
+/** A busy box is asked again so often; with its own pauses this is some minutes. */
+const TRIES = 30;
+
+/** An answer that is no success, or none at all (status 0). */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} detail
+   * @param {number} [retryAfter] seconds
+   */
+  constructor(status, detail, retryAfter) {
+    super(detail);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/**
+ * Asks for the token and tries again where the box wants one.
+ * @param {string} path
+ * @param {RequestInit} [options]
+ * @returns {Promise<Response>} a success
+ */
+export async function call(path, options = {}) {
+  for (;;) {
+    const token = authorization();
+    const headers = { ...options.headers, ...token };
+    const response = await fetch(path, { ...options, headers }).catch(() => {
+      throw new ApiError(0, 'The box does not answer.');
+    });
+    if (response.ok) return response;
+    if (response.status !== 401) throw await errorOf(response);
+    await askForToken(token);
+  }
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<ApiError>}
+ */
+async function errorOf(response) {
+  const problem = await response.json().catch(() => ({}));
+  const detail = problem.detail ?? `The box answered ${response.status}.`;
+  return new ApiError(response.status, detail, Number(response.headers.get('retry-after') ?? 0));
+}
+
+/**
+ * Uploads one photo; waits and tries again while the box is busy.
+ * @param {File} file
+ * @param {(waiting: boolean) => void} onBusy
+ * @returns {Promise<Result>}
+ */
+export async function tagPhoto(file, onBusy) {
+  for (let tries = 1; ; tries += 1) {
+    const body = new FormData();
+    body.append('image', file);
+    try {
+      const headers = { accept: RESULT_TYPE };
+      const response = await call('re-tagger', { method: 'POST', body, headers });
+      return await response.json();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 503 || tries === TRIES) throw error;
+      onBusy(true);
+      await pause(1000 * (error.retryAfter || 2));
+      onBusy(false);
+    }
+  }
+}
+
+/** @returns {Promise<Recent>} */
+export async function recent() {
+  return (await call('results')).json();
+}
+
+/** @returns {Promise<Readiness>} also where the box is not ready. */
+export async function readiness() {
+  const response = await fetch('readyz', { headers: authorization() });
+  return response.json();
+}

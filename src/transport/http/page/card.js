@@ -1,0 +1,133 @@
+import { make, percent } from './dom.js';
+import { thumbnail } from './thumbnail.js';
+
+/** @typedef {import('./api.js').Result} Result */
+
+/** One photo that the person chose: picture, state, scores. */
+export class Card {
+  /**
+   * @param {File} file
+   */
+  constructor(file) {
+    this.file = file;
+    this.picture = make('div', { class: 'picture' });
+    this.headline = make('p', { class: 'headline quiet' }, 'Waiting');
+    this.body = make('div', { class: 'answer' });
+    this.element = make(
+      'li',
+      { class: 'card waiting' },
+      this.picture,
+      make(
+        'div',
+        { class: 'text' },
+        this.headline,
+        make('p', { class: 'name quiet', title: file.name }, file.name),
+        this.body,
+      ),
+    );
+    void this.#show();
+  }
+
+  sending() {
+    this.#state('sending', 'Tagging');
+  }
+
+  busy() {
+    this.#state('sending', 'The box is busy; waiting');
+  }
+
+  /** @param {Result} result */
+  done(result) {
+    const sure = result.tag !== null;
+    const best = result.tag ?? bestOf(result.scores);
+    this.#state('done', '');
+    this.headline.append(
+      make('span', { class: sure ? 'tag' : 'tag unsure', tone: best }, sure ? best : 'not sure'),
+      make('span', { class: 'score' }, sure ? percent(result.score) : `perhaps ${best}`),
+    );
+    this.body.replaceChildren(bars(result.scores, best));
+  }
+
+  /**
+   * @param {string} message
+   * @param {(() => void) | null} retry null where another try cannot help
+   */
+  failed(message, retry) {
+    this.#state('failed', 'Not tagged');
+    this.body.replaceChildren(make('p', { class: 'bad' }, message));
+    if (retry === null) return;
+    const button = make('button', { class: 'plain' }, 'Try again');
+    button.type = 'button';
+    button.setAttribute('aria-label', `Try again: ${this.file.name}`);
+    button.addEventListener('click', retry, { once: true });
+    this.body.append(button);
+  }
+
+  /** Lets go of the picture. */
+  remove() {
+    this.element.remove();
+    if (this.url) URL.revokeObjectURL(this.url);
+    this.url = undefined;
+    this.removed = true;
+  }
+
+  /**
+   * @param {string} state
+   * @param {string} headline
+   */
+  #state(state, headline) {
+    this.element.className = `card ${state}`;
+    this.headline.replaceChildren(headline);
+    this.body.replaceChildren();
+  }
+
+  async #show() {
+    try {
+      const url = await thumbnail(this.file);
+      if (this.removed) return URL.revokeObjectURL(url);
+      this.url = url;
+      const image = make('img');
+      image.alt = '';
+      image.src = url;
+      this.picture.replaceChildren(image);
+    } catch {
+      // The tag comes all the same: the box reads formats that browsers do not.
+      const type = /\.([a-z0-9]{1,5})$/i.exec(this.file.name)?.[1] ?? 'photo';
+      this.picture.replaceChildren(make('span', {}, type.toUpperCase()));
+    }
+  }
+}
+
+/**
+ * @param {Record<string, number>} scores
+ * @returns {string}
+ */
+function bestOf(scores) {
+  const [[label] = ['']] = Object.entries(scores).sort(([, a], [, b]) => b - a);
+  return label;
+}
+
+/**
+ * @param {Record<string, number>} scores
+ * @param {string} best
+ */
+function bars(scores, best) {
+  const list = make('ul', { class: 'bars' });
+  list.setAttribute('aria-label', 'Scores');
+  for (const [label, score] of Object.entries(scores)) {
+    const fill = make('i');
+    fill.style.width = `${100 * score}%`;
+    const track = make('span', { class: 'track' }, fill);
+    track.setAttribute('aria-hidden', 'true');
+    list.append(
+      make(
+        'li',
+        { class: label === best ? 'best' : '', tone: label },
+        make('span', {}, label),
+        track,
+        make('span', { class: 'number' }, percent(score)),
+      ),
+    );
+  }
+  return list;
+}

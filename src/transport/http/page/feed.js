@@ -1,0 +1,112 @@
+import { byId, make, percent, trim } from './dom.js';
+
+/**
+ * @typedef {import('./api.js').FeedItem} FeedItem
+ * @typedef {import('./api.js').Recent} Recent
+ */
+
+const ROWS = 30;
+const SOURCES = /** @type {Record<string, string>} */ ({
+  folder: 'folder',
+  mqtt: 'MQTT',
+  http: 'HTTP',
+});
+
+/** @type {Set<string>} */
+const seen = new Set();
+/** @type {FeedItem[]} */
+let pending = [];
+/** @type {Map<string, number>} */
+let counts = new Map();
+let drawing = false;
+
+/** @param {Recent} recent */
+export function showRecent({ labels, counts: { tags, abstained, failed }, items }) {
+  const known = new Set([...labels, ...Object.keys(tags)]);
+  counts = new Map([...known].map((label) => [label, tags[label] ?? 0]));
+  counts.set('not sure', abstained);
+  counts.set('failed', failed);
+  seen.clear();
+  byId('feed').replaceChildren();
+  pending = [];
+  for (const item of items.toReversed()) add(item);
+}
+
+/** @param {FeedItem} item */
+export function showItem(item) {
+  if (seen.has(idOf(item))) return;
+  const key = item.kind === 'failure' ? 'failed' : (item.result.tag ?? 'not sure');
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+  add(item);
+}
+
+/** @param {FeedItem} item */
+function add(item) {
+  seen.add(idOf(item));
+  // Only what is still shown can come a second time.
+  for (const id of seen) {
+    if (seen.size <= 10 * ROWS) break;
+    seen.delete(id);
+  }
+  pending.push(item);
+  // A hidden tab draws nothing for hours; no more is kept than will be shown.
+  if (pending.length > ROWS) pending.shift();
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(draw);
+}
+
+function draw() {
+  drawing = false;
+  const feed = byId('feed');
+  for (const item of pending) feed.prepend(row(item));
+  pending = [];
+  trim(feed, ROWS);
+  byId('feed-empty').hidden = feed.children.length > 0;
+  drawCounts();
+}
+
+function drawCounts() {
+  const tiles = [...counts].map(([label, count]) =>
+    make(
+      'li',
+      { tone: label, class: count === 0 ? 'none' : '' },
+      make('b', {}, count.toLocaleString()),
+      make('span', {}, label),
+    ),
+  );
+  byId('counts').replaceChildren(...tiles);
+}
+
+/** @param {FeedItem} item */
+function row(item) {
+  const { source, file } = item.kind === 'result' ? item.result : item.failure;
+  const name = file ?? 'photo without a name';
+  const time = make('time', {}, new Date(item.at).toLocaleTimeString());
+  time.dateTime = item.at;
+  return make(
+    'li',
+    {},
+    make('span', { class: 'name', title: name }, name),
+    verdict(item),
+    make('span', { class: 'quiet' }, `${SOURCES[source] ?? source}, `, time),
+    detail(item),
+  );
+}
+
+/** @param {FeedItem} item */
+function verdict(item) {
+  if (item.kind === 'failure') return make('span', { class: 'tag', tone: 'failed' }, 'failed');
+  const { tag } = item.result;
+  return make('span', { class: tag ? 'tag' : 'tag unsure', tone: tag }, tag ?? 'not sure');
+}
+
+/** @param {FeedItem} item */
+function detail(item) {
+  const text = item.kind === 'result' ? percent(item.result.score) : item.failure.code;
+  const title = item.kind === 'result' ? '' : item.failure.message;
+  return make('span', { class: 'quiet number', title }, text);
+}
+
+/** @param {FeedItem} item */
+const idOf = (item) => (item.kind === 'result' ? item.result.id : item.failure.id);

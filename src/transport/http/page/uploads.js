@@ -1,0 +1,122 @@
+import { ApiError, tagPhoto } from './api.js';
+import { Card } from './card.js';
+import { byId } from './dom.js';
+
+/** Two keep the box busy; more would only stand in its queue before others. */
+const AT_ONCE = 2;
+const MAX_CARDS = 100;
+/** From so many on, the sum is announced and not each photo. */
+const MANY = 4;
+
+/** @type {Card[]} */
+const waiting = [];
+/** @type {Set<Card>} */
+const cards = new Set();
+let running = 0;
+const batch = { total: 0, done: 0, failed: 0 };
+
+/** @param {Iterable<File>} files */
+export function addPhotos(files) {
+  for (const file of files) {
+    const card = new Card(file);
+    cards.add(card);
+    byId('cards').prepend(card.element);
+    enqueue(card);
+  }
+  drop(MAX_CARDS);
+  next();
+}
+
+/** Removes the cards of finished photos. */
+export function clearPhotos() {
+  for (const card of cards) {
+    if (card.element.matches('.done, .failed')) forget(card);
+  }
+  showBatch();
+}
+
+/** @param {Card} card */
+function enqueue(card) {
+  if (running === 0 && waiting.length === 0) Object.assign(batch, { total: 0, done: 0, failed: 0 });
+  batch.total += 1;
+  waiting.push(card);
+  showBatch();
+}
+
+function next() {
+  while (running < AT_ONCE) {
+    const card = waiting.shift();
+    if (card === undefined) return;
+    running += 1;
+    void upload(card).finally(() => {
+      running -= 1;
+      batch.done += 1;
+      showBatch();
+      if (running === 0 && waiting.length === 0) announceSum();
+      next();
+    });
+  }
+}
+
+/** @param {Card} card */
+async function upload(card) {
+  const { name } = card.file;
+  card.sending();
+  try {
+    const result = await tagPhoto(card.file, (busy) => (busy ? card.busy() : card.sending()));
+    card.done(result);
+    if (batch.total < MANY) announce(`${name}: ${result.tag ?? 'not sure'}`);
+  } catch (error) {
+    batch.failed += 1;
+    const message = error instanceof Error ? error.message : String(error);
+    const retry = () => {
+      enqueue(card);
+      next();
+    };
+    card.failed(message, mayPass(error) ? retry : null);
+    if (batch.total < MANY) announce(`${name} was not tagged: ${message}`);
+  }
+}
+
+/**
+ * Whether another try may help: not where the photo itself is at fault.
+ * @param {unknown} error
+ */
+const mayPass = (error) =>
+  !(error instanceof ApiError) || error.status < 400 || error.status === 408 || error.status >= 500;
+
+function showBatch() {
+  byId('batch').hidden = cards.size === 0;
+  const bar = /** @type {HTMLProgressElement} */ (byId('batch-bar'));
+  bar.max = Math.max(1, batch.total);
+  bar.value = batch.done;
+  const failed = batch.failed > 0 ? `, ${batch.failed} not tagged` : '';
+  byId('batch-text').textContent = `${batch.done} of ${batch.total} done${failed}`;
+}
+
+function announceSum() {
+  if (batch.total < MANY) return;
+  announce(`${batch.total - batch.failed} photos tagged, ${batch.failed} not tagged`);
+}
+
+/** @param {string} text */
+function announce(text) {
+  byId('announcer').textContent = text;
+}
+
+/**
+ * Keeps the newest cards, and those that are not finished.
+ * @param {number} most
+ */
+function drop(most) {
+  for (const card of cards) {
+    if (cards.size <= most) return;
+    if (card.element.matches('.done, .failed')) forget(card);
+  }
+}
+
+/** @param {Card} card */
+function forget(card) {
+  cards.delete(card);
+  card.remove();
+}

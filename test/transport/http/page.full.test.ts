@@ -1,0 +1,175 @@
+import { readFile } from 'node:fs/promises';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { home } from '../../e2e/harness.ts';
+import { browse, open } from './browser.ts';
+import { LABELS, TOKEN } from './support.ts';
+
+/** The page of the real program with the bundled model, in Chromium. */
+
+const ROOMS = ['kitchen', 'bathroom', 'balcony'].map((name) => `test/fixtures/rooms/${name}.jpg`);
+
+async function start(flags: readonly string[] = []) {
+  const box = await home(flags);
+  const run = box.run();
+  await run.ready();
+  return { ...box, current: run };
+}
+
+const cards = (page: Page) => page.locator('.card.done');
+
+test('chosen photos get their tags and six bars each', async () => {
+  const { url } = await start();
+  const { page, complaints } = await open(await browse(), url);
+  await page.getByText('Drop photos here').waitFor();
+  await page.setInputFiles('#files', ROOMS);
+  await cards(page).nth(2).waitFor();
+  for (const card of await cards(page).all()) {
+    const labels = await card.locator('.bars li span:first-child').allTextContents();
+    expect(labels).toEqual(LABELS);
+    const tag = await card.locator('.tag').textContent();
+    expect([...LABELS, 'not sure']).toContain(tag);
+    const percents = await card.locator('.bars .number').allTextContents();
+    const sum = percents.reduce((total, text) => total + Number.parseInt(text, 10), 0);
+    expect(Math.abs(sum - 100)).toBeLessThanOrEqual(3);
+  }
+  expect(await page.locator('#batch-text').textContent()).toBe('3 of 3 done');
+  await page.waitForFunction(
+    "[...document.querySelectorAll('.card img')].filter((image) => image.naturalWidth > 0).length === 3",
+  );
+  // The first photo is the last card; the API gives it the same scores.
+  const form = new FormData();
+  form.append('image', new Blob([await readFile(ROOMS[0] as string)]), 'a.jpg');
+  const answer = await fetch(`${url}/re-tagger`, { method: 'POST', body: form });
+  const scores = (await answer.json()) as Record<string, number>;
+  const shown = await cards(page).last().locator('.bars .number').allTextContents();
+  expect(shown).toEqual(LABELS.map((label) => `${Math.round((scores[label] ?? 0) * 100)} %`));
+  expect(complaints).toEqual([]);
+});
+
+test('the feed shows what the folder brings, and counts it', async () => {
+  const { url, drop } = await start();
+  const { page, complaints } = await open(await browse(), url);
+  await page.locator('#health li').first().waitFor();
+  await page.getByText('shows up here').waitFor();
+  await drop('from the folder.jpg', await readFile(ROOMS[0] as string));
+  const row = page.locator('#feed li', { hasText: 'from the folder.jpg' });
+  await row.waitFor();
+  expect(await row.textContent()).toContain('folder, ');
+  const counts = await page.locator('#counts b').allTextContents();
+  expect(counts.map(Number).reduce((sum, count) => sum + count, 0)).toBe(1);
+  await drop('broken.jpg', Buffer.from('no image at all'));
+  const failed = page.locator('#feed li', { hasText: 'broken.jpg' });
+  await failed.waitFor();
+  expect(await failed.textContent()).toContain('image_unsupported');
+  // A tab opened later shows the same.
+  const later = await open(page.context(), url);
+  await later.page.locator('#feed li', { hasText: 'broken.jpg' }).waitFor();
+  expect(await later.page.locator('#feed li').count()).toBe(2);
+  expect(complaints).toEqual([]);
+});
+
+test('a bad photo gets a clear message, the next its tag, one that cannot be shown a tile', async () => {
+  const { url } = await start();
+  const { page, complaints } = await open(await browse(), url);
+  const heic = 'test/fixtures/formats/phone.heic';
+  await page.setInputFiles('#files', ['test/fixtures/refused/truncated.jpg', heic]);
+  await cards(page).first().waitFor();
+  await page.locator('.picture', { hasText: 'HEIC' }).waitFor();
+  const failed = page.locator('.card.failed');
+  await failed.waitFor();
+  expect(await failed.locator('.bad').textContent()).toMatch(/\w{4,}/);
+  // Another try cannot mend the photo.
+  expect(await failed.getByRole('button').count()).toBe(0);
+  await page.getByRole('button', { name: 'Clear' }).click();
+  expect(await page.locator('.card').count()).toBe(0);
+  expect(complaints).toEqual([]);
+});
+
+test('the keyboard reaches what the mouse does, and photos may be dropped anywhere', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate('document.activeElement.id')).toBe('files');
+  const outline = await page.evaluate(
+    "getComputedStyle(document.querySelector('#drop')).outlineStyle",
+  );
+  expect(outline).toBe('solid');
+  const chooser = page.waitForEvent('filechooser');
+  await page.keyboard.press('Space');
+  await (await chooser).setFiles(ROOMS.slice(0, 1));
+  await cards(page).first().waitFor();
+  // Said to who cannot see it.
+  expect(await page.locator('#announcer[role=status]').textContent()).toMatch(/kitchen\.jpg: /);
+  const bytes = (await readFile(ROOMS[0] as string)).toString('base64');
+  const transfer = await page.evaluateHandle(`(() => {
+    const data = new DataTransfer();
+    const raw = Uint8Array.from(atob('${bytes}'), (character) => character.charCodeAt(0));
+    data.items.add(new File([raw], 'dropped.jpg', { type: 'image/jpeg' }));
+    return data;
+  })()`);
+  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
+  await cards(page).filter({ hasText: 'dropped.jpg' }).waitFor();
+});
+
+test('a wrong token is asked for again, the right one opens the page', async () => {
+  const { url } = await start(['--http-token', TOKEN]);
+  const { page, complaints } = await open(await browse(), url);
+  const field = page.getByLabel('Token', { exact: true });
+  await field.fill('not the right one');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText('was not accepted').waitFor();
+  await page.keyboard.press('Escape');
+  await field.fill(TOKEN);
+  await page.keyboard.press('Enter');
+  await page.getByText('retagger-inceptionv3').first().waitFor();
+  await page.setInputFiles('#files', ROOMS.slice(0, 1));
+  await cards(page).first().waitFor();
+  await page.reload();
+  await page.locator('#feed li').first().waitFor();
+  expect(await field.isVisible()).toBe(false);
+  expect(complaints).toEqual([]);
+});
+
+test('it finds the box again after a restart', async () => {
+  const { url, run, current, drop } = await start();
+  const { page } = await open(await browse(), url);
+  await page.locator('#health li').first().waitFor();
+  await current.terminate();
+  await page.locator('#live', { hasText: 'connecting' }).waitFor();
+  await run().ready();
+  await page.locator('#live:empty').waitFor({ state: 'attached' });
+  await drop('after.jpg', await readFile(ROOMS[0] as string));
+  await page.locator('#feed li', { hasText: 'after.jpg' }).waitFor();
+});
+
+test('it fits a phone, light and dark', async () => {
+  const { url } = await start();
+  const { page, complaints } = await open(await browse(), url);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.setInputFiles('#files', ROOMS);
+  await cards(page).nth(2).waitFor();
+  expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    const lightness = async (property: string) => {
+      const color = await page.evaluate<string>(`getComputedStyle(document.body).${property}`);
+      return Number(/\d+/.exec(color)?.[0]);
+    };
+    const dark = (await lightness('backgroundColor')) < (await lightness('color'));
+    expect([colorScheme, dark]).toEqual([colorScheme, colorScheme === 'dark']);
+  }
+  expect(complaints).toEqual([]);
+});
+
+test('the API page works under the same policy', async () => {
+  const { url } = await start();
+  const { page, complaints } = await open(await browse(), url);
+  await page.goto(`${url}/docs/`);
+  await page.locator('#operations-photos-tag').click();
+  await page.getByRole('button', { name: 'Try it out' }).click();
+  await page.setInputFiles('.opblock input[type=file]', ROOMS.slice(0, 1));
+  await page.getByRole('button', { name: 'Execute' }).click();
+  await page.locator('.live-responses-table', { hasText: '"bedroom"' }).waitFor();
+  expect(complaints).toEqual([]);
+});

@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { serve } from './support.ts';
+
+const PAGE = 'src/transport/http/page';
+
+test('the page and its files, and only those', async () => {
+  const { url } = await serve();
+  const html = await fetch(url);
+  expect(html.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  for (const name of await readdir(PAGE)) {
+    const response = await fetch(`${url}/${name}`);
+    const served = name !== 'tsconfig.json' && name !== 'index.html';
+    expect([name, response.status]).toEqual([name, served ? 200 : 404]);
+    if (served) expect(await response.text()).toBe(await readFile(`${PAGE}/${name}`, 'utf8'));
+  }
+});
+
+test('browsers ask again, and get it only where it changed', async () => {
+  const { url } = await serve();
+  const first = await fetch(`${url}/app.js`);
+  expect(first.headers.get('cache-control')).toBe('no-cache');
+  const etag = first.headers.get('etag') ?? '';
+  const again = await fetch(`${url}/app.js`, { headers: { 'if-none-match': etag } });
+  expect([again.status, await again.text()]).toEqual([304, '']);
+  const other = await fetch(`${url}/app.js`, { headers: { 'if-none-match': '"other"' } });
+  expect(other.status).toBe(200);
+});
+
+test('nothing from elsewhere, nothing inline', async () => {
+  for (const name of await readdir(PAGE)) {
+    const text = await readFile(`${PAGE}/${name}`, 'utf8');
+    const links = text.match(/(?:https?:)?\/\/[a-z0-9.-]+\.[a-z]+/gi) ?? [];
+    expect([name, links.filter((link) => !link.includes('www.w3.org'))]).toEqual([name, []]);
+    if (!name.endsWith('.html')) continue;
+    expect(text).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:/i);
+  }
+});
+
+test('every answer has a strict policy and no referrer', async () => {
+  const { url } = await serve();
+  for (const path of ['/', '/docs/', '/results', '/nowhere']) {
+    const { headers } = await fetch(url + path);
+    const policy = headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).not.toMatch(/unsafe|https:|\*/);
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+    expect(headers.has('access-control-allow-origin')).toBe(false);
+  }
+});
+
+test('answers with data are not stored by browsers', async () => {
+  const { url } = await serve();
+  for (const path of ['/results', '/readyz', '/metrics', '/nowhere']) {
+    expect((await fetch(url + path)).headers.get('cache-control')).toBe('no-store');
+  }
+});
+
+test('its scripts pass the type check', async () => {
+  const tsc = ['node_modules/typescript/bin/tsc', '-p', `${PAGE}/tsconfig.json`];
+  const { stdout } = await promisify(execFile)(process.execPath, tsc);
+  expect(stdout).toBe('');
+});
