@@ -4,7 +4,7 @@ import type { IClientOptions } from 'mqtt';
 import type { Config } from '../../config/schema.ts';
 
 /** Seconds. */
-const KEEPALIVE = 30;
+const KEEPALIVE = 15;
 /** Seconds a broker keeps our session, and photos sent meanwhile, while we are away: a week. */
 const SESSION_EXPIRY = 7 * 24 * 3600;
 /** Messages that a broker may have sent and we not acknowledged; each can be a photo. */

@@ -47,6 +47,16 @@ export async function mosquitto(settings: string[] = ['allow_anonymous true']) {
       if (child.exitCode !== exitCode) throw new Error('mosquitto does not start');
       return broker;
     },
+    /** Reads its rights again. */
+    reload: () => child?.kill('SIGHUP'),
+    /** It stops answering, and its connections stay open. */
+    freeze() {
+      const frozen = child;
+      frozen?.kill('SIGSTOP');
+      const thaw = () => frozen?.kill('SIGCONT');
+      onTestFinished(() => void thaw());
+      return { thaw };
+    },
     /** With SIGTERM it saves its sessions; with SIGKILL it does not. */
     async down(signal: NodeJS.Signals = 'SIGTERM') {
       const ended = child;
