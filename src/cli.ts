@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   tag: async () => (await import('./commands/tag.ts')).tagCommand(),
   train: async () => (await import('./commands/train.ts')).trainCommand(),
   evaluate: async () => (await import('./commands/evaluate.ts')).evaluateCommand(),
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
 };
 
 const { version } = JSON.parse(

@@ -13,9 +13,11 @@ import { Filing } from './filing.ts';
 import { DataLock } from './lock.ts';
 import { createMetrics } from './metrics.ts';
 import { NoOutbox } from './no-outbox.ts';
+import { SystemdNotify } from './notify.ts';
 import { DiskOutbox } from './outbox.ts';
 import { TaggingPipeline } from './pipeline.ts';
 import type { Health, HealthSource } from './ports.ts';
+import { ProgressWatch } from './progress-watch.ts';
 import { Spool } from './spool.ts';
 
 /** The pipeline's own deadline is a second less. */
@@ -49,6 +51,18 @@ export function createDaemon(config: Config, log: Logger): Daemon {
   const parts = { config, log, tagger, spool, outbox, filing, admission };
   const pipeline = new TaggingPipeline(parts);
   const queueLength = () => pipeline.length;
+  const progress = new ProgressWatch({
+    pending: queueLength,
+    onOutcome: (listener) => pipeline.onOutcome(listener),
+    // A model that still loads has the start's own deadline; a full disk is mended by no restart.
+    excused: () => tagger.state === 'starting' || pipeline.refusal('folder') === 'disk_low',
+    photoSeconds: config.limits.photo_seconds,
+  });
+  const notify = new SystemdNotify({
+    log,
+    alive: () => progress.alive(),
+    status: () => `${pipeline.length} photos waiting, ${outbox.length} results for the broker`,
+  });
   const metrics = createMetrics({ pipeline, outbox, tagger, queueLength });
   const info = () => tagger.info;
   const health = () => healthOf(tagger, pipeline, sources);
@@ -68,16 +82,19 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     async start() {
       await mkdir(dir, { recursive: true, mode: 0o750 });
       await lock.start();
+      await notify.start();
       // The model first: it takes longest to load, and everything else starts meanwhile.
       const model = tagger.start();
       model.catch(() => {});
       await Promise.all([admission.start(), http?.start(), recover()]);
       await Promise.all([mqtt?.start(), folder?.start(), model.then(() => pipeline.start())]);
+      await notify.ready();
     },
     async stop() {
       pipeline.refuse();
+      void notify.stopping();
       // HTTP callers get their answers and the broker its results before those doors close.
-      for (const part of [folder, pipeline, http, mqtt, tagger, admission, lock]) {
+      for (const part of [folder, pipeline, http, mqtt, tagger, admission, notify, lock]) {
         if (part === null) continue;
         const name = 'name' in part ? part.name : 'tagger';
         await inTime(part.stop(), (err) =>

@@ -1,0 +1,44 @@
+import type { Outcome } from './ports.ts';
+
+/** A photo is tried so often, and a new worker may take so long to load between two tries. */
+const TRIES = 3;
+const RESTART_MS = 40_000;
+
+export interface ProgressParts {
+  /** Photos accepted and not finished. */
+  readonly pending: () => number;
+  readonly onOutcome: (listener: (outcome: Outcome) => void) => () => void;
+  /** True while work waits for something that a restart does not mend: a full disk, the model. */
+  readonly excused: () => boolean;
+  /** `limits.photo_seconds` */
+  readonly photoSeconds: number;
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number;
+}
+
+/**
+ * Tells a daemon that works from one that only lives: with photos waiting, one must end within
+ * the time that its tries and the worker's restarts between them may take.
+ */
+export class ProgressWatch {
+  readonly #parts: ProgressParts;
+  readonly #now: () => number;
+  readonly #deadlineMs: number;
+  #last: number;
+
+  constructor(parts: ProgressParts) {
+    this.#parts = parts;
+    this.#now = parts.now ?? (() => performance.now());
+    this.#deadlineMs = TRIES * (parts.photoSeconds * 1000 + RESTART_MS);
+    this.#last = this.#now();
+    parts.onOutcome(() => {
+      this.#last = this.#now();
+    });
+  }
+
+  /** To be asked regularly: an idle moment counts as progress only when it is seen. */
+  alive(): boolean {
+    if (this.#parts.pending() === 0 || this.#parts.excused()) this.#last = this.#now();
+    return this.#now() - this.#last <= this.#deadlineMs;
+  }
+}

@@ -1,0 +1,64 @@
+import { connect as connectTcp } from 'node:net';
+import { connectAsync } from 'mqtt';
+import { withoutPassword } from '../log.ts';
+import { connectOptions } from '../transport/mqtt/connect-options.ts';
+import { type Check, fail, ok } from './check.ts';
+
+const CONNECT_MS = 5000;
+
+export const broker: Check = {
+  name: 'broker',
+  startup: false,
+  async run(config) {
+    const { mqtt } = config;
+    if (!mqtt.enabled) return ok('the MQTT door is closed by configuration');
+    const local = `mqtt://127.0.0.1:${mqtt.port}`;
+    if (mqtt.url === undefined && !(await listens(mqtt.port))) {
+      return ok(`nothing at ${local}: the embedded broker will be started there`);
+    }
+    const url = mqtt.url ?? local;
+    try {
+      const { clientId: _, ...options } = await connectOptions(config, 'out', 4);
+      const client = await connectAsync(
+        url,
+        {
+          ...options,
+          // Not the daemon's name: the broker would throw the running daemon out.
+          clientId: `retagger-doctor-${process.pid}`,
+          clean: true,
+          manualConnect: false,
+          connectTimeout: CONNECT_MS,
+        },
+        false,
+      );
+      await client.endAsync(true);
+      return ok(`${withoutPassword(url)} answers and lets us in`);
+    } catch (error) {
+      const { message, code } = error as NodeJS.ErrnoException;
+      return fail(`${withoutPassword(url)}: ${message || code}`, adviceFor(message, code));
+    }
+  },
+};
+
+function adviceFor(message: string, code: unknown): string {
+  if (/not authorized|bad user ?name/i.test(message)) {
+    return 'Check mqtt.username, mqtt.password and the access rules of the broker.';
+  }
+  if (/certificate|self.signed|unable to verify|ssl|tls/i.test(`${message} ${code}`)) {
+    return "Set mqtt.ca to the PEM file of the broker's authority, and check the clock.";
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return 'Check the host name in mqtt.url and DNS.';
+  return 'Check mqtt.url, that the broker runs, and the firewall. Results wait in the outbox until then.';
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectTcp({ host: '127.0.0.1', port, timeout: CONNECT_MS });
+    const done = (answer: boolean) => () => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', done(true)).once('error', done(false)).once('timeout', done(false));
+  });
+}

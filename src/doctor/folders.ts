@@ -1,0 +1,46 @@
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Check, fail, ok } from './check.ts';
+
+const { R_OK, W_OK, X_OK } = constants;
+
+/** The folder itself, or the nearest one above it that exists. */
+export async function existing(path: string): Promise<string> {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      await stat(at);
+      return at;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' || at === dirname(at)) throw error;
+    }
+  }
+}
+
+export const folders: Check = {
+  name: 'folders',
+  startup: true,
+  async run({ data, ingest }) {
+    const paths = [data.dir, ...(ingest.watch ? [ingest.dir] : [])];
+    for (const path of paths) {
+      const at = await existing(path);
+      if (!(await stat(at)).isDirectory()) {
+        return fail(`${at} is not a folder`, 'Move that file away, or choose another folder.');
+      }
+      const keep = path === ingest.dir && at === path && ingest.after === 'keep';
+      try {
+        await access(at, R_OK | X_OK | (keep ? 0 : W_OK));
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        return fail(
+          `${at}: ${code === 'EROFS' ? 'the file system is read-only' : 'no right to read and write'}`,
+          code === 'EROFS'
+            ? 'Under systemd name it in ReadWritePaths= (see ingest-folder.conf); else remount it rw.'
+            : `Give it to the daemon's user (uid ${process.getuid?.()}), for example: chgrp retagger "${at}" && chmod g+rwxs "${at}"`,
+        );
+      }
+    }
+    return ok(paths.join(' and '));
+  },
+};

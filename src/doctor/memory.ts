@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type Check, fail, mebibytes, ok, warn } from './check.ts';
+
+const CGROUP_ROOT = '/sys/fs/cgroup';
+/** What a worker and its parent take with the model loaded; less cannot work. */
+const LEAST = 192 * 1024 * 1024;
+
+/** Smallest `memory.max` of this process's cgroup (v2) and those above; Infinity without one. */
+export async function cgroupLimit(root = CGROUP_ROOT, self = '/proc/self/cgroup'): Promise<number> {
+  const line = /^0::(\/.*)$/m.exec(await readFile(self, 'utf8').catch(() => ''));
+  let limit = Number.POSITIVE_INFINITY;
+  if (line === null) return limit;
+  for (let at = join('/', line[1] as string); ; at = dirname(at)) {
+    const text = await readFile(join(root, at, 'memory.max'), 'utf8').catch(() => 'max');
+    if (/^\d+\s*$/.test(text)) limit = Math.min(limit, Number(text));
+    if (at === '/') return limit;
+  }
+}
+
+export const memory: Check = {
+  name: 'memory',
+  startup: false,
+  async run({ limits }) {
+    const limit = Math.min(await cgroupLimit(), totalmem());
+    const wanted = limits.memory_bytes;
+    const detail = `${mebibytes(limit)} for this service; limits.memory_bytes is ${mebibytes(wanted)}`;
+    if (limit < LEAST) return fail(detail, `Give it at least ${mebibytes(LEAST)} (MemoryMax=).`);
+    if (limit >= wanted) return ok(detail);
+    return warn(
+      detail,
+      'Set limits.memory_bytes below MemoryMax=, so that the daemon acts before the kernel does.',
+    );
+  },
+};
