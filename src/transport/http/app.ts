@@ -58,6 +58,8 @@ export async function createApp(
     markWaiting(request);
     app.routing(request, response);
   });
+  // What else a client may expect is ignored, as the standard allows.
+  app.server.on('checkExpectation', (request, response) => app.routing(request, response));
   // Results go out as they are on MQTT and in sidecars, not as a schema would trim them.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setErrorHandler(sendProblem);
@@ -67,6 +69,9 @@ export async function createApp(
   app.addHook('onSend', async (request, reply) => {
     settleUnread(request, reply, timings.linger);
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+    // Fastify adds a charset to all JSON; these types have no such parameter.
+    const [type = ''] = String(reply.getHeader('content-type') ?? '').split(';');
+    if (type.endsWith('+json')) reply.header('content-type', type);
   });
   await registerHelmet(app);
   guard.register(app);

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** No more than this is read and thrown away. */
-const LINGER_BYTES = 128 * 1024 * 1024;
+const LINGER_BYTES = 1024 * 1024 * 1024;
 const LOOK_MS = 250;
 
 const waiting = new WeakSet<IncomingMessage>();

@@ -39,7 +39,7 @@ test.each(CASES)('%s', async (_title, type, body, code) => {
   const { url } = await serve({ limits: { upload_bytes: 4096 } });
   const response = await post(url, body, { 'content-type': type });
   expect(response.status).toBe(ERRORS[code].status);
-  expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
   expect(await response.json()).toEqual({
     type: `urn:retagger:error:${code}`,
     title: ERRORS[code].message,
@@ -77,6 +77,12 @@ test('not even HTTP', async () => {
     expect(answer.status).toBe(400);
     expect(JSON.parse(answer.body)).toMatchObject({ code: 'request_invalid' });
   }
+});
+
+test('an unknown expectation is ignored', async () => {
+  const { url } = await serve();
+  const answer = await raw(url, 'GET /healthz HTTP/1.1\r\nhost: localhost\r\nexpect: cake\r\n\r\n');
+  expect(answer.status).toBe(200);
 });
 
 test('an unauthorised upload still sees the answer', async () => {

@@ -21,7 +21,7 @@ test('answers with exactly the six scores', async () => {
 test('gives the full result where Accept asks for it', async () => {
   const { url } = await serve();
   const response = await post(url, form('hall', 'image', 'my hall é.jpg'), { accept: RESULT });
-  expect(response.headers.get('content-type')).toMatch(RESULT);
+  expect(response.headers.get('content-type')).toBe(RESULT);
   expect(await response.json()).toMatchObject({
     source: 'http',
     file: 'my hall é.jpg',
