@@ -82,7 +82,9 @@ async function rightAnswers(factory: EngineFactory): Promise<number> {
   return right;
 }
 
-test('a whole run leaves a model folder that both engines serve', async () => {
+test('a whole run leaves a model folder that both engines serve', {
+  timeout: 900_000,
+}, async () => {
   const { child, log } = start('whole', '--unfreeze', 'mixed8');
   expect(await finish(child), log()).toBe(0);
   const bundle = await loadBundle(join(dir, 'whole'));
@@ -96,7 +98,9 @@ test('a whole run leaves a model folder that both engines serve', async () => {
   expect(await rightAnswers(createOnnxruntimeEngine)).toBeGreaterThanOrEqual(10);
 });
 
-test('killed, stopped by Ctrl-C and resumed, it has the losses of the whole run', async () => {
+test('killed, stopped by Ctrl-C and resumed, it has the losses of the whole run', {
+  timeout: 900_000,
+}, async () => {
   const checkpoint = join(dir, 'broken', '.training', 'checkpoint.json');
   const first = start('broken', '--unfreeze', 'mixed8');
   await until(() => existsSync(checkpoint), first.child);

@@ -67,7 +67,7 @@ describe('tfjs-node', () => {
     await reference.close();
   });
 
-  test(`leaves no tensor behind over ${REPEATS} photos`, async () => {
+  test(`leaves no tensor behind over ${REPEATS} photos`, { timeout: 900_000 }, async () => {
     const tf = await loadTfjs();
     await engine.infer(photos[0] as Uint8Array);
     const before = tf.memory();
