@@ -18,7 +18,7 @@ import { liveRoutes } from './routes/live.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { pageRoutes } from './routes/page.ts';
 import { tagRoute } from './routes/tag.ts';
-import { markWaiting, settleUnread } from './unread.ts';
+import { isSettling, markWaiting, settleUnread } from './unread.ts';
 import type { Waits } from './waits.ts';
 
 const KEEP_ALIVE_MS = 10_000;
@@ -124,9 +124,9 @@ function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyRep
 
 /** Node could not make a request of what came, or it came too slowly. */
 function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
-  // Of an answer that has begun no other can be made.
+  // Where an answer has begun or been given, a second one would be taken for the next request's.
   const begun = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent;
-  if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+  if (error.code === 'ECONNRESET' || !socket.writable || begun || isSettling(socket)) {
     socket.destroy();
     return;
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** No more than this is read and thrown away. */
@@ -6,10 +7,17 @@ const LINGER_BYTES = 1024 * 1024 * 1024;
 const LOOK_MS = 250;
 
 const waiting = new WeakSet<IncomingMessage>();
+/** Connections on which the present request has its answer, but has not ended. */
+const settling = new WeakSet<Duplex>();
 
 /** Notes that the client waits for `100 Continue` before it sends the body. */
 export function markWaiting(request: IncomingMessage): void {
   waiting.add(request);
+}
+
+/** Whether what still comes on a connection has had its answer. */
+export function isSettling(socket: Duplex): boolean {
+  return settling.has(socket);
 }
 
 /** Tells a waiting client to send its body now. */
@@ -34,6 +42,8 @@ export function settleUnread(request: FastifyRequest, reply: FastifyReply, linge
   raw.unpipe();
   raw.resume();
   const { socket } = raw;
+  settling.add(socket);
+  raw.once('end', () => settling.delete(socket));
   const last = socket.bytesRead + LINGER_BYTES;
   const deadline = performance.now() + lingerMs;
   const timer = setInterval(() => {

@@ -71,6 +71,18 @@ test('headers and requests that dribble are cut off', async () => {
   expect(JSON.parse(request.body)).toMatchObject({ code: 'request_timeout' });
 });
 
+test('a request that is too slow gets one answer', async () => {
+  const { url } = await serve({}, { stall: 20, request: 60, check: 10, headers: 60 });
+  const socket = await client(url);
+  socket.write(`${HEAD}content-length: 1000\r\n\r\n${PART}kit`);
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk;
+  });
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
+});
+
 test('a caller does not wait for ever', async () => {
   const { url, tagger, parts } = await serve({}, { answer: 20 });
   tagger.hold();
