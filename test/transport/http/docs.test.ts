@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { ERRORS } from '../../../src/errors.ts';
+import { parseExposition } from './exposition.ts';
+import { form, post, serve } from './support.ts';
+
+/** `docs/http.md` says what the running program does. */
+
+const read = async () => readFile('docs/http.md', 'utf8');
+const cells = (text: string, pattern: RegExp) =>
+  [...text.matchAll(pattern)].map((match) => match[1]);
+
+test('every route', async () => {
+  const { url } = await serve();
+  const description = await (await fetch(`${url}/openapi.json`)).json();
+  const { paths } = description as { paths: Record<string, object> };
+  const text = await read();
+  for (const [path, item] of Object.entries(paths)) {
+    expect(text).toContain(`\`${Object.keys(item)[0]?.toUpperCase()} ${path}\``);
+  }
+});
+
+test('every code with its status', async () => {
+  const rows = [...(await read()).matchAll(/^\| (\d{3}) \| `(\w+)` \|/gm)];
+  const documented = Object.fromEntries(rows.map(([, status, code]) => [code, Number(status)]));
+  // Only MQTT names files.
+  const { file_missing: _, ...http } = ERRORS;
+  expect(documented).toEqual(
+    Object.fromEntries(Object.entries(http).map(([code, { status }]) => [code, status])),
+  );
+});
+
+test('every metric', async () => {
+  const { url } = await serve();
+  await post(url, form('image_corrupt'));
+  const { names } = parseExposition(await (await fetch(`${url}/metrics`)).text());
+  const ours = [...names].filter((name) => name.startsWith('retagger_'));
+  const families = new Set(ours.map((name) => name.replace(/_(bucket|sum|count)$/, '')));
+  // The worker of this test is none; the real one counts its restarts.
+  families.add('retagger_worker_restarts_total');
+  const documented = cells(await read(), /^\| `(retagger_\w+)` \|/gm);
+  expect(documented.toSorted()).toEqual([...families].toSorted());
+});
