@@ -1,0 +1,301 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { loadBundle } from '../../src/inference/bundle.ts';
+import { loadEngine } from '../../src/inference/engines.ts';
+import { preprocess } from '../../src/inference/preprocess.ts';
+import { toVerdict } from '../../src/inference/scores.ts';
+import {
+  createTagger,
+  type Supervisor,
+  type TaggerOptions,
+} from '../../src/inference/supervisor.ts';
+import { LABELS, writeTinyBundle } from './tiny-bundle.ts';
+
+const MiB = 1024 * 1024;
+const ROOMS = LABELS.map((label) => here(`../fixtures/rooms/${label}.jpg`));
+const FAULTY = here('programs/faulty-worker.mjs');
+
+let model: Awaited<ReturnType<typeof writeTinyBundle>>;
+let dir: string;
+let tagger: Supervisor;
+/** Lines the tagger logged. */
+let logged: string[];
+
+beforeAll(async () => {
+  model = await writeTinyBundle();
+  dir = await mkdtemp(join(tmpdir(), 'retagger-worker-'));
+});
+afterAll(async () => {
+  await model.remove();
+  await rm(dir, { recursive: true });
+});
+afterEach(() => tagger.stop());
+
+function create(
+  limits: Partial<TaggerOptions['limits']> = {},
+  more: Partial<TaggerOptions> = {},
+): Supervisor {
+  logged = [];
+  tagger = createTagger({
+    modelDir: model.dir,
+    engine: 'onnxruntime',
+    threads: 1,
+    workerPath: FAULTY,
+    log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
+    ...more,
+    limits: {
+      ...{ upload_bytes: 8 * MiB, pixels: 50_000_000, memory_bytes: 512 * MiB, photo_seconds: 30 },
+      ...limits,
+    },
+  });
+  return tagger;
+}
+
+/** A copy of a good photo, under a name the faulty worker knows. */
+async function named(name: string): Promise<string> {
+  const path = join(dir, `${name}.jpg`);
+  await copyFile(ROOMS[0] as string, path);
+  return path;
+}
+
+const codeOf = (tagging: Promise<unknown>): Promise<string> =>
+  tagging.then(
+    () => 'tagged',
+    (error) => error.code ?? String(error),
+  );
+const alive = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+describe('a photo', () => {
+  it('gets what the engine says about its pixels', async () => {
+    create();
+    expect(tagger.state).toBe('starting');
+    expect(await tagger.start()).toEqual({
+      model: 'tiny@7',
+      engine: 'onnxruntime',
+      labels: LABELS,
+    });
+    expect(tagger.state).toBe('ready');
+    const bundle = await loadBundle(model.dir);
+    const engine = await loadEngine('onnxruntime', bundle);
+    const taggings = await Promise.all(ROOMS.map((path) => tagger.tag(path)));
+    for (const [i, path] of ROOMS.entries()) {
+      const bytes = await readFile(path);
+      const { pixels, ...size } = await preprocess(bytes, { pixels: 1e6, bytes: 1e6 });
+      const { scores, ...verdict } = toVerdict(await engine.infer(pixels), bundle.manifest);
+      const { ms, scores: got, ...tagging } = taggings[i] as (typeof taggings)[0];
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      expect(tagging).toEqual({ tag: verdict.tag, score: expect.any(Number), sha256, ...size });
+      for (const label of LABELS) expect(got[label]).toBeCloseTo(scores[label] as number, 5);
+      expect([ms.decode, ms.infer].every((time) => time >= 0)).toBe(true);
+    }
+    await engine.close();
+  });
+
+  it('that cannot be read is refused with its code, and disturbs no other', async () => {
+    create();
+    await tagger.start();
+    const refused = ['empty.jpg', 'text.jpg', 'truncated.jpg', 'bomb.png', 'none.jpg'];
+    const paths = refused.map((name) => here(`../fixtures/refused/${name}`));
+    const mixed = paths.flatMap((path, i) => [path, ROOMS[i] as string]);
+    expect(await Promise.all(mixed.map((path) => codeOf(tagger.tag(path))))).toEqual([
+      ...['image_corrupt', 'tagged', 'image_unsupported', 'tagged', 'image_corrupt', 'tagged'],
+      ...['image_too_large', 'tagged', 'file_missing', 'tagged'],
+    ]);
+    expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 0 });
+  });
+
+  it('may wait for the start', async () => {
+    create();
+    const early = tagger.tag(ROOMS[0] as string);
+    await tagger.start();
+    expect((await early).width).toBe(480);
+  });
+});
+
+describe('a worker', () => {
+  it('that is killed loses no photo', async () => {
+    create();
+    await tagger.start();
+    const [pid] = tagger.pids;
+    const taggings = Array.from({ length: 12 }, (_, i) => tagger.tag(ROOMS[i % 6] as string));
+    await taggings[0];
+    process.kill(pid as number, 'SIGKILL');
+    expect(await Promise.all(taggings.map(codeOf))).toEqual(Array(12).fill('tagged'));
+    expect(tagger.restarts).toEqual({ exit: 1, timeout: 0, memory: 0 });
+    expect(tagger.pids).not.toContain(pid);
+    expect(tagger.state).toBe('ready');
+  });
+
+  it('that a photo kills is started again; only that photo is given up', async () => {
+    create();
+    await tagger.start();
+    const paths = [...ROOMS.slice(0, 2), await named('poison'), ...ROOMS.slice(2)];
+    expect(await Promise.all(paths.map((path) => codeOf(tagger.tag(path))))).toEqual([
+      ...['tagged', 'tagged', 'worker_crashed', 'tagged', 'tagged', 'tagged', 'tagged'],
+    ]);
+    expect(tagger.restarts).toEqual({ exit: 3, timeout: 0, memory: 0 });
+    expect(tagger.state).toBe('ready');
+  });
+
+  it('that hangs on a photo is killed after the deadline; only that photo is given up', async () => {
+    create({ photo_seconds: 1 });
+    await tagger.start();
+    const paths = [await named('hang'), ...ROOMS.slice(0, 3)];
+    expect(await Promise.all(paths.map((path) => codeOf(tagger.tag(path))))).toEqual([
+      ...['worker_timeout', 'tagged', 'tagged', 'tagged'],
+    ]);
+    expect(tagger.restarts).toEqual({ exit: 0, timeout: 3, memory: 0 });
+  });
+
+  it('that stops for a reason outside is replaced, and the photo is tagged', async () => {
+    create({ photo_seconds: 1 });
+    await tagger.start();
+    process.kill(tagger.pids[0] as number, 'SIGSTOP');
+    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
+    expect(tagger.restarts).toEqual({ exit: 0, timeout: 1, memory: 0 });
+  });
+
+  it('that has grown is replaced by one that is ready before it goes', async () => {
+    // The tests' own process is past this limit, so the worker's share is its fresh size and 48 MiB.
+    create({ memory_bytes: 192 * MiB });
+    await tagger.start();
+    const [old] = tagger.pids;
+    const bloated = await named('bloat');
+    const states = new Set<string>();
+    let tagged = 0;
+    while (tagger.restarts.memory === 0 || tagger.pids.includes(old as number)) {
+      await tagger.tag(tagged === 0 ? bloated : (ROOMS[tagged % 6] as string));
+      states.add(tagger.state);
+      tagged += 1;
+    }
+    expect([...states]).toEqual(['ready']);
+    expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 1 });
+    await expect.poll(() => alive(old as number)).toBe(false);
+    expect(tagger.pids).toHaveLength(1);
+    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
+  });
+
+  it('that cannot be started again is tried until it can; photos wait', async () => {
+    create();
+    await tagger.start();
+    const file = join(model.dir, 'int8.onnx');
+    await rename(file, `${file}.away`);
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    const waiting = tagger.tag(ROOMS[0] as string);
+    await expect.poll(() => logged.some((line) => line.includes('does not start'))).toBe(true);
+    expect(tagger.state).toBe('restarting');
+    await rename(`${file}.away`, file);
+    expect(await codeOf(waiting)).toBe('tagged');
+    expect(tagger.state).toBe('ready');
+  });
+
+  it('has none of our settings in its environment, and few malloc arenas', async () => {
+    process.env.RETAGGER_HTTP_TOKEN = 'very-secret-token';
+    create();
+    await tagger.start();
+    delete process.env.RETAGGER_HTTP_TOKEN;
+    const environment = (await readFile(`/proc/${tagger.pids[0]}/environ`, 'utf8')).split('\0');
+    expect(environment).toContain('MALLOC_ARENA_MAX=2');
+    expect(environment.filter((line) => line.startsWith('RETAGGER_'))).toEqual([]);
+  });
+
+  it('is heard on stderr, within bounds', async () => {
+    create();
+    await tagger.start();
+    await tagger.tag(await named('chatty'));
+    await expect.poll(() => logged.find((line) => line.includes('xxx'))).toBeDefined();
+    expect(logged.find((line) => line.includes('xxx'))?.length).toBeLessThan(1000);
+  });
+
+  it('ends when its parent is killed', async () => {
+    const parent = spawn(process.execPath, [here('programs/parent.mjs'), model.dir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
+    expect(alive(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await expect.poll(() => alive(pid), { timeout: 5000 }).toBe(false);
+  });
+});
+
+describe('start', () => {
+  it.each<[string, () => Promise<Partial<TaggerOptions>>, RegExp]>([
+    ['no model', async () => ({ modelDir: dir }), /is not a model folder/],
+    ['a damaged model', damagedModel, /does not match its checksum/],
+    ['a worker that ends', async () => ({ workerPath: await endingWorker() }), /exit code 3/],
+  ])('fails with %s', async (_what, more, message) => {
+    create({}, await more());
+    await expect(tagger.start()).rejects.toThrow(message);
+    expect(tagger.state).toBe('failed');
+    expect(tagger.pids).toEqual([]);
+  });
+});
+
+describe('stop', () => {
+  it('finishes what is in the worker, refuses the rest, and leaves no process', async () => {
+    create();
+    await tagger.start();
+    const [pid] = tagger.pids;
+    const taggings = Array.from({ length: 9 }, () => codeOf(tagger.tag(ROOMS[0] as string)));
+    await tagger.stop();
+    expect(tagger.state).toBe('stopped');
+    expect(await Promise.all(taggings)).toEqual([
+      ...Array(tagger.concurrency).fill('tagged'),
+      ...Array(9 - tagger.concurrency).fill('stopping'),
+    ]);
+    expect(alive(pid as number)).toBe(false);
+    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('stopping');
+    await tagger.stop();
+  });
+
+  it('does not wait for a photo that hangs', async () => {
+    create();
+    await tagger.start();
+    const hanging = codeOf(tagger.tag(await named('hang')));
+    await tagger.stop();
+    expect(await hanging).toBe('stopping');
+    expect(tagger.pids).toEqual([]);
+  });
+
+  it('ends a start', async () => {
+    create();
+    const started = tagger.start().then(
+      () => 'started',
+      () => 'refused',
+    );
+    await tagger.stop();
+    expect(await started).toBe('refused');
+    expect(tagger.state).toBe('stopped');
+    expect(tagger.pids).toEqual([]);
+  });
+});
+
+async function damagedModel(): Promise<Partial<TaggerOptions>> {
+  const { dir: modelDir } = await writeTinyBundle();
+  await writeFile(join(modelDir, 'int8.onnx'), 'damaged');
+  return { modelDir };
+}
+
+async function endingWorker(): Promise<string> {
+  const path = join(dir, 'ending.mjs');
+  await writeFile(path, 'process.exit(3);');
+  return path;
+}
+
+function here(path: string): string {
+  return fileURLToPath(new URL(path, import.meta.url));
+}
