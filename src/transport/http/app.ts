@@ -67,7 +67,7 @@ export async function createApp(
     throw new RetaggerError('not_found');
   });
   app.addHook('onSend', async (request, reply) => {
-    settleUnread(request, reply, timings.linger);
+    settleUnread(request, timings.linger);
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
     // Fastify adds a charset to all JSON; these types have no such parameter.
     const [type = ''] = String(reply.getHeader('content-type') ?? '').split(';');

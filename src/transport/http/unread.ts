@@ -31,14 +31,11 @@ export function letBodyCome(request: FastifyRequest, reply: FastifyReply): void 
  * and dropped, within bounds.
  * @param lingerMs for how long.
  */
-export function settleUnread(request: FastifyRequest, reply: FastifyReply, lingerMs: number): void {
+export function settleUnread(request: FastifyRequest, lingerMs: number): void {
   const { raw } = request;
   if (raw.complete || !hasBody(raw)) return;
-  if (waiting.has(raw)) {
-    // It may or may not send the body after this answer: only a new connection is clear.
-    reply.header('connection', 'close');
-    return;
-  }
+  // It may or may not send the body after this answer, so Node closes the connection.
+  if (waiting.has(raw)) return;
   raw.unpipe();
   raw.resume();
   const { socket } = raw;

@@ -23,22 +23,24 @@ export interface Upload {
  * Reads a multipart request up to its image.
  * @param limit largest image in bytes.
  * @param stallMs an upload from which nothing comes for so long is given up.
+ * @param signal gives it up too; its reason is the error.
  * @throws RetaggerError `image_missing`, `request_invalid`, `request_timeout`.
  */
 export async function openUpload(
   request: FastifyRequest,
   limit: number,
   stallMs: number,
+  signal: AbortSignal,
 ): Promise<Upload> {
-  const stalled = watchStall(request, stallMs);
+  const givenUp = watch(request, stallMs, signal);
   const parts = request.parts({ limits: { ...LIMITS, fileSize: limit } });
-  const next = () => Promise.race([parts.next(), stalled]).catch(malformed);
+  const next = () => Promise.race([parts.next(), givenUp]).catch(malformed);
   for (;;) {
     const { value: part, done } = await next();
     if (done) throw new RetaggerError('image_missing');
     if (part.type === 'file') {
       if (part.fieldname !== FIELD) throw misplaced(part.fieldname);
-      stalled.catch((error) => part.file.destroy(error));
+      givenUp.catch((error) => part.file.destroy(error));
       const readRest = async () => {
         while (!(await next()).done);
         request.raw.setTimeout(0);
@@ -62,13 +64,14 @@ async function* content(part: MultipartFile, limit: number, readRest: () => Prom
   await readRest();
 }
 
-/** Rejects when nothing was received for a while. */
-function watchStall({ raw }: FastifyRequest, ms: number): Promise<never> {
-  const stalled = new Promise<never>((_, reject) => {
+/** Rejects when nothing was received for a while, or with the signal's reason. */
+function watch({ raw }: FastifyRequest, ms: number, signal: AbortSignal): Promise<never> {
+  const givenUp = new Promise<never>((_, reject) => {
     raw.setTimeout(ms, () => reject(new RetaggerError('request_timeout')));
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-  stalled.catch(() => {});
-  return stalled;
+  givenUp.catch(() => {});
+  return givenUp;
 }
 
 /** The parser's plain errors are the sender's fault, unlike others without a status. */

@@ -1,3 +1,6 @@
+import { readdir } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually } from '../../daemon/support.ts';
 import { form, post, raw, serve } from './support.ts';
@@ -32,6 +35,21 @@ test('busy is said before the body is read, and a sender of much sees it', async
   expect(response.status).toBe(503);
 });
 
+test('slow senders leave places in the queue for others', async () => {
+  const { url, parts } = await serve();
+  const head =
+    'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
+  const part = '--b\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nk';
+  const { hostname, port } = new URL(url);
+  const slow = Array.from({ length: 32 }, () => connect(Number(port), hostname));
+  for (const socket of slow) socket.write(`${head}content-length: 1000\r\n\r\n${part}`);
+  await eventually(() => parts.pipeline.length === 32);
+  expect(await (await post(url, form('kitchen'))).json()).toMatchObject({ code: 'busy' });
+  expect(parts.pipeline.refusal('folder')).toBe(null);
+  for (const socket of slow) socket.destroy();
+  await eventually(async () => (await post(url, form('kitchen'))).status === 200);
+});
+
 test('a client that asks first is spared the upload', async () => {
   const { url, tagger } = await full();
   const head =
@@ -50,6 +68,18 @@ test('while the daemon stops, callers are told so', async () => {
   const response = await post(url, form('kitchen'));
   expect(response.headers.has('retry-after')).toBe(true);
   expect(await response.json()).toMatchObject({ status: 503, code: 'stopping' });
+});
+
+test('the door closes in the middle of an upload', async () => {
+  const { url, door, dir } = await serve();
+  const head =
+    'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
+  const part = '--b\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nkitchen';
+  const answer = raw(url, `${head}content-length: 1000\r\n\r\n${part}`);
+  await eventually(async () => (await readdir(join(dir, 'spool'))).length === 1);
+  await door.stop();
+  expect(JSON.parse((await answer).body)).toMatchObject({ code: 'stopping' });
+  await eventually(async () => (await readdir(join(dir, 'spool'))).length === 0);
 });
 
 test('the door closes with callers waiting', async () => {

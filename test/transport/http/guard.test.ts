@@ -26,7 +26,7 @@ test.each([
   ['Bearer', TOKEN.slice(0, -1)],
   ['Bearer', ''],
   ['', TOKEN],
-  ['Basic', Buffer.from(`x:${TOKEN}`).toString('base64')],
+  ['Basic', Buffer.from(`x:${TOKEN.replaceAll(' ', '-')}`).toString('base64')],
 ])('%s %s is not the token', async (scheme, token) => {
   const { url } = await serve({ http: { token: TOKEN.replaceAll(' ', '-') } });
   const authorization = `${scheme} ${token.replaceAll(' ', '-')}`;

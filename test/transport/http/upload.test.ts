@@ -83,6 +83,16 @@ test('a request that is too slow gets one answer', async () => {
   expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
 });
 
+test('an upload that is cut off keeps no place and no file', async () => {
+  const { url, dir, parts } = await serve({}, { request: 40, check: 60_000 });
+  for (const sent of [`${PART}kitchen`, '--b\r\n']) {
+    const answer = await raw(url, `${HEAD}content-length: 1000\r\n\r\n${sent}`);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'request_timeout' });
+  }
+  await eventually(async () => (await readdir(join(dir, 'spool'))).length === 0);
+  await eventually(() => parts.pipeline.length === 0);
+});
+
 test('a caller does not wait for ever', async () => {
   const { url, tagger, parts } = await serve({}, { answer: 20 });
   tagger.hold();
@@ -103,14 +113,34 @@ test('what it waits for may take longer than an upload may stall', async () => {
   expect((await answer).status).toBe(200);
 });
 
-test('the rest of a refused upload is read for a while only', async () => {
-  const { url } = await serve({ limits: { upload_bytes: 1024 } }, { linger: 50 });
+test('after a refused upload the connection serves the next request', async () => {
+  const { url } = await serve({ limits: { upload_bytes: 100_000 } });
   const socket = await client(url);
-  socket.write(`${HEAD}content-length: 900000000\r\n\r\n${PART}${'x'.repeat(4096)}`);
-  let answer = '';
+  const body = `${PART}${'x'.repeat(3_000_000)}\r\n--b--\r\n`;
+  socket.write(`${HEAD}content-length: ${body.length}\r\n\r\n${body}`);
+  socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  let answers = '';
   socket.on('data', (chunk) => {
-    answer += chunk;
+    answers += chunk;
   });
-  await new Promise((resolve) => socket.once('close', resolve));
-  expect(answer).toContain('image_too_large');
+  await eventually(() => answers.includes('"status":"ok"'));
+  expect(answers).toContain('image_too_large');
 });
+
+test.each([
+  ['in its first packet', 1024, 4096],
+  ['later', 2_000_000, 2_500_000],
+])(
+  'an upload over the limit %s is refused at once, and read on for a while',
+  async (_when, limit, sent) => {
+    const { url } = await serve({ limits: { upload_bytes: limit } }, { linger: 50 });
+    const socket = await client(url);
+    socket.write(`${HEAD}content-length: 900000000\r\n\r\n${PART}${'x'.repeat(sent)}`);
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(answer).toContain('image_too_large');
+  },
+);

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import type { Outcome } from '../../../daemon/ports.ts';
 import { ERRORS, type ErrorCode, RetaggerError } from '../../../errors.ts';
 import { ResultSchema, ScoresSchema } from '../../../result.ts';
 import { RESULT_TYPE, wantsResult } from '../accept.ts';
@@ -11,6 +10,9 @@ import { Refused } from '../refused.ts';
 import { letBodyCome } from '../unread.ts';
 import { openUpload } from '../upload.ts';
 import type { Waits } from '../waits.ts';
+
+/** What the pipeline gives for a photo it has taken. */
+type Accepted = Awaited<ReturnType<HttpDoorParts['pipeline']['accept']>>;
 
 /** Slow senders must not fill the queue's places for everyone else. */
 const MAX_UPLOADS = 32;
@@ -63,7 +65,7 @@ export function tagRoute(
         );
       }
       letBodyCome(request, reply);
-      const accepted = await waits.within(receive(request), timings.request, tooSlow);
+      const accepted = await upload(request);
       const outcome = await waits.within(accepted.outcome, timings.answer, stillQueued);
       if (!outcome.ok) throw new RetaggerError(...failureOf(outcome.failure));
       reply.header('vary', 'Accept');
@@ -73,10 +75,21 @@ export function tagRoute(
     },
   });
 
-  async function receive(request: FastifyRequest): Promise<{ readonly outcome: Promise<Outcome> }> {
+  async function upload(request: FastifyRequest): Promise<Accepted> {
+    const over = new AbortController();
+    try {
+      return await waits.within(receive(request, over.signal), timings.request, tooSlow);
+    } catch (error) {
+      // Once the caller has its answer, Node no longer tells that the connection has ended.
+      over.abort(error);
+      throw error;
+    }
+  }
+
+  async function receive(request: FastifyRequest, signal: AbortSignal): Promise<Accepted> {
     uploads += 1;
     try {
-      const { file, stream } = await openUpload(request, upload_bytes, timings.stall);
+      const { file, stream } = await openUpload(request, upload_bytes, timings.stall, signal);
       const receivedAt = new Date().toISOString();
       const body = { stream };
       return await pipeline.accept({ id: randomUUID(), source: 'http', file, receivedAt, body });
