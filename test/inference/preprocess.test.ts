@@ -139,6 +139,12 @@ describe('HEIC', () => {
     expect(difference / heic.pixels.length).toBeLessThan(6);
   });
 
+  it('of a phone held upright is turned once, and its wide colours brought to sRGB', async () => {
+    const { pixels, width, height } = await preprocess(fixture('formats/turned-p3.heic'), LIMITS);
+    expect([width, height]).toEqual([120, 90]);
+    expectColours(pixels, QUARTERS, 6);
+  });
+
   it('is refused by its header where it is too large', async () => {
     await expectRefusal(fixture('formats/phone.heic'), 'image_too_large', {
       ...LIMITS,
