@@ -5,7 +5,7 @@ import { byId, make, percent, trim } from './dom.js';
  * @typedef {import('./api.js').Recent} Recent
  */
 
-const ROWS = 30;
+const ROWS = 20;
 const SOURCES = /** @type {Record<string, string>} */ ({
   folder: 'folder',
   mqtt: 'MQTT',
