@@ -118,7 +118,7 @@ export class Delivery {
 
   /** A message with a reply is two packets. */
   #window({ connack }: Session): number {
-    const theirs = connack.properties?.receiveMaximum ?? IN_FLIGHT;
+    const theirs = connack.properties?.receiveMaximum ?? 65_535;
     return Math.max(1, Math.min(IN_FLIGHT, Math.floor(theirs / 2)));
   }
 

@@ -152,6 +152,7 @@ export class MqttDoor implements Part, HealthSource {
   async #startBroker(): Promise<boolean> {
     const { url, port } = this.#config.mqtt;
     if (url !== undefined) return false;
+    // Also where the port could be bound: one that a container publishes leads into the container.
     if (port !== 0 && (await listens(port))) return false;
     const started = await this.#broker.start();
     if (started)

@@ -101,6 +101,20 @@ test('a subscriber that is away gets the first thousand messages', async () => {
   expect(seen.map(({ json }) => json.n)).toEqual([...Array(1000).keys(), 'last']);
 });
 
+test('a photo is not retained, and one that is too large is cut before it is read whole', async () => {
+  const { door } = await openDoor({ limits: { upload_bytes: 1024 } });
+  const sub = await listener(door.url, ['retagger/box/#']);
+  const photo = { qos: 1, retain: true } as const;
+  await sub.client.publishAsync('retagger/box/ingest', Buffer.alloc(3_000_000, 'x'), photo);
+  await sub.first('/error');
+  const [forwarded] = await sub.first('/ingest');
+  expect(forwarded?.packet.payload.length).toBeLessThan(400_000);
+  await sub.client.publishAsync('retagger/box/ingest', 'kitchen', photo);
+  const later = await listener(door.url, ['retagger/box/ingest']);
+  await later.client.publishAsync('retagger/box/ingest', 'kitchen', { qos: 1 });
+  expect((await later.first('/ingest'))[0]?.packet).toMatchObject({ retain: false });
+});
+
 test('the embedded broker keeps no large or endless retained messages', async () => {
   const { door } = await openDoor();
   const sender = await connected(door.url);

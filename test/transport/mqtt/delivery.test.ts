@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { eventually, temporaryDir } from '../../daemon/support.ts';
+import { PUBLISH, scriptedBroker, topicOf } from './scripted-broker.ts';
 import { doorIn, listener, openDoor, otherBroker } from './support.ts';
 
 const failure = (id: string) => ({
@@ -41,28 +42,52 @@ test('what an earlier run left is sent', async () => {
   await eventually(() => outbox.length === 0);
 });
 
-test('nothing leaves the disk before its PUBACK, and 32 at most are on their way', async () => {
-  const asked: (() => void)[] = [];
-  const broker = await otherBroker({
-    authorizePublish(_client, packet, done) {
-      if (packet.topic.endsWith('/error')) asked.push(() => done(null));
-      else done(null);
-    },
+/** Properties of CONNACK: Receive Maximum, Maximum Packet Size. */
+const RECEIVE_10 = [0x21, 0, 10];
+const PACKET_400 = [0x27, 0, 0, 1, 0x90];
+
+test.each([
+  ['32 at most are on their way', [], 32],
+  // A message may be two packets: to its topic and to the sender's.
+  ['no more than half of what the broker takes', RECEIVE_10, 5],
+])('nothing leaves the disk before its PUBACK; %s', async (_name, properties, expected) => {
+  const published: string[] = [];
+  const url = await scriptedBroker(properties, (packet) => {
+    if (packet.type === PUBLISH) published.push(topicOf(packet));
   });
-  const { door, outbox } = await openDoor({ mqtt: { url: broker.url } });
-  await eventually(() => door.health().ok);
-  const sub = await listener(broker.url, ['retagger/box/error']);
-  for (let n = 0; n < 80; n++) await outbox.put(failure(`${n}`));
-  await eventually(() => asked.length > 0);
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(asked.length).toBeLessThanOrEqual(32);
-  expect(outbox.length).toBe(80);
-  const letGo = setInterval(() => {
-    for (const answer of asked.splice(0)) answer();
-  }, 5);
-  await eventually(() => outbox.length === 0);
-  clearInterval(letGo);
-  expect(ids(await sub.first('/error', 80))).toEqual(Array.from({ length: 80 }, (_, n) => `${n}`));
+  const box = await doorIn(await temporaryDir(), { mqtt: { url } });
+  await box.start();
+  for (let n = 0; n < 80; n++) await box.outbox.put(failure(`${n}`));
+  await box.door.start();
+  const errors = () => published.filter((topic) => topic === 'retagger/box/error').length;
+  await eventually(() => errors() >= expected);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(errors()).toBe(expected);
+  expect(box.outbox.length).toBe(80);
+});
+
+test('what is too large for the broker is not sent, and said', async () => {
+  const published: string[] = [];
+  const url = await scriptedBroker(PACKET_400, (packet, socket) => {
+    if (packet.type !== PUBLISH) return;
+    published.push(topicOf(packet));
+    socket.write(
+      Buffer.from([
+        0x40,
+        2,
+        ...packet.body.subarray(2 + packet.body.readUInt16BE(0)).subarray(0, 2),
+      ]),
+    );
+  });
+  const box = await doorIn(await temporaryDir(), { mqtt: { url } });
+  await box.start();
+  const { payload } = failure('large');
+  await box.outbox.put({ kind: 'error', payload: { ...payload, message: 'x'.repeat(300) } });
+  await box.door.start();
+  await eventually(() => /maximum packet size of 400/.test(box.door.health().detail));
+  expect(box.door.health().ok).toBe(false);
+  expect(published).not.toContain('retagger/box/error');
+  expect(box.outbox.length).toBe(1);
 });
 
 test('a connection lost before the PUBACK: sent again with the same id', async () => {
@@ -87,7 +112,9 @@ test('a connection lost before the PUBACK: sent again with the same id', async (
 });
 
 test('a result that comes in during a long replay does not wait for its end', async () => {
-  const broker = await otherBroker();
+  const broker = await otherBroker({
+    authorizePublish: (_client, _packet, done) => void setTimeout(done, 100, null),
+  });
   const { door, outbox } = await openDoor({ mqtt: { url: broker.url } });
   await eventually(() => door.health().ok);
   await broker.down();

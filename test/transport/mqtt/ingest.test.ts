@@ -1,6 +1,9 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { RetaggerError } from '../../../src/errors.ts';
+import { Ingest } from '../../../src/transport/mqtt/ingest.ts';
+import { Journal } from '../../../src/transport/mqtt/journal.ts';
 import { eventually, temporaryDir } from '../../daemon/support.ts';
 import { connected, doorIn, listener, openDoor, otherBroker } from './support.ts';
 
@@ -76,25 +79,58 @@ test('a message sent again has the same id; the same photo sent anew has another
   expect(ids[3]).toBe(ids[2]);
 });
 
-test('a broker sends what was not acknowledged again; it keeps its id', async () => {
+test.each(['before the box has noticed', 'after the box has noticed'])(
+  'not acknowledged because the broker went, stored %s: the same id',
+  async (when) => {
+    const broker = await otherBroker();
+    const { door, pipeline } = await openDoor({ mqtt: { url: broker.url } });
+    await eventually(() => door.health().ok);
+    const sub = await listener(broker.url, ['retagger/box/result']);
+    const taken: string[] = [];
+    const accept = pipeline.accept.bind(pipeline);
+    pipeline.accept = async (photo) => {
+      const accepted = await accept(photo);
+      taken.push(photo.id);
+      if (taken.length > 1) return accepted;
+      await broker.down();
+      if (when.startsWith('after')) await eventually(() => !door.health().ok);
+      await broker.up();
+      return accepted;
+    };
+    await sub.client.publishAsync(INGEST, 'kitchen', { qos: 1 });
+    await eventually(() => taken.length === 2);
+    await sub.first('/result');
+    expect(taken[1]).toBe(taken[0]);
+    expect(sub.seen.every(({ json }) => json.id === taken[0])).toBe(true);
+  },
+);
+
+test('a photo that is being stored when the box stops is acknowledged', async () => {
   const broker = await otherBroker();
-  const { door, pipeline } = await openDoor({ mqtt: { url: broker.url } });
-  await eventually(() => door.health().ok);
-  const sub = await listener(broker.url, ['retagger/box/result']);
-  const taken: string[] = [];
-  const accept = pipeline.accept.bind(pipeline);
-  pipeline.accept = async (photo) => {
+  const dir = await temporaryDir();
+  const changes = { mqtt: { url: broker.url } };
+  const first = await (await doorIn(dir, changes)).open();
+  await eventually(() => first.door.health().ok);
+  const sender = await connected(broker.url);
+  const accept = first.pipeline.accept.bind(first.pipeline);
+  let begun = false;
+  first.pipeline.accept = async (photo) => {
+    begun = true;
     const accepted = await accept(photo);
-    taken.push(photo.id);
-    // Between the disk and the acknowledgement.
-    if (taken.length === 1) await broker.down().then(broker.up);
+    await new Promise((resolve) => setTimeout(resolve, 200));
     return accepted;
   };
-  await sub.client.publishAsync(INGEST, 'kitchen', { qos: 1 });
-  await eventually(() => taken.length === 2);
-  await sub.first('/result');
-  expect(taken[1]).toBe(taken[0]);
-  expect(sub.seen.every(({ json }) => json.id === taken[0])).toBe(true);
+  await sender.publishAsync(INGEST, 'kitchen', { qos: 1 });
+  await sender.publishAsync(INGEST, 'hall', { qos: 1 });
+  await eventually(() => begun);
+  await first.door.stop();
+  await eventually(() => first.pipeline.length === 0);
+  // The second was not taken, and comes now.
+  const again = await (await doorIn(dir, changes)).open();
+  await eventually(() => again.tagger.seen.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(first.tagger.seen).toEqual(['kitchen']);
+  expect(again.tagger.seen).toEqual(['hall']);
 });
 
 test('photos sent while the box is away are kept by the broker', async () => {
@@ -126,6 +162,34 @@ test('without room photos wait with the broker, while results go out', async () 
   const results = await sub.first('/result', 6);
   expect(new Set(results.map(({ json }) => json.id)).size).toBe(6);
   expect(box.tagger.seen).toHaveLength(6);
+});
+
+test('while the outbox is full even a refusal waits', async () => {
+  const box = await openDoor({ mqtt: { url: 'mqtt://127.0.0.1:1' }, limits: { outbox: 1 } });
+  await box.outbox.put({ kind: 'error', payload: failure('waiting') });
+  const { config, log, pipeline, outbox } = box;
+  const journal = new Journal(join(config.data.dir, 'other.jsonl'), log);
+  const ingest = new Ingest({ config, log, pipeline, outbox, journal, isOwnTopic: () => false });
+  const message = { payload: Buffer.from('{'), qos: 0, dup: false, session: 's' } as const;
+  const taking = ingest.take(message, new AbortController().signal);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(outbox.length).toBe(1);
+  for (const entry of await outbox.take(1)) await outbox.remove(entry);
+  await taking;
+  expect(outbox.length).toBe(1);
+});
+
+test('a photo that the disk does not take is offered again', async () => {
+  const { door, pipeline, tagger } = await openDoor();
+  const accept = pipeline.accept.bind(pipeline);
+  let full = 2;
+  pipeline.accept = async (photo) => {
+    if (full-- > 0) throw new RetaggerError('busy', 'The photo cannot be stored: ENOSPC');
+    return accept(photo);
+  };
+  const sender = await connected(door.url);
+  await sender.publishAsync(INGEST, 'kitchen', { qos: 1 });
+  await eventually(() => tagger.seen.length === 1);
 });
 
 test('without room the embedded broker acknowledges nothing', async () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -49,6 +49,11 @@ export async function mosquitto(settings: string[] = ['allow_anonymous true']) {
     },
     /** Reads its rights again. */
     reload: () => child?.kill('SIGHUP'),
+    /** How often clients with such ids have connected. */
+    async connects(id: string) {
+      const log = await readFile(join(dir, 'mosquitto.log'), 'utf8');
+      return log.split('\n').filter((line) => line.includes(` as ${id}`)).length;
+    },
     /** It stops answering, and its connections stay open. */
     freeze() {
       const frozen = child;

@@ -29,6 +29,24 @@ test('offline when the connection dies, and online again', async () => {
   expect(states).toEqual(['online', 'offline', 'online']);
 });
 
+test('offline stays for who asks later, when the box does not come back', async () => {
+  let open = true;
+  const broker = await otherBroker({
+    authenticate: (client, _name, _password, done) => done(null, open || !/-box-/.test(client.id)),
+  });
+  const { door } = await openDoor({ mqtt: { url: broker.url } });
+  await eventually(() => door.health().ok);
+  open = false;
+  broker.cut(/-out$/);
+  const { seen } = await listener(broker.url, [STATUS]);
+  await eventually(() => seen.at(-1)?.json.state === 'offline');
+  const later = await listener(broker.url, [STATUS]);
+  expect((await later.first('/status'))[0]).toMatchObject({
+    json: { state: 'offline', model: 'text@1' },
+    packet: { retain: true },
+  });
+});
+
 test('offline after a clean stop, by our own word alone', async () => {
   const broker = await otherBroker();
   const sub = await listener(broker.url, [STATUS]);
