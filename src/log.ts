@@ -50,9 +50,9 @@ async function prettyStream(fd: number): Promise<DestinationStream> {
   return pretty({
     destination: fd,
     sync: true,
-    ignore: 'pid,hostname',
+    ignore: 'pid,hostname,part',
+    singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
     messageFormat: '{if part}{part}: {end}{msg}',
-    hideObject: false,
   });
 }

@@ -7,6 +7,8 @@ import { createLogger, type Logger } from '../log.ts';
 
 /** Stopping may take so long; then the process ends anyway. Nothing accepted is lost by it. */
 const STOP_MS = 10_000;
+/** Ctrl-C under `npm start` comes twice: from the terminal and passed on by npm. */
+const SAME_SIGNAL_MS = 500;
 /** Folders of ours below `data.dir`. */
 const OWN_FOLDERS = ['spool', 'outbox', 'tagged', 'failed'];
 
@@ -63,11 +65,12 @@ function stopSignal(log: Logger): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     // Signal handlers alone do not keep a process alive.
     setInterval(() => {}, 2 ** 30);
-    let stopping = false;
+    let first: number | null = null;
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
-        if (stopping) process.exit(1);
-        stopping = true;
+        if (first !== null && performance.now() - first > SAME_SIGNAL_MS) process.exit(1);
+        if (first !== null) return;
+        first = performance.now();
         log.info({ signal: name }, 'stopping; once more ends at once');
         resolve(name);
       });

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Aedes } from 'aedes';
 import sharp from 'sharp';
@@ -36,6 +37,12 @@ export async function eventually(ready: () => boolean | Promise<boolean>): Promi
 
 export type LogLine = { msg: string; level: string } & Record<string, unknown>;
 
+/** As `eventually`, but gives up: what the test then expects tells what is missing. */
+export async function within(ms: number, ready: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + ms;
+  while (performance.now() < end && !(await ready())) await sleep(50);
+}
+
 /** One run of `retagger run`. */
 export class Run {
   readonly logs: LogLine[] = [];
@@ -46,6 +53,10 @@ export class Run {
   constructor(flags: readonly string[]) {
     this.#child = spawn(process.execPath, [CLI, 'run', ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: Object.fromEntries(
+        // What the developer has set for their own daemon is not this test's.
+        Object.entries(process.env).filter(([name]) => !name.startsWith('RETAGGER_')),
+      ),
     });
     this.#exit = once(this.#child, 'close').then(([code]) => code as number | null);
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
@@ -118,9 +129,9 @@ export async function home(more: readonly string[] = []) {
 /** A small JPEG unlike any other number's. */
 export async function jpeg(number: number): Promise<Buffer> {
   const [r, g, b] = [(number * 53) % 256, (number * 97) % 256, (number * 193) % 256];
-  const stripe = {
-    create: { width: 20, height: 90, channels: 3 as const, background: { r: b, g: r, b: g } },
-  };
+  // Never the colour of the ground: where it lies tells numbers of one colour apart.
+  const background = { r: r ^ 128, g: g ^ 128, b: b ^ 128 };
+  const stripe = { create: { width: 20, height: 90, channels: 3 as const, background } };
   return sharp({ create: { width: 160, height: 120, channels: 3, background: { r, g, b } } })
     .composite([{ input: stripe, left: number % 140, top: number % 30 }])
     .jpeg({ quality: 80 })
@@ -135,6 +146,10 @@ export async function broker() {
   const results: Result[] = [];
   const failures: Failure[] = [];
   const states: string[] = [];
+  const subscribed = new Set<string>();
+  aedes.on('subscribe', (list) => {
+    for (const { topic } of list) subscribed.add(topic);
+  });
   aedes.on('publish', (packet) => {
     const payload = () => JSON.parse(packet.payload.toString());
     if (packet.topic.endsWith('/result')) results.push(payload());
@@ -146,5 +161,5 @@ export async function broker() {
     server.close();
   });
   const { port } = server.address() as { port: number };
-  return { url: `mqtt://127.0.0.1:${port}`, results, failures, states };
+  return { url: `mqtt://127.0.0.1:${port}`, results, failures, states, subscribed };
 }
