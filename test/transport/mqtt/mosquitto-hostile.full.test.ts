@@ -74,7 +74,9 @@ test('a wait for room that is longer than the keepalive', async () => {
   const sub = await listener(broker.url, ['retagger/box/result']);
   box.tagger.hold();
   for (let n = 0; n < 5; n++) {
-    await sub.client.publishAsync('retagger/box/ingest', `kitchen ${n}`, { qos: 1 });
+    // Large enough that the broker's answers to pings wait behind them.
+    const photo = `kitchen ${n} ${'x'.repeat(1_000_000)}`;
+    await sub.client.publishAsync('retagger/box/ingest', photo, { qos: 1 });
   }
   await new Promise((resolve) => setTimeout(resolve, 35_000));
   box.tagger.letGo();
