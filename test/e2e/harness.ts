@@ -21,13 +21,23 @@ export async function temporaryDir(): Promise<string> {
   return dir;
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+/** A range of its own for every test worker, below the ports that systems give out themselves. */
+let nextPort = 20_000 + (Number(process.env.VITEST_POOL_ID ?? 0) % 10) * 1000;
+
+/** A port that is free now and that no other test is given. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer();
+    const port = nextPort++;
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** Resolves when `ready` is true; the test's own time limit is the bound. */
@@ -78,7 +88,12 @@ export class Run {
     await eventually(() => find() !== undefined || this.ended);
     const line = find();
     if (line) return line;
-    throw new Error(`it ended: ${this.stderr}\n${JSON.stringify(this.logs, null, 1)}`);
+    throw new Error(`it ended: ${this.story}`);
+  }
+
+  /** What it said, for a test that fails. */
+  get story(): string {
+    return `${this.stderr}\n${this.logs.map((line) => JSON.stringify(line)).join('\n')}`;
   }
 
   exitCode(): Promise<number | null> {

@@ -59,7 +59,7 @@ test('photos dropped come out tagged: on the embedded broker, in sidecars, one r
   expect(scores.status).toBe(200);
   expect(Object.keys((await scores.json()) as object)).toHaveLength(6);
 
-  expect(await program.terminate()).toBe(0);
+  expect(await program.terminate(), program.story).toBe(0);
   expect(program.logs.at(-1)).toMatchObject({ msg: 'stopped' });
   expect(await box.tree('spool')).toEqual([]);
 });
@@ -73,6 +73,7 @@ describe('a restart', () => {
     for (let n = 0; n < count; n++) await box.drop(`${n}.jpg`, await jpeg(n));
     const first = box.run();
     await eventually(() => watch.results.length >= 3 || first.ended);
+    expect(first.ended, first.story).toBe(false);
     expect(await first.terminate()).toBe(0);
     expect(watch.results.length).toBeLessThan(count);
     // "online" comes again when the model is known.
@@ -104,6 +105,7 @@ describe('a restart', () => {
       }
       // At another point of its work each time.
       await eventually(() => watch.results.length > before + round || program.ended);
+      expect(program.ended, program.story).toBe(false);
       await program.kill();
     }
     const last = box.run();
