@@ -19,7 +19,8 @@ export const silent = pino({ level: 'silent' });
 /** A folder that is gone after the test. */
 export async function temporaryDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'retagger-test-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  // What a test leaves running may still write there for a moment.
+  onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
   return dir;
 }
 

@@ -36,7 +36,7 @@ describe('toVerdict', () => {
         logit,
         logit,
         logit,
-        fc.double({ min: 0.05, max: 20 }),
+        fc.double({ min: 0.05, max: 20, noNaN: true }),
         (a, b, c, temperature) => {
           const { scores, score } = toVerdict([a, b, c], { ...manifest, temperature });
           const values = Object.values(scores);
