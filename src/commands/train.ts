@@ -104,6 +104,13 @@ export function trainCommand(): Command {
   add('--groups <csv>', 'columns file, source: photos of one source stay together', String);
   add('--group-by <regex>', 'on file names; what it captures names the home', regex);
   add('--validation <share>', 'share of photos for validation', number(0.01, 0.5), D.validation);
+  add('--corrections <csv>', 'columns file, label: labels to correct; empty: leave out', String);
+  add(
+    '--focus <regex>',
+    'on file names: photos like those to be tagged; only these validate',
+    regex,
+  );
+  add('--focus-weight <x>', 'of such a photo in training', number(1, 100), D.focusWeight);
   add('--epochs <n>', 'at most so many epochs a stage', number(1, 1000, true), D.full.epochs);
   add('--head-epochs <n>', 'in the first stage; default: --epochs', number(1, 1000, true));
   add('--lr <rate>', 'learning rate', number(1e-7, 1), D.full.learningRate);

@@ -4,15 +4,25 @@ import type { Example } from './features.ts';
 /** More copies of one photo than this teach nothing new. */
 const MAX_VARIANTS = 8;
 
+/** How much a photo counts against others of its class. */
+export type Weight = (photo: Photo) => number;
+
 /**
  * Which augmented variants of the training photos are computed: small classes get more variants a
- * photo, so that each class has about `perClass` examples; every photo has at least one.
+ * photo, and weightier photos more than others, so that each class has about `perClass` examples;
+ * every photo has at least one.
  */
-export function planExamples(photos: readonly Photo[], perClass: number): Example[] {
-  const counts = new Map<number, number>();
-  for (const { label } of photos) counts.set(label, (counts.get(label) ?? 0) + 1);
+export function planExamples(
+  photos: readonly Photo[],
+  perClass: number,
+  weight: Weight = () => 1,
+): Example[] {
+  const sums = new Map<number, number>();
+  for (const photo of photos) {
+    sums.set(photo.label, (sums.get(photo.label) ?? 0) + weight(photo));
+  }
   return photos.flatMap((photo) => {
-    const wanted = Math.round(perClass / (counts.get(photo.label) as number));
+    const wanted = Math.round((perClass * weight(photo)) / (sums.get(photo.label) as number));
     const variants = Math.min(MAX_VARIANTS, Math.max(1, wanted));
     return Array.from({ length: variants }, (_, i) => ({ photo, variant: i + 1 }));
   });

@@ -23,6 +23,14 @@ export interface TrainOptions {
   /** Regular expression on file names; what it captures names the home. */
   readonly groupBy?: string;
   readonly validation: number;
+  /** CSV with columns `file` and `label`: corrected labels; without a label the photo is left out. */
+  readonly corrections?: string;
+  /**
+   * Regular expression on file names of photos like those the model will see. Validation is drawn
+   * from these alone, and each weighs `focusWeight` times as much in training.
+   */
+  readonly focus?: string;
+  readonly focusWeight: number;
   readonly head: StageOptions;
   readonly full: StageOptions;
   /** First layer trained in the second stage: `mixed0` … `mixed8`, `all`, or `none` to skip it. */
@@ -60,6 +68,7 @@ export const TRAIN_DEFAULTS = {
   name: 'retagger-custom',
   version: '1',
   validation: 0.1,
+  focusWeight: 3,
   head: { epochs: 50, learningRate: 1e-4 },
   full: { epochs: 50, learningRate: 1e-4 },
   unfreeze: 'all',

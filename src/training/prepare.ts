@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { INPUT, inceptionV3, type Layer } from '../inference/inceptionv3.ts';
 import { decodeSafetensors, type Tensors } from '../inference/safetensors.ts';
-import { type Dataset, readDataset } from './dataset.ts';
-import { plainExamples, planExamples } from './examples.ts';
+import { applyCorrections, parseCorrections } from './corrections.ts';
+import { type Dataset, type Photo, readDataset } from './dataset.ts';
+import { plainExamples, planExamples, type Weight } from './examples.ts';
 import type { Example } from './features.ts';
 import type { TrainOptions } from './options.ts';
 import { type GroupOf, groupPhotos, parseGroups, type Split, splitByGroup } from './split.ts';
@@ -21,6 +22,7 @@ export interface StagePlan {
 export interface Plan {
   readonly dataset: Dataset;
   readonly groupOf: GroupOf;
+  readonly weight: Weight;
   readonly split: Split;
   readonly layers: readonly Layer[];
   readonly base: Tensors;
@@ -44,14 +46,21 @@ export function cutBelow(unfreeze: string): string {
 
 /** @throws DatasetError, or an Error that says which setting does not fit. */
 export async function prepare(options: TrainOptions): Promise<Plan> {
-  const dataset = await readDataset(options.data, options.labels);
+  const given = await readDataset(options.data, options.labels);
+  const dataset = options.corrections
+    ? applyCorrections(given, parseCorrections(await readFile(options.corrections, 'utf8')))
+    : given;
   const csv = options.groups ? await readFile(options.groups, 'utf8') : null;
   const groupOf = groupPhotos(dataset.photos, {
     ...(csv === null ? {} : { sources: parseGroups(csv) }),
     ...(options.groupBy ? { pattern: new RegExp(options.groupBy) } : {}),
   });
   const { labels, photos } = dataset;
-  const split = splitByGroup(photos, labels, groupOf, options.validation, options.seed);
+  const focus = options.focus ? new RegExp(options.focus) : null;
+  const focused = ({ file }: Photo) => focus?.test(file.slice(file.indexOf('/') + 1)) ?? true;
+  const weight: Weight = (photo) => (focus && focused(photo) ? options.focusWeight : 1);
+  const { validation: share, seed, examples } = options;
+  const split = splitByGroup(photos, labels, groupOf, share, seed, focused);
   const stages: StagePlan[] = [{ name: 'head', cut: HEAD_CUT }];
   if (options.unfreeze !== 'none') stages.push({ name: 'full', cut: cutBelow(options.unfreeze) });
   const baseBytes = await readFile(options.base).catch((error: Error) => {
@@ -60,12 +69,12 @@ export async function prepare(options: TrainOptions): Promise<Plan> {
   const sha = (data: string | Uint8Array) => createHash('sha256').update(data).digest('hex');
   const baseHash = sha(baseBytes);
   return {
-    ...{ dataset, groupOf, split, stages },
+    ...{ dataset, groupOf, weight, split, stages },
     layers: inceptionV3(labels.length),
     base: decodeSafetensors(baseBytes),
     validation: plainExamples(split.validation),
-    cached: planExamples(split.train, options.examples),
-    fresh: planExamples(split.train, Number.POSITIVE_INFINITY),
-    key: sha(JSON.stringify([baseHash, options.seed, labels, photos, split.validation])),
+    cached: planExamples(split.train, examples, weight),
+    fresh: planExamples(split.train, Number.POSITIVE_INFINITY, weight),
+    key: sha(JSON.stringify([baseHash, seed, labels, photos, split.validation])),
   };
 }

@@ -1,4 +1,5 @@
 import type { Photo } from './dataset.ts';
+import type { Weight } from './examples.ts';
 import type { Example } from './features.ts';
 import { type Random, random } from './random.ts';
 import { type GroupOf, isAlone } from './split.ts';
@@ -16,6 +17,8 @@ export interface SamplerOptions {
    * they have. Between: photos weigh group size ^ -spread.
    */
   readonly spread: number;
+  /** Multiplies what `spread` gives. */
+  readonly weight?: Weight;
   readonly seed: number;
 }
 
@@ -91,7 +94,10 @@ export function createSampler(
   const classes = Array.from({ length: labelCount }, (_, label) =>
     [...variants.keys()].filter((photo) => photo.label === label),
   );
-  const weights = classes.map((photos) => groupWeights(photos, groupOf, options.spread));
+  const { spread, weight = () => 1 } = options;
+  const weights = classes.map((photos) =>
+    groupWeights(photos, groupOf, spread).map((w, i) => w * weight(photos[i] as Photo)),
+  );
   const draws = classDraws(
     classes.map((photos) => photos.length),
     options.balance,

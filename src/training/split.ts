@@ -1,28 +1,14 @@
 import type { Photo } from './dataset.ts';
 import { random } from './random.ts';
+import { parseTable, tail } from './table.ts';
 
 /** Names the home or site a photo is from. Photos of one group are never on both sides. */
 export type GroupOf = (photo: Photo) => string;
 
-/** Reads `file` and `source` columns. Quotes are for values with commas. @throws Error */
+/** Reads `file` and `source` columns. @throws Error */
 export function parseGroups(csv: string): ReadonlyMap<string, string> {
-  const rows = csv
-    .split(/\r?\n/)
-    .filter((line) => line.trim() !== '')
-    .map((line) =>
-      [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
-        ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
-      ),
-    );
-  const header = rows.shift() ?? [];
-  const file = header.indexOf('file');
-  const source = header.indexOf('source');
-  if (file < 0 || source < 0) throw new Error('the groups file needs columns "file" and "source"');
-  // Only `label/name` counts: the file may have been written from another folder.
-  return new Map(rows.map((row) => [tail(row[file] ?? ''), row[source] ?? '']));
+  return new Map(parseTable(csv, ['file', 'source']).map(([file, source]) => [tail(file), source]));
 }
-
-const tail = (file: string): string => file.split('/').slice(-2).join('/');
 
 export interface GroupOptions {
   /** From `parseGroups`. */
@@ -66,6 +52,7 @@ export interface Split {
  * Puts whole groups into validation until every class has about `share` of its photos there. A
  * group that would overfill a class stays in training. At least one photo a class lands on each
  * side where the groups allow it.
+ * @param eligible for validation; a group with another photo stays in training.
  * @throws Error where a class has no photo on one side.
  */
 export function splitByGroup(
@@ -74,6 +61,7 @@ export function splitByGroup(
   groupOf: GroupOf,
   share: number,
   seed: number,
+  eligible: (photo: Photo) => boolean = () => true,
 ): Split {
   const groups = new Map<string, Photo[]>();
   for (const photo of photos) {
@@ -85,11 +73,12 @@ export function splitByGroup(
     for (const { label } of some) counts[label] = (counts[label] as number) + 1;
     return counts;
   };
-  const totals = count(photos);
+  const totals = count(photos.filter(eligible));
   const targets = totals.map((total) => Math.max(1, Math.round(total * share)));
   const held = labels.map(() => 0);
   const validation: Photo[] = [];
-  const open = new Set(random(seed, 'split').shuffle([...groups.values()]));
+  const candidates = [...groups.values()].filter((group) => group.every(eligible));
+  const open = new Set(random(seed, 'split').shuffle(candidates));
   // The rarest class first: later its groups would no longer fit beside what others filled.
   const rarestFirst = labels.map((_, k) => k).sort((a, b) => (totals[a] ?? 0) - (totals[b] ?? 0));
   for (const rarest of rarestFirst) {
@@ -102,8 +91,9 @@ export function splitByGroup(
       open.delete(group);
     }
   }
+  const all = count(photos);
   for (const [k, label] of labels.entries()) {
-    if (held[k] === 0 || held[k] === totals[k]) {
+    if (held[k] === 0 || held[k] === all[k]) {
       const side = held[k] === 0 ? 'validation' : 'training';
       throw new Error(`class "${label}" has too few groups: none of its photos is in ${side}`);
     }

@@ -40,6 +40,7 @@ export const trainingDir = (out: string): string => join(out, '.training');
 /** Settings that a resumed stage must share with the broken one. Epochs may be added or left out. */
 function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
   const { batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule } = options;
+  const { focus, focusWeight } = options;
   const settings = [
     options[stage.name].learningRate,
     options.warmup,
@@ -47,7 +48,18 @@ function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
     options.seed,
     stage,
   ];
-  const shared = [batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule];
+  const shared = [
+    batch,
+    dropout,
+    rho,
+    balance,
+    spread,
+    examples,
+    labelSmoothing,
+    schedule,
+    focus,
+    focusWeight,
+  ];
   return createHash('sha256')
     .update(JSON.stringify([plan.key, settings, shared]))
     .digest('hex');
@@ -86,8 +98,9 @@ async function stageWeights(
   const { tf, sources, signal } = context;
   const examples = stage.cut === INPUT ? plan.fresh : plan.cached;
   const { balance, spread, seed } = options;
+  const { weight } = plan;
   const sampler = createSampler(examples, plan.dataset.labels.length, plan.groupOf, {
-    ...{ balance, spread, seed },
+    ...{ balance, spread, weight, seed },
   });
   const result = await runStage(
     {

@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import sharp, { type Sharp } from 'sharp';
+import sharp, { type Create, type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
@@ -245,12 +247,35 @@ it('gives the same pixels for a path and for the bytes', async () => {
   expect(await preprocess(await readFile(path), LIMITS)).toEqual(byPath);
 });
 
-it('does not crop: the whole of a wide photo is seen', async () => {
-  const { pixels, width, height } = await preprocess(await quarters(900, 100), LIMITS);
-  expect([width, height]).toEqual([900, 100]);
-  expectColours(pixels, QUARTERS, 1);
-  expect(at(pixels, 0, 0)).toEqual([...QUARTERS[0]]);
-  expect(at(pixels, 298, 298)).toEqual([...QUARTERS[3]]);
+it.each([
+  [900, 100],
+  [100, 900],
+])('neither crops nor pads %i × %i: the edges are at the edges', async (width, height) => {
+  const frame = { left: 8, right: 8, top: 8, bottom: 8, background: '#c01010' };
+  const create = { width: width - 16, height: height - 16, channels: 3, background: '#10c010' };
+  const bytes = await sharp({ create: create as Create })
+    .extend(frame)
+    .png()
+    .toBuffer();
+  const { pixels } = await preprocess(bytes, LIMITS);
+  const isFrame = ([red = 0, green = 0]: number[]) => red > green;
+  const edges = [
+    at(pixels, 0, 149),
+    at(pixels, 298, 149),
+    at(pixels, 149, 0),
+    at(pixels, 149, 298),
+  ];
+  expect(edges.map(isFrame)).toEqual([true, true, true, true]);
+  expect(isFrame(at(pixels, 149, 149))).toBe(false);
+});
+
+it('never holds a file that is too large', async () => {
+  // Sparse: it takes no room on disk, but could not be read into a buffer at all.
+  const path = join(tmpdir(), `retagger-sparse-${process.pid}.jpg`);
+  await writeFile(path, '');
+  await truncate(path, 5 * 1024 ** 3);
+  await expectRefusal(path, 'image_too_large');
+  await rm(path);
 });
 
 async function expectRefusal(input: string | Uint8Array, code: ErrorCode, limits = LIMITS) {

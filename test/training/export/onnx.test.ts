@@ -1,6 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { INPUT, inceptionV3, type Layer, LOGITS } from '../../../src/inference/inceptionv3.ts';
+import type { Tensor as TensorData } from '../../../src/inference/safetensors.ts';
 import { layerShapes, type Shape } from '../../../src/inference/shapes.ts';
 import { exportF32, exportInt8 } from '../../../src/training/export/onnx.ts';
 import { poolsBehindConvolutions } from '../../../src/training/export/pools.ts';
@@ -73,6 +74,32 @@ describe('exportInt8', () => {
     }
     expect(Math.max(...errors)).toBeLessThan(0.06);
     expect(errors.reduce((a, b) => a + b, 0) / errors.length).toBeLessThan(0.02);
+  });
+
+  it('reads pixels exactly, although their zero lies between two bytes', async () => {
+    // Sums of 27 nearly grey pixels: half a byte too much or too little in each would show.
+    const network: Layer[] = [
+      {
+        ...{ kind: 'conv', name: 'sum', from: INPUT, filters: 1, kernel: [3, 3], stride: 2 },
+        padding: 'valid',
+      },
+      { kind: 'globalAveragePool', name: 'average', from: 'sum' },
+      { kind: 'dense', name: LOGITS, from: 'average', units: 1, relu: false },
+    ];
+    const ones = new Map<string, TensorData>([
+      ['sum/kernel', { shape: [3, 3, 3, 1], data: new Float32Array(27).fill(1) }],
+      ['sum/bias', { shape: [1], data: new Float32Array(1) }],
+      [`${LOGITS}/kernel`, { shape: [1, 1], data: Float32Array.of(1) }],
+      [`${LOGITS}/bias`, { shape: [1], data: new Float32Array(1) }],
+    ]);
+    const grey = [127, 128, 129, 130].map((value) => new Uint8Array(SIZE * SIZE * 3).fill(value));
+    const options = { layers: network, weights: ones, inputSize: SIZE };
+    const model = await exportInt8({ ...options, calibration: grey });
+    const [, ...above] = await Promise.all(grey.map((pixels) => run(model, pixels)));
+    const expected = [128, 129, 130].map((value) => 27 * (value / 127.5 - 1));
+    for (const [i, logits] of above.entries()) {
+      expect(logits[LOGITS]?.[0]).toBeCloseTo(expected[i] as number, 2);
+    }
   });
 
   it('is the same for the same input', async () => {

@@ -1,0 +1,36 @@
+import { type Dataset, DatasetError, type Photo } from './dataset.ts';
+import { parseTable, tail } from './table.ts';
+
+/** File below the data folder → its right label, or '' to leave the photo out. */
+export type Corrections = ReadonlyMap<string, string>;
+
+/** Reads `file` and `label` columns. @throws Error */
+export function parseCorrections(csv: string): Corrections {
+  return new Map(parseTable(csv, ['file', 'label']).map(([file, label]) => [tail(file), label]));
+}
+
+/**
+ * The data set with labels put right; the files stay where they are.
+ * @throws DatasetError for a photo that is not there, an unknown label, or a class left empty.
+ */
+export function applyCorrections(dataset: Dataset, corrections: Corrections): Dataset {
+  const { dir, labels } = dataset;
+  const files = new Set(dataset.photos.map(({ file }) => file));
+  const faults = [...corrections].flatMap(([file, label]) => {
+    if (!files.has(file)) return [`correction for ${file}: no such photo`];
+    return label === '' || labels.includes(label)
+      ? []
+      : [`correction for ${file}: no label "${label}"`];
+  });
+  const photos = dataset.photos.flatMap((photo): Photo[] => {
+    const label = corrections.get(photo.file);
+    if (label === undefined) return [photo];
+    return label === '' ? [] : [{ ...photo, label: labels.indexOf(label) }];
+  });
+  for (const [index, label] of labels.entries()) {
+    if (!photos.some((photo) => photo.label === index))
+      faults.push(`class "${label}" is left empty`);
+  }
+  if (faults.length > 0) throw new DatasetError(dir, faults);
+  return { dir, labels, photos };
+}
