@@ -41,6 +41,12 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
     `RMSProp, ρ ${options.rho}, batch ${options.batch}, dropout ${options.dropout}`,
     `learning rate ${head.learningRate} (head), ${full.learningRate} (second stage), ${options.schedule}`,
     `classes balanced: ${options.balance}; groups spread: ${options.spread}`,
+    ...(options.focus
+      ? [
+          `validated on photos named ${options.focus}; these weigh ${options.focusWeight} in training`,
+        ]
+      : []),
+    ...(options.corrections ? ['some labels corrected by a file'] : []),
     `label smoothing ${options.labelSmoothing}, weight average ${options.ema || 'none'}`,
     `seed ${options.seed}`,
   ];
