@@ -1,7 +1,7 @@
 import type { Evaluation } from './metrics.ts';
 import type { TrainOptions } from './options.ts';
 import type { Plan } from './prepare.ts';
-import type { Published } from './publish.ts';
+import type { Published } from './published.ts';
 
 const fixed = (value: number, digits = 3): string => value.toFixed(digits);
 

@@ -11,29 +11,18 @@ import {
 } from '../inference/safetensors.ts';
 import { type Calibration, calibrated, chooseThresholds, fitCalibration } from './calibration.ts';
 import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
+import type { TrainContext } from './context.ts';
 import { predictLogits } from './evaluate-examples.ts';
 import { exportInt8 } from './export/onnx.ts';
 import { type Example, examplePixels } from './features.ts';
-import { type Evaluation, evaluateScores } from './metrics.ts';
+import { evaluateScores } from './metrics.ts';
 import { modelCard } from './model-card.ts';
 import { weightNames } from './parameters.ts';
 import { drawPlots } from './plot/plots.ts';
 import type { StagePlan } from './prepare.ts';
+import type { Published } from './published.ts';
 import { random } from './random.ts';
 import { softmax } from './softmax.ts';
-import type { TrainContext } from './train.ts';
-
-/** `learning.json`: how a model came to be, and what it scored on validation. */
-export interface Published {
-  readonly dir: string;
-  readonly manifest: Manifest;
-  /** The stage whose weights were taken. */
-  readonly stage: string;
-  readonly history: readonly EpochRecord[];
-  /** Before and after calibration. */
-  readonly raw: Evaluation;
-  readonly validation: Evaluation;
-}
 
 const WEIGHTS_FILE = 'weights.f16.safetensors';
 const INT8_FILE = 'model.int8.onnx';

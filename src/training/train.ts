@@ -8,13 +8,15 @@ import {
   readSafetensors,
   type Tensors,
 } from '../inference/safetensors.ts';
-import { loadTfjs, type Tensor4D, type Tfjs } from '../inference/tfjs.ts';
+import { loadTfjs, type Tensor4D } from '../inference/tfjs.ts';
 import { CheckpointStore, type EpochRecord, writeFileSafely } from './checkpoint.ts';
+import type { TrainContext } from './context.ts';
 import { checkPhotos } from './dataset.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
 import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
 import { HEAD_CUT, type Plan, prepare, type StagePlan } from './prepare.ts';
-import { type Published, publish } from './publish.ts';
+import { publish } from './publish.ts';
+import type { Published } from './published.ts';
 import { createSampler } from './sampler.ts';
 import { openSources, type Sources } from './sources.ts';
 import { runStage } from './stage.ts';
@@ -24,15 +26,6 @@ interface StageRecord {
   readonly key: string;
   readonly macroF1: number;
   readonly history: readonly EpochRecord[];
-}
-
-export interface TrainContext {
-  readonly tf: Tfjs;
-  readonly plan: Plan;
-  readonly options: TrainOptions;
-  readonly sources: Sources;
-  readonly reporter: TrainReporter;
-  readonly signal: AbortSignal | undefined;
 }
 
 export const trainingDir = (out: string): string => join(out, '.training');

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { writeFileSafely } from '../checkpoint.ts';
-import type { Published } from '../publish.ts';
+import type { Published } from '../published.ts';
 import { confusionMatrix } from './confusion-matrix.ts';
 import { learningCurve } from './learning-curve.ts';
 

@@ -1,0 +1,14 @@
+import type { Tfjs } from '../inference/tfjs.ts';
+import type { TrainOptions, TrainReporter } from './options.ts';
+import type { Plan } from './prepare.ts';
+import type { Sources } from './sources.ts';
+
+/** What every part of one training run works with. */
+export interface TrainContext {
+  readonly tf: Tfjs;
+  readonly plan: Plan;
+  readonly options: TrainOptions;
+  readonly sources: Sources;
+  readonly reporter: TrainReporter;
+  readonly signal: AbortSignal | undefined;
+}
