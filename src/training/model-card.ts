@@ -47,6 +47,7 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
         ]
       : []),
     ...(options.corrections ? ['some labels corrected by a file'] : []),
+    options.augment ? 'photos augmented' : 'photos not augmented',
     `label smoothing ${options.labelSmoothing}, weight average ${options.ema || 'none'}`,
     `seed ${options.seed}`,
   ];

@@ -45,6 +45,8 @@ export interface TrainOptions {
   readonly spread: number;
   /** Augmented examples a class that are kept on disk, for each class. */
   readonly examples: number;
+  /** False: the photos as they are, one variant each. */
+  readonly augment: boolean;
   readonly labelSmoothing: number;
   readonly schedule: ScheduleName;
   /** Epochs. */
@@ -79,6 +81,7 @@ export const TRAIN_DEFAULTS = {
   balance: 'equal',
   spread: 0,
   examples: 2000,
+  augment: true,
   labelSmoothing: 0,
   schedule: 'constant',
   warmup: 0,

@@ -61,6 +61,8 @@ export async function prepare(options: TrainOptions): Promise<Plan> {
   const weight: Weight = (photo) => (focus && focused(photo) ? options.focusWeight : 1);
   const { validation: share, seed, examples } = options;
   const split = splitByGroup(photos, labels, groupOf, share, seed, focused);
+  const examplesOf = (perClass: number) =>
+    options.augment ? planExamples(split.train, perClass, weight) : plainExamples(split.train);
   const stages: StagePlan[] = [{ name: 'head', cut: HEAD_CUT }];
   if (options.unfreeze !== 'none') stages.push({ name: 'full', cut: cutBelow(options.unfreeze) });
   const baseBytes = await readFile(options.base).catch((error: Error) => {
@@ -73,8 +75,8 @@ export async function prepare(options: TrainOptions): Promise<Plan> {
     layers: inceptionV3(labels.length),
     base: decodeSafetensors(baseBytes),
     validation: plainExamples(split.validation),
-    cached: planExamples(split.train, examples, weight),
-    fresh: planExamples(split.train, Number.POSITIVE_INFINITY, weight),
+    cached: examplesOf(examples),
+    fresh: examplesOf(Number.POSITIVE_INFINITY),
     key: sha(JSON.stringify([baseHash, seed, labels, photos, split.validation])),
   };
 }

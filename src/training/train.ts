@@ -33,7 +33,7 @@ export const trainingDir = (out: string): string => join(out, '.training');
 /** Settings that a resumed stage must share with the broken one. Epochs may be added or left out. */
 function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
   const { batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule } = options;
-  const { focus, focusWeight } = options;
+  const { focus, focusWeight, augment } = options;
   const settings = [
     options[stage.name].learningRate,
     options.warmup,
@@ -52,6 +52,7 @@ function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
     schedule,
     focus,
     focusWeight,
+    augment,
   ];
   return createHash('sha256')
     .update(JSON.stringify([plan.key, settings, shared]))
