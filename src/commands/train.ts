@@ -112,7 +112,11 @@ export function trainCommand(): Command {
   );
   add('--focus-weight <x>', 'of such a photo in training', number(1, 100), D.focusWeight);
   add('--epochs <n>', 'at most so many epochs a stage', number(1, 1000, true), D.full.epochs);
-  add('--head-epochs <n>', 'in the first stage; default: --epochs', number(1, 1000, true));
+  add(
+    '--head-epochs <n>',
+    'in the first stage; 0: skip it; default: --epochs',
+    number(0, 1000, true),
+  );
   add('--lr <rate>', 'learning rate', number(1e-7, 1), D.full.learningRate);
   add('--head-lr <rate>', 'in the first stage; default: --lr', number(1e-7, 1));
   add('--unfreeze <layer>', 'second stage from: mixed0 … mixed8, all, none', unfreeze, D.unfreeze);

@@ -5,6 +5,12 @@ import type { Tensor, Tensor4D, Tfjs } from '../inference/tfjs.ts';
 import { weightShapes } from '../inference/weights.ts';
 import { random } from './random.ts';
 
+/** Names of the weights that the base has not, or not in the shape these layers need. */
+export const missingWeights = (layers: readonly Layer[], base: Tensors): string[] =>
+  [...weightShapes(layers)]
+    .filter(([name, shape]) => base.get(name)?.shape.join() !== shape.join())
+    .map(([name]) => name);
+
 /**
  * The base weights with what they lack: the head, and kernels that the file has not. Kernels start
  * normal, standard deviation √(2 / inputs) (He et al. 2015); biases zero.

@@ -6,6 +6,7 @@ import { applyCorrections, parseCorrections } from './corrections.ts';
 import { type Dataset, type Photo, readDataset } from './dataset.ts';
 import { plainExamples, planExamples, type Weight } from './examples.ts';
 import type { Example } from './features.ts';
+import { missingWeights } from './initial-weights.ts';
 import type { TrainOptions } from './options.ts';
 import { type GroupOf, groupPhotos, parseGroups, type Split, splitByGroup } from './split.ts';
 
@@ -63,17 +64,26 @@ export async function prepare(options: TrainOptions): Promise<Plan> {
   const split = splitByGroup(photos, labels, groupOf, share, seed, focused);
   const examplesOf = (perClass: number) =>
     options.augment ? planExamples(split.train, perClass, weight) : plainExamples(split.train);
-  const stages: StagePlan[] = [{ name: 'head', cut: HEAD_CUT }];
+  const stages: StagePlan[] = [];
+  if (options.head.epochs > 0) stages.push({ name: 'head', cut: HEAD_CUT });
   if (options.unfreeze !== 'none') stages.push({ name: 'full', cut: cutBelow(options.unfreeze) });
+  if (stages.length === 0) throw new Error('no stage to run: no head epochs, and nothing unfrozen');
   const baseBytes = await readFile(options.base).catch((error: Error) => {
     throw new Error(`base weights: ${error.message}`, { cause: error });
   });
   const sha = (data: string | Uint8Array) => createHash('sha256').update(data).digest('hex');
   const baseHash = sha(baseBytes);
+  const layers = inceptionV3(labels.length);
+  const base = decodeSafetensors(baseBytes);
+  if (options.head.epochs === 0) {
+    const random = missingWeights(layers, base);
+    // The rest would be trained towards what a random head asks for.
+    if (random.length > 0)
+      throw new Error(`no head epochs, but the base lacks ${random.join(', ')}`);
+  }
   return {
     ...{ dataset, groupOf, weight, split, stages },
-    layers: inceptionV3(labels.length),
-    base: decodeSafetensors(baseBytes),
+    ...{ layers, base },
     validation: plainExamples(split.validation),
     cached: examplesOf(examples),
     fresh: examplesOf(Number.POSITIVE_INFINITY),

@@ -122,6 +122,7 @@ async function startingWeights(
   initial: Map<string, HostTensor>,
 ): Promise<Map<string, HostTensor>> {
   const { tf, plan } = context;
+  if (plan.stages[0]?.name !== 'head') return initial; // nothing is missing: `prepare` saw to it
   const step = Math.max(1, Math.floor(plan.cached.length / 128));
   const sample = plan.cached.filter((_, i) => i % step === 0).slice(0, 128);
   const features = await sources.of(HEAD_CUT)(sample);

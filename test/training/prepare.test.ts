@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { INPUT, inceptionV3, LOGITS } from '../../src/inference/inceptionv3.ts';
 import { weightShapes } from '../../src/inference/weights.ts';
-import { initialWeights } from '../../src/training/initial-weights.ts';
+import { initialWeights, missingWeights } from '../../src/training/initial-weights.ts';
 import { weightNames } from '../../src/training/parameters.ts';
 import { cutBelow } from '../../src/training/prepare.ts';
 
@@ -51,6 +51,11 @@ describe('initialWeights', () => {
     expect(weights.get(`${LOGITS}/kernel`)?.shape).toEqual([256, 3]);
     expect(new Set(weights.get(`${LOGITS}/kernel`)?.data).size).toBeGreaterThan(100);
     expect(initialWeights(layers, base, 1)).toEqual(weights);
+  });
+
+  test('names what is missing, so that stage 1 may be skipped only where nothing is', () => {
+    expect(missingWeights(layers, base)).toEqual([`${LOGITS}/kernel`, `${LOGITS}/bias`]);
+    expect(missingWeights(inceptionV3(6), base)).toEqual([]);
   });
 
   test('makes the two kernels that may be missing, and refuses any other gap', () => {
