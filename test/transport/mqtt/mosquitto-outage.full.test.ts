@@ -57,7 +57,8 @@ test.each([
     expect(box.outbox.length).toBe(0);
     expect(tagged.size).toBeLessThanOrEqual(PHOTOS);
     if (signal === 'SIGTERM') expect(tagged.size).toBe(PHOTOS);
-    expect(box.door.health().ok).toBe(true);
+    // The last outage may have ended a moment ago.
+    await eventually(() => box.door.health().ok);
   },
 );
 
@@ -70,8 +71,8 @@ test('a broker that stops answering without closing is given up', async () => {
     kind: 'error',
     payload: { id: 'x', source: 'mqtt', file: null, code: 'internal', message: 'x' },
   });
-  await eventually(() => !box.door.health().ok);
-  expect(box.door.health().detail).toMatch(/timeout/i);
+  // On a busy machine the unanswered message may be named before the silent connection is.
+  await eventually(() => !box.door.health().ok && /timeout/i.test(box.door.health().detail ?? ''));
   frozen.thaw();
   await eventually(() => box.door.health().ok && box.outbox.length === 0);
 }, 120_000);
