@@ -69,6 +69,7 @@ async function measure(count, dir) {
   process.exit(0);
 }
 
+const print = (line) => process.stdout.write(`${line}\n`);
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const softmax = (row) => {
   const exps = row.map((z) => Math.exp(z - Math.max(...row)));
@@ -99,15 +100,15 @@ async function compare({ python, rounds, photos }) {
     }
     const eager = results.eager[0].logits.map(softmax);
     const base = median(results.eager.map(({ ms }) => median(ms)));
-    console.log('| way | ms a photo | against eager | peak MB | largest score difference |');
-    console.log('| --- | --- | --- | --- | --- |');
+    print('| way | ms a photo | against eager | peak MB | largest score difference |');
+    print('| --- | --- | --- | --- | --- |');
     for (const [name, runs] of Object.entries(results)) {
       const ms = median(runs.map((run) => median(run.ms)));
       const memory = median(runs.map((run) => run.memory));
       const scores = runs[0].logits.map(softmax);
       const differences = scores.flatMap((row, i) => row.map((v, k) => Math.abs(v - eager[i][k])));
       const most = Math.max(...differences).toExponential(1);
-      console.log(
+      print(
         `| ${name} | ${ms.toFixed(1)} | ${(ms / base).toFixed(2)} | ${memory.toFixed(0)} | ${most} |`,
       );
     }
