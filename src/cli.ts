@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   tag: async () => (await import('./commands/tag.ts')).tagCommand(),
   train: async () => (await import('./commands/train.ts')).trainCommand(),
   evaluate: async () => (await import('./commands/evaluate.ts')).evaluateCommand(),
+  bench: async () => (await import('./commands/bench.ts')).benchCommand(),
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
 };
 

@@ -14,7 +14,7 @@ const FACTORIES: Readonly<Record<Exclude<EngineChoice, 'auto'>, () => Promise<En
 
 /** Fastest first. tfjs-node is left out: slower than onnxruntime, and where that does not load it
  * hardly does either. */
-const AUTO: readonly EngineName[] = ['onnxruntime', 'wasm'];
+export const AUTO: readonly EngineName[] = ['onnxruntime', 'wasm'];
 
 /**
  * Loads the named engine, or the first of `auto` that loads.

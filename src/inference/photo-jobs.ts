@@ -25,6 +25,11 @@ export class PhotoJobs {
   #fresh: PhotoJob[] = [];
   #suspects: PhotoJob[] = [];
 
+  /** Photos no worker has yet. */
+  get waiting(): number {
+    return this.#fresh.length + this.#suspects.length;
+  }
+
   add(job: PhotoJob): void {
     this.#fresh.push(job);
   }

@@ -1,4 +1,4 @@
-/** The supervisor's two rules of thumb, as plain arithmetic. */
+/** The supervisor's rules of thumb, as plain arithmetic. */
 
 const MiB = 1024 * 1024;
 const MAX_BACKOFF_MS = 30_000;
@@ -15,3 +15,7 @@ export const backoffMs = (faultsInARow: number): number =>
  */
 export const memoryShare = (limit: number, ownRss: number, freshRss: number): number =>
   Math.max(limit - ownRss - freshRss, freshRss + HEADROOM_BYTES);
+
+/** Whether two workers of together `rss` bytes may run; a second one never takes the last room. */
+export const burstFits = (limit: number, ownRss: number, rss: number): boolean =>
+  ownRss + rss + HEADROOM_BYTES <= limit;

@@ -2,9 +2,11 @@ import type { Config } from '../config/schema.ts';
 import { RetaggerError, toRetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
+import { Burst } from './burst.ts';
+import { defaultThreads } from './engines/onnx.ts';
 import type { EngineChoice } from './engines.ts';
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
-import { backoffMs, memoryShare } from './supervision.ts';
+import { backoffMs, burstFits, memoryShare } from './supervision.ts';
 import type { Tagger, TaggerInfo, Tagging } from './tagger.ts';
 import { WorkerGone, WorkerProcess } from './worker-process.ts';
 import { WORKER_CONCURRENCY } from './worker-protocol.ts';
@@ -45,20 +47,25 @@ interface Slot {
   readonly jobs: Set<PhotoJob>;
   /** Its end is our doing, and why. */
   ending?: Reason | 'stop';
+  /** It takes no more photos and ends with its last. */
+  retired?: boolean;
 }
 
 export class Supervisor implements Tagger {
-  readonly concurrency = WORKER_CONCURRENCY;
   readonly restarts = { exit: 0, timeout: 0, memory: 0 } satisfies Record<Reason, number>;
   readonly #options: TaggerOptions;
   readonly #log: Logger;
   readonly #jobs = new PhotoJobs();
   /** Takes new photos. */
   #current: Slot | null = null;
-  /** Every process there is: the current, one that loads, one that finishes its last photos. */
+  /** Takes them too while more come than the current worker can do. */
+  #second: Slot | null = null;
+  readonly #burst: Burst;
+  /** Every process there is: these two, one that loads, one that finishes its last photos. */
   readonly #slots = new Set<Slot>();
   #replacing = false;
   #noReplacementBefore = 0;
+  #noSecondBefore = 0;
   #faultsInARow = 0;
   #failedStarts = 0;
   #respawn: NodeJS.Timeout | undefined;
@@ -70,6 +77,15 @@ export class Supervisor implements Tagger {
   constructor(options: TaggerOptions) {
     this.#options = options;
     this.#log = options.log.child({ part: 'worker' });
+    this.#burst = new Burst({
+      begin: () => void this.#startSecond(),
+      end: () => this.#retireSecond('photos have become few'),
+    });
+  }
+
+  /** One more than there are places, so that a photo that waits here tells of more behind it. */
+  get concurrency(): number {
+    return WORKER_CONCURRENCY * (this.#second ? 2 : 1) + 1;
   }
 
   get state(): Tagger['state'] {
@@ -112,6 +128,7 @@ export class Supervisor implements Tagger {
   async stop(): Promise<void> {
     this.#state = 'stopped';
     clearTimeout(this.#respawn);
+    this.#burst.stop();
     this.#jobs.rejectAll(new RetaggerError('stopping'));
     await Promise.all(
       [...this.#slots].map(async (slot) => {
@@ -124,10 +141,11 @@ export class Supervisor implements Tagger {
       }),
     );
     this.#current = null;
+    this.#second = null;
   }
 
-  #spawn(bundle: ModelBundle): Slot {
-    const { engine, threads, limits, workerPath } = this.#options;
+  #spawn(bundle: ModelBundle, threads = this.#options.threads): Slot {
+    const { engine, limits, workerPath } = this.#options;
     const process = new WorkerProcess(
       {
         bundle,
@@ -167,13 +185,14 @@ export class Supervisor implements Tagger {
   }
 
   #dispatch(): void {
-    const slot = this.#current;
-    if (!slot || slot.ending) return;
-    for (;;) {
-      const job = this.#jobs.next(slot.jobs, this.concurrency);
-      if (!job) return;
-      void this.#run(slot, job);
+    for (const slot of [this.#current, this.#second]) {
+      while (slot && !slot.ending) {
+        const job = this.#jobs.next(slot.jobs, WORKER_CONCURRENCY);
+        if (!job) break;
+        void this.#run(slot, job);
+      }
     }
+    if (this.#jobs.waiting > 0) this.#burst.waiting();
   }
 
   async #run(slot: Slot, job: PhotoJob): Promise<void> {
@@ -192,8 +211,8 @@ export class Supervisor implements Tagger {
     }
     slot.jobs.delete(job);
     this.#faultsInARow = 0;
-    if (slot === this.#current) this.#checkMemory(slot);
-    else if (slot.jobs.size === 0) void slot.process.stop(); // it was replaced; that was its last
+    if (slot.retired && slot.jobs.size === 0) void slot.process.stop();
+    if (this.#current) this.#checkMemory(this.#current);
     this.#dispatch();
   }
 
@@ -202,6 +221,7 @@ export class Supervisor implements Tagger {
     const { ending = 'exit' } = slot;
     const expected = ending === 'stop' || ending === 'memory';
     if (slot.jobs.size > 0 || !expected) this.#onFault(slot, how);
+    if (slot === this.#second) this.#second = null;
     if (slot !== this.#current) return;
     this.#current = null;
     // A replacement that loads already will do.
@@ -242,14 +262,61 @@ export class Supervisor implements Tagger {
     this.#use(slot);
   }
 
-  /** Replaces a worker that has grown too large; photos move over when the new one is ready. */
+  async #startSecond(): Promise<void> {
+    const { threads = defaultThreads(), limits } = this.#options;
+    const { memory_bytes: limit } = limits;
+    const current = this.#current;
+    if (!current || this.#second || this.#replacing || Date.now() < this.#noSecondBefore) return;
+    const { rss, freshRss } = current.process;
+    // One core has nothing to share.
+    if (threads < 2 || !burstFits(limit, process.memoryUsage.rss(), rss + freshRss)) return;
+    const slot = this.#spawn(this.#bundle as ModelBundle, Math.floor(threads / 2));
+    this.#second = slot;
+    slot.ending = 'stop'; // until it is loaded
+    try {
+      await this.#load(slot);
+      if (this.#second !== slot) return;
+      delete slot.ending;
+      this.#log.info('many photos: a second worker helps');
+      this.#dispatch();
+    } catch (error) {
+      if (this.#state === 'stopped') return;
+      this.#second = null;
+      this.#noSecondBefore = Date.now() + REPLACEMENT_PAUSE_MS;
+      this.#log.warn({ err: error }, 'a second worker does not start');
+    }
+  }
+
+  #retireSecond(why: string): void {
+    const slot = this.#second;
+    if (!slot || slot.ending) return; // one that still loads is looked at again
+    this.#second = null;
+    this.#log.info({ why }, 'the second worker ends');
+    this.#retire(slot, 'stop');
+  }
+
+  /** Lets it finish what it has. */
+  #retire(slot: Slot, ending: 'memory' | 'stop'): void {
+    slot.ending = ending;
+    slot.retired = true;
+    if (slot.jobs.size === 0) void slot.process.stop();
+  }
+
+  /**
+   * Keeps all processes under the limit: first without the second worker, then by replacing one
+   * that has grown too large; its photos move over when the new one is ready.
+   */
   #checkMemory(slot: Slot): void {
     const { rss, freshRss } = slot.process;
     const limit = this.#options.limits.memory_bytes;
-    const share = memoryShare(limit, process.memoryUsage.rss(), freshRss);
+    const own = process.memoryUsage.rss();
+    const both = rss + (this.#second?.process.rss ?? 0);
+    if (this.#second && !burstFits(limit, own, both)) this.#retireSecond('memory');
+    const share = memoryShare(limit, own, freshRss);
     if (rss <= share || this.#replacing || Date.now() < this.#noReplacementBefore) return;
     this.#replacing = true;
     this.#log.info({ rss, share }, 'worker has grown, replacing it');
+    this.#retireSecond('memory');
     void this.#replace(slot);
   }
 
@@ -258,9 +325,8 @@ export class Supervisor implements Tagger {
     try {
       await this.#load(slot);
       this.restarts.memory += 1;
-      old.ending = 'memory';
       this.#use(slot);
-      if (old.jobs.size === 0) void old.process.stop();
+      this.#retire(old, 'memory');
     } catch (error) {
       if (this.#state === 'stopped') return;
       this.#log.error({ err: error }, 'worker could not be replaced');

@@ -14,7 +14,7 @@ function retagger(...args: string[]) {
   return { status, stdout, stderr, lines: stdout.trim().split('\n') };
 }
 
-test.each([[], ['run'], ['tag'], ['train'], ['evaluate']])('%s --help', (...command) => {
+test.each([[], ['run'], ['tag'], ['train'], ['evaluate'], ['bench']])('%s --help', (...command) => {
   const { status, stdout } = retagger(...command, '--help');
   expect(status).toBe(0);
   expect(stdout).toMatch(/^Usage: retagger/);
@@ -76,4 +76,23 @@ test('tag: a broken model folder is named', () => {
   const { status, stderr } = retagger('tag', '--model-dir', empty, 'test/fixtures/rooms/hall.jpg');
   expect(status).toBe(1);
   expect(stderr).toContain(empty);
+});
+
+test('bench measures the engine asked for with photos it draws itself', () => {
+  const { status, lines } = retagger(
+    'bench',
+    '--engine',
+    'onnxruntime',
+    '--count',
+    '3',
+    '--rounds',
+    '1',
+  );
+  expect(status).toBe(0);
+  expect(lines[0]).toMatch(/^engine +decode ms +infer ms +photos\/s/);
+  expect(lines[1]).toMatch(/^onnxruntime( +\d+(\.\d)?){6}$/);
+});
+
+test('bench without a photo or an engine that loads is exit code 1', () => {
+  expect(retagger('bench', '--photos', mkdtempSync(join(tmpdir(), 'none-'))).status).toBe(1);
 });

@@ -16,6 +16,7 @@ import {
   type Supervisor,
   type TaggerOptions,
 } from '../../src/inference/supervisor.ts';
+import { WORKER_CONCURRENCY } from '../../src/inference/worker-protocol.ts';
 import { LABELS, writeTinyBundle } from './tiny-bundle.ts';
 
 const MiB = 1024 * 1024;
@@ -254,8 +255,8 @@ describe('stop', () => {
     await tagger.stop();
     expect(tagger.state).toBe('stopped');
     expect(await Promise.all(taggings)).toEqual([
-      ...Array(tagger.concurrency).fill('tagged'),
-      ...Array(9 - tagger.concurrency).fill('stopping'),
+      ...Array(WORKER_CONCURRENCY).fill('tagged'),
+      ...Array(9 - WORKER_CONCURRENCY).fill('stopping'),
     ]);
     expect(alive(pid as number)).toBe(false);
     expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('stopping');
@@ -299,3 +300,38 @@ async function endingWorker(): Promise<string> {
 function here(path: string): string {
   return fileURLToPath(new URL(path, import.meta.url));
 }
+
+describe('while more photos come than one worker can do', () => {
+  /** Photos given out as places become free, until the condition holds. */
+  async function keepBusy(path: string, until: () => boolean, max = 200): Promise<string[]> {
+    const codes: string[] = [];
+    let given = 0;
+    const lane = async () => {
+      while (given++ < max && !until()) codes.push(await codeOf(tagger.tag(path)));
+    };
+    await Promise.all(Array.from({ length: 8 }, lane));
+    return codes;
+  }
+
+  it('a second worker helps, and the end of either loses no photo', async () => {
+    create({ memory_bytes: 2048 * MiB }, { threads: 2 });
+    await tagger.start();
+    const slow = await named('slow');
+    const alone = tagger.concurrency;
+    const tagged = await keepBusy(slow, () => tagger.concurrency > alone);
+    expect(tagger.pids).toHaveLength(2);
+    const poisoned = codeOf(tagger.tag(await named('poison')));
+    expect(new Set([...tagged, ...(await keepBusy(slow, () => false, 60))])).toEqual(
+      new Set(['tagged']),
+    );
+    expect(await poisoned).toBe('worker_crashed');
+  });
+
+  it('no second worker takes memory over the limit', async () => {
+    create({ memory_bytes: 192 * MiB }, { threads: 2 });
+    await tagger.start();
+    const tagged = await keepBusy(await named('slow'), () => tagger.pids.length > 1, 60);
+    expect(tagged).toHaveLength(60);
+    expect(tagger.pids).toHaveLength(1);
+  });
+});

@@ -1,0 +1,94 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { measureEngine, type Round } from '../bench/measure-engine.ts';
+import { drawPhotos } from '../bench/photos.ts';
+import { type EngineFigures, engineTable, summarize } from '../bench/table.ts';
+import { addConfigFlags, configFrom } from '../config/flags.ts';
+import type { Config } from '../config/schema.ts';
+import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
+import { createLogger } from '../log.ts';
+import { createProgress } from '../progress.ts';
+import { expandPhotos } from './photo-files.ts';
+import { tagsWithoutDaemon } from './with-tagger.ts';
+
+interface Options {
+  readonly photos?: string;
+  readonly count: number;
+  readonly rounds: number;
+  readonly json?: string;
+}
+
+/** `retagger bench`: every engine that loads here, measured in turn. */
+export function benchCommand(): Command {
+  const command = new Command('bench')
+    .description('measure every engine that loads on this box: ms a photo, photos/s, peak memory')
+    .option('--photos <dir>', 'photos to tag; default: drawn ones of 2 megapixels')
+    .option('--count <n>', 'photos in each round', count, 24)
+    .option('--rounds <n>', 'rounds, engines in turn; the median counts', count, 3)
+    .option('--json <file>', 'also write all figures as JSON');
+  addConfigFlags(command, tagsWithoutDaemon);
+  return command.action((options: Options) => bench(options, configFrom(command)));
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw new InvalidArgumentError('It must be a whole number from 1 to 999999.');
+  return Number(text);
+}
+
+async function bench(options: Options, config: Config): Promise<void> {
+  const scratch = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
+  const interrupted = () => process.exit(130);
+  process.once('SIGINT', interrupted);
+  try {
+    const photos = await photosOf(options, scratch);
+    const figures = await measureAll(options, config, photos);
+    process.stdout.write(engineTable(figures));
+    if (options.json) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+    if (figures.every((engine) => 'reason' in engine)) process.exitCode = 1;
+  } finally {
+    process.off('SIGINT', interrupted);
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function photosOf({ photos, count }: Options, scratch: string): Promise<string[]> {
+  const found = photos === undefined ? await drawPhotos(scratch) : await expandPhotos([photos]);
+  if (found.length === 0) throw new Error(`there are no photos in ${photos}`);
+  return Array.from({ length: count }, (_, index) => found[index % found.length] as string);
+}
+
+/** Engines in turn within each round, so that a busy moment of the box hits none of them alone. */
+async function measureAll(
+  options: Options,
+  config: Config,
+  photos: readonly string[],
+): Promise<EngineFigures[]> {
+  const names: readonly EngineName[] =
+    config.engine === 'auto' ? ENGINE_NAMES : [config.engine as EngineName];
+  const rounds = new Map<EngineName, Round[]>(names.map((name) => [name, []]));
+  const reasons = new Map<EngineName, string>();
+  const log = await createLogger({ level: 'fatal', fd: 2 });
+  const progress = createProgress('measuring', options.rounds * names.length);
+  for (let round = 0; round < options.rounds; round++) {
+    for (const engine of names) {
+      if (!reasons.has(engine)) {
+        try {
+          const { limits } = config;
+          const setup = { modelDir: config.model.dir, engine, limits, log };
+          rounds.get(engine)?.push(await measureEngine(setup, photos));
+        } catch (error) {
+          reasons.set(engine, (error as Error).message);
+        }
+      }
+      progress.advance();
+    }
+  }
+  progress.stop();
+  return names.map((engine) => {
+    const reason = reasons.get(engine);
+    return reason === undefined ? summarize(engine, rounds.get(engine) ?? []) : { engine, reason };
+  });
+}

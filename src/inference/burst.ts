@@ -1,0 +1,47 @@
+/** A second worker pays for its start when photos have waited for so long. */
+const BEGIN_MS = 1000;
+/** A pause this long starts the count anew; shorter ones are between one photo and the next. */
+const GAP_MS = 250;
+/** The second worker is let go when no photo has waited for so long. */
+const END_MS = 15_000;
+
+export interface BurstEvents {
+  /** Comes with every photo until it is followed. */
+  begin(): void;
+  end(): void;
+}
+
+/**
+ * Tells when more photos come than one worker can do, and when that is over. One worker with all
+ * cores answers soonest; two that share them do more a second, because one decodes and computes
+ * while the other waits for its threads.
+ */
+export class Burst {
+  readonly #events: BurstEvents;
+  #since = 0;
+  #last = Number.NEGATIVE_INFINITY;
+  #end: NodeJS.Timeout | undefined;
+
+  constructor(events: BurstEvents) {
+    this.#events = events;
+  }
+
+  /** A photo waits while all workers are busy. */
+  waiting(now = performance.now()): void {
+    if (now - this.#last > GAP_MS) this.#since = now;
+    this.#last = now;
+    if (this.#end) this.#end.refresh();
+    else this.#end = setTimeout(() => this.#over(), END_MS).unref();
+    if (now - this.#since >= BEGIN_MS) this.#events.begin();
+  }
+
+  stop(): void {
+    clearTimeout(this.#end);
+    this.#end = undefined;
+  }
+
+  #over(): void {
+    this.#end = undefined;
+    this.#events.end();
+  }
+}
