@@ -104,13 +104,14 @@ export class Supervisor implements Tagger {
   async start(): Promise<TaggerInfo> {
     try {
       const bundle = await loadBundle(this.#options.modelDir);
-      await verifyBundle(bundle);
-      this.#bundle = bundle;
       if (this.#state === 'stopped') throw new RetaggerError('stopping');
+      this.#bundle = bundle;
+      // Checked while it loads; nothing is tagged before both are done.
       const slot = this.#spawn(bundle);
-      this.#info = await this.#load(slot);
+      const [info] = await Promise.all([this.#load(slot), this.#verified(bundle, slot)]);
+      this.#info = info;
       this.#use(slot);
-      return this.#info;
+      return info;
     } catch (error) {
       if (this.#state !== 'stopped') this.#state = 'failed';
       throw error;
@@ -160,6 +161,16 @@ export class Supervisor implements Tagger {
     const slot: Slot = { process, jobs: new Set() };
     this.#slots.add(slot);
     return slot;
+  }
+
+  async #verified(bundle: ModelBundle, slot: Slot): Promise<void> {
+    try {
+      await verifyBundle(bundle);
+    } catch (error) {
+      slot.ending = 'stop';
+      await slot.process.kill();
+      throw error;
+    }
   }
 
   /** Waits until the slot's worker is ready; one that does not get there is killed. */

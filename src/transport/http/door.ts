@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../../config/load.ts';
 import { isLoopback } from '../../config/loopback.ts';
 import type { Part } from '../../daemon/ports.ts';
-import { type App, createApp } from './app.ts';
+import type { App } from './app.ts';
 import { EventStreams } from './event-streams.ts';
 import { baseUrl } from './hosts.ts';
 import { LiveFeed } from './live-feed.ts';
@@ -43,6 +43,8 @@ export class HttpDoor implements Part {
     if (!isLoopback(host) && !token) {
       throw new ConfigError(`http.host: "${host}" is not loopback, so http.token is required`);
     }
+    // Read now and not with this file, so that the model begins to load before.
+    const { createApp } = await import('./app.ts');
     this.#app = await createApp(this.#parts, this.#feed, this.#streams, this.#waits, this.#timings);
     this.#feed.start((item) => this.#streams.send(item.kind, item));
     // "localhost" would open two servers, of which only one is watched over.

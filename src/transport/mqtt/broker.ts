@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { Aedes, type AedesOptions, type Client, type PublishPacket } from 'aedes';
+import type { Aedes, AedesOptions, Client, PublishPacket } from 'aedes';
 import type { Config } from '../../config/schema.ts';
 import type { Logger } from '../../log.ts';
 import { type BoundedPersistence, boundPersistence } from './broker-bounds.ts';
@@ -53,19 +53,21 @@ export class EmbeddedBroker {
   /** @returns false where something else listens on the port. */
   async start(): Promise<boolean> {
     const { config, log } = this.#parts;
-    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    const aedes = await this.#create();
+    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket, aedes));
     server.maxConnections = CONNECTIONS;
     server.on('drop', () => log.warn(`more than ${CONNECTIONS} clients at the embedded broker`));
     try {
       server.listen(config.mqtt.port, HOST);
       await once(server, 'listening');
     } catch (error) {
+      await new Promise<void>((resolve) => aedes.close(resolve));
       if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
       throw error;
     }
+    this.#aedes = aedes;
     server.on('error', (error) => log.error({ err: error }, 'embedded broker'));
     this.#server = server;
-    this.#aedes = await this.#create();
     return true;
   }
 
@@ -82,6 +84,8 @@ export class EmbeddedBroker {
 
   async #create(): Promise<Aedes> {
     const { log } = this.#parts;
+    // Read only where there is no other broker.
+    const { Aedes } = await import('aedes');
     const aedes = await Aedes.createBroker({
       connectTimeout: CONNECT_MS,
       drainTimeout: DRAIN_MS,
@@ -100,11 +104,11 @@ export class EmbeddedBroker {
     return aedes;
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, aedes: Aedes): void {
     const limit = largestPacket(this.#parts.config.limits.upload_bytes);
     this.#arriving.set(socket, 0);
     socket.once('close', () => this.#arriving.delete(socket));
-    const client = (this.#aedes as Aedes).handle(socket);
+    const client = aedes.handle(socket);
     const cutter = new PacketCutter(limit, 4, (bytes) => this.#arrive(socket, bytes, limit));
     // aedes reads the socket itself; its parser is the one place all bytes pass.
     const parser = (client as unknown as { _parser: { parse(chunk: Buffer): number } })._parser;

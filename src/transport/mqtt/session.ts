@@ -1,10 +1,5 @@
 import { type Duplex, Transform } from 'node:stream';
-import mqtt, {
-  type IClientOptions,
-  type IConnackPacket,
-  type IPublishPacket,
-  type MqttClient,
-} from 'mqtt';
+import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
 import { PacketCutter } from './packet-cutter.ts';
 
 /** How a connection ended, or why there was none. */
@@ -50,6 +45,7 @@ export interface SessionParts {
  */
 export async function openSession(parts: SessionParts): Promise<Session> {
   const { url, options, onMessage, stop } = parts;
+  const { default: mqtt } = await import('mqtt');
   const client = mqtt.connect(url, options);
   const gone = new AbortController();
   client.handleMessage = (packet, done) => {
