@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { treePss } from '../process-tree.mjs';
+import { load, post } from './load.mjs';
+import { launch } from './servers.mjs';
+
+const START_MS = 120_000;
+const IDLE_MS = 2000;
+const CLIENTS = 8;
+
+/** Milliseconds from the start of the program to its first answer. */
+async function firstTag(server, from, body) {
+  while (performance.now() - from < START_MS) {
+    if (!server.running) throw new Error('the program ended at once (BENCH_VERBOSE=1 shows why)');
+    const answer = await post(server.url, body).catch(() => null);
+    if (answer?.status === 200) return performance.now() - from;
+    await sleep(10);
+  }
+  throw new Error(`no answer after ${START_MS} ms`);
+}
+
+/** Runs `work` and watches the memory of the whole tree meanwhile. */
+async function withPeak(pid, work) {
+  let peak = 0;
+  const timer = setInterval(async () => {
+    peak = Math.max(peak, await treePss(pid));
+  }, 1000);
+  try {
+    return [await work(), () => peak];
+  } finally {
+    clearInterval(timer);
+    peak = Math.max(peak, await treePss(pid));
+  }
+}
+
+/** One server, once: times in ms, memory in MiB. */
+export async function measure(program, bodies, seconds) {
+  const from = performance.now();
+  const server = await launch(program);
+  try {
+    const start = await firstTag(server, from, bodies['2mp'][0]);
+    await sleep(IDLE_MS);
+    const idle = await treePss(server.pid);
+    const [sizes, peak] = await withPeak(server.pid, async () => {
+      const measured = {};
+      for (const [size, list] of Object.entries(bodies)) {
+        const one = await load({ ...server, bodies: list, clients: 1, seconds });
+        // What it does when a crowd has come, not while it comes.
+        await load({ ...server, bodies: list, clients: CLIENTS, seconds: 2 });
+        const many = await load({ ...server, bodies: list, clients: CLIENTS, seconds });
+        const times = one.times.toSorted((a, b) => a - b);
+        const at = (p) => times[Math.min(times.length - 1, Math.floor(times.length * p))];
+        measured[size] = { p50: at(0.5), p95: at(0.95), p99: at(0.99), perSecond: many.perSecond };
+      }
+      return measured;
+    });
+    return { start, idle, loaded: peak(), sizes };
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Memory in MiB after every thousand of 10,000 photos from eight clients. */
+export async function measureLong(program, bodies) {
+  const from = performance.now();
+  const server = await launch(program);
+  try {
+    await firstTag(server, from, bodies[0]);
+    const memory = [];
+    for (let thousands = 0; thousands < 10; thousands++) {
+      await load({ ...server, bodies, clients: CLIENTS, count: 1000 });
+      memory.push(await treePss(server.pid));
+    }
+    return memory;
+  } finally {
+    await server.stop();
+  }
+}

@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Every server compared: its program and arguments; all answer `POST /re-tagger`. */
+export function servers({ python, layers, weights, f32, int8 }) {
+  const peer = (file, ...args) => ({
+    command: python,
+    args: (port) => [here(`../peers/${file}`), port, ...args],
+    env: { TF_CPP_MIN_LOG_LEVEL: '3', KERAS_BACKEND: 'tensorflow' },
+  });
+  const ours = (engine) => ({
+    command: process.execPath,
+    args: () => [here('../../dist/cli.js'), 'run'],
+    env: { RETAGGER_ENGINE: engine, RETAGGER_LOG_LEVEL: 'warn' },
+    ours: true,
+  });
+  return {
+    'Flask + Keras': peer('flask_keras.py', layers, weights),
+    'FastAPI + ONNX Runtime f32': peer('fastapi_onnxruntime.py', f32),
+    'FastAPI + ONNX Runtime int8': peer('fastapi_onnxruntime.py', int8),
+    'FastAPI + OpenVINO bf16': peer('fastapi_openvino.py', f32, 'bf16', 'LATENCY'),
+    'FastAPI + OpenVINO int8': peer('fastapi_openvino.py', int8, 'f32', 'LATENCY'),
+    'FastAPI + OpenVINO int8, throughput': peer('fastapi_openvino.py', int8, 'f32', 'THROUGHPUT'),
+    'tfjs-node LayersModel': {
+      command: process.execPath,
+      args: (port) => [here('../peers/tfjs-node.mjs'), port, layers, weights],
+      env: {},
+    },
+    'RE-Tagger onnxruntime': ours('onnxruntime'),
+    'RE-Tagger tfjs-node': ours('tfjs-node'),
+    'RE-Tagger wasm': ours('wasm'),
+  };
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts one and does not wait. `stop` ends it and its children and removes what it wrote. */
+export async function launch({ command, args, env }) {
+  const port = await freePort();
+  const data = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
+  const own = { RETAGGER_DATA_DIR: data, RETAGGER_HTTP_PORT: port, RETAGGER_MQTT_ENABLED: 'false' };
+  // As a user would run it: nothing of npm's or of ours in the environment.
+  const child = spawn(command, args(String(port)), {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...own, ...env },
+    stdio: ['ignore', 'ignore', process.env.BENCH_VERBOSE ? 'inherit' : 'ignore'],
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  return {
+    pid: child.pid,
+    url: `http://127.0.0.1:${port}/re-tagger`,
+    get running() {
+      return child.exitCode === null && child.signalCode === null;
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      await ended;
+      clearTimeout(timer);
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
