@@ -1,5 +1,5 @@
-/** Copies what `tsc` leaves behind: the files of the web page. */
-import { cp, rm } from 'node:fs/promises';
+/** What `tsc` leaves to do: the files of the web page are copied, the program is made executable. */
+import { chmod, cp, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = new URL('..', import.meta.url);
@@ -11,3 +11,5 @@ await cp(at('src/transport/http/page'), target, {
   recursive: true,
   filter: (path) => !path.endsWith('tsconfig.json'),
 });
+
+await chmod(at('dist/cli.js'), 0o755);

@@ -15,8 +15,8 @@ export function servers({ python, layers, weights, f32, int8 }) {
     env: { TF_CPP_MIN_LOG_LEVEL: '3', KERAS_BACKEND: 'tensorflow' },
   });
   const ours = (engine) => ({
-    command: process.execPath,
-    args: () => [here('../../dist/cli.js'), 'run'],
+    command: here('../../dist/cli.js'),
+    args: () => ['run'],
     env: { RETAGGER_ENGINE: engine, RETAGGER_LOG_LEVEL: 'warn' },
     ours: true,
   });

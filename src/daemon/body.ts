@@ -1,7 +1,5 @@
-import { createWriteStream } from 'node:fs';
 import { copyFile, lstat, open, rename, unlink, writeFile } from 'node:fs/promises';
-import { type Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { RetaggerError } from '../errors.ts';
 import { isCode, isDiskTrouble } from './disk.ts';
 import { type AnyPath, printable } from './paths.ts';
@@ -9,6 +7,8 @@ import { type AnyPath, printable } from './paths.ts';
 /** How a photo's bytes get into the spool. */
 
 const MODE = 0o640;
+/** Chunks of an upload are written so many bytes at a time: most photos at once. */
+const WRITE_BYTES = 1024 * 1024;
 
 export const tooLarge = (limit: number) =>
   new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
@@ -32,18 +32,29 @@ export async function writeStream(
   flush: boolean,
 ): Promise<number> {
   let size = 0;
-  const counter = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      size += chunk.byteLength;
-      if (size > limit) done(tooLarge(limit));
-      else done(null, chunk);
-    },
-  });
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  const file = await open(path, 'w', MODE);
+  const drain = async () => {
+    await file.writeFile(Buffer.concat(held));
+    held = [];
+    heldBytes = 0;
+  };
   try {
-    await pipeline(source, counter, createWriteStream(path, { mode: MODE, flush }));
+    for await (const chunk of source as AsyncIterable<Buffer>) {
+      size += chunk.byteLength;
+      heldBytes += chunk.byteLength;
+      if (size > limit) throw tooLarge(limit);
+      held.push(chunk);
+      if (heldBytes >= WRITE_BYTES) await drain();
+    }
+    await drain();
+    if (flush) await file.sync();
   } catch (error) {
     if (error instanceof RetaggerError || isDiskTrouble(error)) throw error;
     throw new RetaggerError('request_invalid', 'The upload broke off.', { cause: error });
+  } finally {
+    await file.close();
   }
   return size;
 }

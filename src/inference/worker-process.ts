@@ -53,7 +53,8 @@ export class WorkerProcess {
     if (workerPath === undefined) throw new Error('dist/inference/worker.js is not built');
     this.#log = log;
     this.#child = fork(workerPath, [], {
-      execArgv: [],
+      // Photos live outside V8's heap; what is in it lives shortly.
+      execArgv: ['--max-semi-space-size=2'],
       env: workerEnvironment(),
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
