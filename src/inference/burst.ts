@@ -1,9 +1,9 @@
-/** A second worker pays for its start when photos have waited for so long. */
+/** Two workers pay for their start when photos have waited for so long. */
 const BEGIN_MS = 1000;
 /** A pause this long starts the count anew; shorter ones are between one photo and the next. */
 const GAP_MS = 250;
-/** The second worker is let go when no photo has waited for so long. */
-const END_MS = 15_000;
+/** One is enough again when no photo has waited for so long. */
+const END_MS = 10_000;
 
 export interface BurstEvents {
   /** Comes with every photo until it is followed. */
@@ -13,8 +13,8 @@ export interface BurstEvents {
 
 /**
  * Tells when more photos come than one worker can do, and when that is over. One worker with all
- * cores answers soonest; two that share them do more a second, because one decodes and computes
- * while the other waits for its threads.
+ * threads answers soonest. Two with half the threads each do a tenth more a second, because the
+ * threads of one network wait for each other at every layer, those of two do not.
  */
 export class Burst {
   readonly #events: BurstEvents;

@@ -16,6 +16,6 @@ export const backoffMs = (faultsInARow: number): number =>
 export const memoryShare = (limit: number, ownRss: number, freshRss: number): number =>
   Math.max(limit - ownRss - freshRss, freshRss + HEADROOM_BYTES);
 
-/** Whether two workers of together `rss` bytes may run; a second one never takes the last room. */
-export const burstFits = (limit: number, ownRss: number, rss: number): boolean =>
+/** Whether two workers of together `rss` bytes may run; the second never takes the last room. */
+export const pairFits = (limit: number, ownRss: number, rss: number): boolean =>
   ownRss + rss + HEADROOM_BYTES <= limit;

@@ -6,7 +6,7 @@ import { Burst } from './burst.ts';
 import { defaultThreads } from './engines/onnx.ts';
 import type { EngineChoice } from './engines.ts';
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
-import { backoffMs, burstFits, memoryShare } from './supervision.ts';
+import { backoffMs, memoryShare, pairFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, Tagging } from './tagger.ts';
 import { WorkerGone, WorkerProcess } from './worker-process.ts';
 import { WORKER_CONCURRENCY } from './worker-protocol.ts';
@@ -36,14 +36,15 @@ const LOAD_MS = 60_000;
 const STOP_GRACE_MS = 2000;
 /** So many failed starts in a row are called failed; it goes on trying. */
 const FAILED_STARTS = 5;
-/** Wait after a replacement that did not load. */
-const REPLACEMENT_PAUSE_MS = 60_000;
+/** Wait after a replacement or a second worker that did not load or had no room. */
+const PAUSE_MS = 60_000;
 
 type Reason = 'exit' | 'timeout' | 'memory';
 
 /** One worker and what it is busy with. */
 interface Slot {
   readonly process: WorkerProcess;
+  readonly threads: number;
   readonly jobs: Set<PhotoJob>;
   /** Its end is our doing, and why. */
   ending?: Reason | 'stop';
@@ -58,14 +59,16 @@ export class Supervisor implements Tagger {
   readonly #jobs = new PhotoJobs();
   /** Takes new photos. */
   #current: Slot | null = null;
-  /** Takes them too while more come than the current worker can do. */
+  /** Takes them too while more come than one worker can do. */
   #second: Slot | null = null;
+  /** Whether there should be two workers, each with half the threads; see `Burst`. */
+  #paired = false;
+  #noPairBefore = 0;
   readonly #burst: Burst;
   /** Every process there is: these two, one that loads, one that finishes its last photos. */
   readonly #slots = new Set<Slot>();
   #replacing = false;
   #noReplacementBefore = 0;
-  #noSecondBefore = 0;
   #faultsInARow = 0;
   #failedStarts = 0;
   #respawn: NodeJS.Timeout | undefined;
@@ -78,8 +81,8 @@ export class Supervisor implements Tagger {
     this.#options = options;
     this.#log = options.log.child({ part: 'worker' });
     this.#burst = new Burst({
-      begin: () => void this.#startSecond(),
-      end: () => this.#retireSecond('photos have become few'),
+      begin: () => this.#pair(),
+      end: () => this.#unpair('few photos'),
     });
   }
 
@@ -145,20 +148,26 @@ export class Supervisor implements Tagger {
     this.#second = null;
   }
 
-  #spawn(bundle: ModelBundle, threads = this.#options.threads): Slot {
+  get #threads(): number {
+    const { threads = defaultThreads() } = this.#options;
+    return this.#paired ? Math.floor(threads / 2) : threads;
+  }
+
+  #spawn(bundle: ModelBundle): Slot {
     const { engine, limits, workerPath } = this.#options;
+    const threads = this.#threads;
     const process = new WorkerProcess(
       {
         bundle,
         engine,
-        ...(threads === undefined ? {} : { threads }),
+        threads,
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
         log: this.#log,
         workerPath,
       },
       { onExit: (how) => this.#onExit(slot, how) },
     );
-    const slot: Slot = { process, jobs: new Set() };
+    const slot: Slot = { process, threads, jobs: new Set() };
     this.#slots.add(slot);
     return slot;
   }
@@ -193,6 +202,7 @@ export class Supervisor implements Tagger {
     this.#state = 'ready';
     this.#failedStarts = 0;
     this.#dispatch();
+    this.#reconcile();
   }
 
   #dispatch(): void {
@@ -232,7 +242,10 @@ export class Supervisor implements Tagger {
     const { ending = 'exit' } = slot;
     const expected = ending === 'stop' || ending === 'memory';
     if (slot.jobs.size > 0 || !expected) this.#onFault(slot, how);
-    if (slot === this.#second) this.#second = null;
+    if (slot === this.#second) {
+      this.#second = null;
+      this.#reconcile();
+    }
     if (slot !== this.#current) return;
     this.#current = null;
     // A replacement that loads already will do.
@@ -273,37 +286,56 @@ export class Supervisor implements Tagger {
     this.#use(slot);
   }
 
+  /** Two workers from now on, where the box has the cores and the limit the memory for them. */
+  #pair(): void {
+    const slot = this.#current;
+    if (this.#paired || !slot || this.#threads < 2 || Date.now() < this.#noPairBefore) return;
+    const { memory_bytes: limit } = this.#options.limits;
+    if (!pairFits(limit, process.memoryUsage.rss(), 2 * slot.process.freshRss)) return;
+    this.#log.info('many photos: two workers from now on');
+    this.#paired = true;
+    this.#reconcile();
+  }
+
+  #unpair(why: string): void {
+    if (!this.#paired) return;
+    this.#log.info({ why }, 'one worker from now on');
+    this.#paired = false;
+    this.#noPairBefore = why === 'few photos' ? 0 : Date.now() + PAUSE_MS;
+    this.#reconcile();
+  }
+
+  /**
+   * One step from the workers there are to those there should be; each step ends with the next.
+   * Photos wait for none of them, and there are never three workers.
+   */
+  #reconcile(): void {
+    const slot = this.#current;
+    if (this.#replacing || !slot || this.#state === 'stopped') return;
+    if (this.#second && !this.#paired && !this.#second.ending) {
+      this.#retire(this.#second, 'stop');
+      this.#second = null;
+    }
+    if (slot.threads !== this.#threads) {
+      if (Date.now() >= this.#noReplacementBefore) void this.#replace(slot);
+    } else if (this.#paired && !this.#second) void this.#startSecond();
+  }
+
   async #startSecond(): Promise<void> {
-    const { threads = defaultThreads(), limits } = this.#options;
-    const { memory_bytes: limit } = limits;
-    const current = this.#current;
-    if (!current || this.#second || this.#replacing || Date.now() < this.#noSecondBefore) return;
-    const { rss, freshRss } = current.process;
-    // One core has nothing to share.
-    if (threads < 2 || !burstFits(limit, process.memoryUsage.rss(), rss + freshRss)) return;
-    const slot = this.#spawn(this.#bundle as ModelBundle, Math.floor(threads / 2));
+    const slot = this.#spawn(this.#bundle as ModelBundle);
     this.#second = slot;
-    slot.ending = 'stop'; // until it is loaded
+    slot.ending = 'stop'; // it takes no photos until it is loaded
     try {
       await this.#load(slot);
-      if (this.#second !== slot) return;
       delete slot.ending;
-      this.#log.info('many photos: a second worker helps');
       this.#dispatch();
+      this.#reconcile();
     } catch (error) {
       if (this.#state === 'stopped') return;
       this.#second = null;
-      this.#noSecondBefore = Date.now() + REPLACEMENT_PAUSE_MS;
       this.#log.warn({ err: error }, 'a second worker does not start');
+      this.#unpair('it does not start');
     }
-  }
-
-  #retireSecond(why: string): void {
-    const slot = this.#second;
-    if (!slot || slot.ending) return; // one that still loads is looked at again
-    this.#second = null;
-    this.#log.info({ why }, 'the second worker ends');
-    this.#retire(slot, 'stop');
   }
 
   /** Lets it finish what it has. */
@@ -319,32 +351,35 @@ export class Supervisor implements Tagger {
    */
   #checkMemory(slot: Slot): void {
     const { rss, freshRss } = slot.process;
-    const limit = this.#options.limits.memory_bytes;
+    const { memory_bytes: limit } = this.#options.limits;
     const own = process.memoryUsage.rss();
-    const both = rss + (this.#second?.process.rss ?? 0);
-    if (this.#second && !burstFits(limit, own, both)) this.#retireSecond('memory');
+    if (this.#second && !pairFits(limit, own, rss + this.#second.process.rss)) {
+      this.#unpair('memory');
+    }
     const share = memoryShare(limit, own, freshRss);
     if (rss <= share || this.#replacing || Date.now() < this.#noReplacementBefore) return;
-    this.#replacing = true;
     this.#log.info({ rss, share }, 'worker has grown, replacing it');
-    this.#retireSecond('memory');
+    this.restarts.memory += 1;
+    this.#unpair('memory');
     void this.#replace(slot);
   }
 
   async #replace(old: Slot): Promise<void> {
+    if (this.#replacing) return;
+    this.#replacing = true;
     const slot = this.#spawn(this.#bundle as ModelBundle);
     try {
       await this.#load(slot);
-      this.restarts.memory += 1;
-      this.#use(slot);
       this.#retire(old, 'memory');
+      this.#replacing = false;
+      this.#use(slot);
     } catch (error) {
+      this.#replacing = false;
       if (this.#state === 'stopped') return;
       this.#log.error({ err: error }, 'worker could not be replaced');
-      this.#noReplacementBefore = Date.now() + REPLACEMENT_PAUSE_MS;
+      this.#noReplacementBefore = Date.now() + PAUSE_MS;
+      this.#unpair('no replacement');
       if (!this.#current) this.#respawnLater(); // the old one has ended meanwhile
-    } finally {
-      this.#replacing = false;
     }
   }
 }

@@ -32,9 +32,9 @@ it('does not count the time of a gap', () => {
 
 it('ends once, when none has waited for long', () => {
   waiting(0, 1000, 100);
-  vi.advanceTimersByTime(14_000);
-  burst.waiting(15_000);
-  vi.advanceTimersByTime(14_000);
+  vi.advanceTimersByTime(9_000);
+  burst.waiting(10_000);
+  vi.advanceTimersByTime(9_000);
   expect(end).not.toHaveBeenCalled();
   vi.advanceTimersByTime(60_000);
   expect(end).toHaveBeenCalledOnce();
