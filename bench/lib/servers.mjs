@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Every server compared: its program and arguments; all answer `POST /re-tagger`. */
-export function servers({ python, layers, weights, f32, int8 }) {
+export function servers({ python, layers, weights, f32, int8, qdq }) {
   const peer = (file, ...args) => ({
     command: python,
     args: (port) => [here(`../peers/${file}`), port, ...args],
@@ -25,8 +25,8 @@ export function servers({ python, layers, weights, f32, int8 }) {
     'FastAPI + ONNX Runtime f32': peer('fastapi_onnxruntime.py', f32),
     'FastAPI + ONNX Runtime int8': peer('fastapi_onnxruntime.py', int8),
     'FastAPI + OpenVINO bf16': peer('fastapi_openvino.py', f32, 'bf16', 'LATENCY'),
-    'FastAPI + OpenVINO int8': peer('fastapi_openvino.py', int8, 'f32', 'LATENCY'),
-    'FastAPI + OpenVINO int8, throughput': peer('fastapi_openvino.py', int8, 'f32', 'THROUGHPUT'),
+    'FastAPI + OpenVINO int8': peer('fastapi_openvino.py', qdq, 'f32', 'LATENCY'),
+    'FastAPI + OpenVINO int8, throughput': peer('fastapi_openvino.py', qdq, 'f32', 'THROUGHPUT'),
     'tfjs-node LayersModel': {
       command: process.execPath,
       args: (port) => [here('../peers/tfjs-node.mjs'), port, layers, weights],
