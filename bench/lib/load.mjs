@@ -27,8 +27,8 @@ export function post(url, body, agent) {
       response.on('error', reject);
       response.on('end', () => {
         const ms = performance.now() - from;
-        const { statusCode: status } = response;
-        resolve({ status, ms, text: Buffer.concat(chunks).toString() });
+        const { statusCode: status, headers } = response;
+        resolve({ status, headers, ms, text: Buffer.concat(chunks).toString() });
       });
     });
     sent.on('error', reject);

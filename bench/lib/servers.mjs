@@ -38,7 +38,7 @@ export function servers({ python, layers, weights, f32, int8, qdq }) {
   };
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address();

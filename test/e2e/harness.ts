@@ -78,6 +78,10 @@ export class Run {
     onTestFinished(() => this.kill());
   }
 
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
   get ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
