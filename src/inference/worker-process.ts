@@ -144,9 +144,12 @@ export class WorkerProcess {
   }
 }
 
-/** Without our configuration: whoever breaks out of a decoder should find no broker password. */
+/** Our configuration (a broker's password may be in it) and what lets a process speak to systemd as
+ * the service: not for whoever breaks out of a decoder. */
+const OWN = /^(RETAGGER_|WATCHDOG_|NOTIFY_SOCKET$)/;
+
 function workerEnvironment(): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('RETAGGER_'));
+  const inherited = Object.entries(process.env).filter(([name]) => !OWN.test(name));
   return {
     ...Object.fromEntries(inherited),
     // glibc gives every thread an arena of its own, and raises this threshold with each large block
