@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -76,4 +76,14 @@ test('tag: a broken model folder is named', () => {
   const { status, stderr } = retagger('tag', '--model-dir', empty, 'test/fixtures/rooms/hall.jpg');
   expect(status).toBe(1);
   expect(stderr).toContain(empty);
+});
+
+test('tag leaves nothing in the home folder: no telemetry of an engine', () => {
+  const home = mkdtempSync(join(tmpdir(), 'retagger-home-'));
+  // Without CI in the environment: there telemetry would be off by itself.
+  const env = { PATH: process.env.PATH, HOME: home };
+  const photo = 'test/fixtures/rooms/hall.jpg';
+  const { status } = spawnSync(process.execPath, ['dist/cli.js', 'tag', photo], { env });
+  expect(status).toBe(0);
+  expect(readdirSync(home)).toEqual([]);
 });
