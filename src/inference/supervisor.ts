@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { RetaggerError, toRetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
-import type { EngineChoice } from './engines.ts';
+import { type EngineChoice, firstThatLoads, type OneEngine } from './engines.ts';
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
 import { backoffMs, memoryShare } from './supervision.ts';
 import type { Tagger, TaggerInfo, Tagging } from './tagger.ts';
@@ -66,6 +66,8 @@ export class Supervisor implements Tagger {
   #info: TaggerInfo | null = null;
   /** Read once, at the start. */
   #bundle: ModelBundle | null = null;
+  /** The engine that loaded at the start; every later worker has the same. */
+  #engine: OneEngine = 'onnxruntime';
 
   constructor(options: TaggerOptions) {
     this.#options = options;
@@ -90,13 +92,19 @@ export class Supervisor implements Tagger {
       const bundle = await loadBundle(this.#options.modelDir);
       await verifyBundle(bundle);
       this.#bundle = bundle;
-      if (this.#state === 'stopped') throw new RetaggerError('stopping');
-      const slot = this.#spawn(bundle);
-      this.#info = await this.#load(slot);
+      const slot = await firstThatLoads(
+        this.#options.engine,
+        (engine) => this.#first(bundle, engine),
+        (engine, reason) => {
+          if (this.#state === 'stopped') return;
+          this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
+        },
+      );
       this.#use(slot);
-      return this.#info;
+      return this.#info as TaggerInfo;
     } catch (error) {
-      if (this.#state !== 'stopped') this.#state = 'failed';
+      if (this.#state === 'stopped') throw new RetaggerError('stopping');
+      this.#state = 'failed';
       throw error;
     }
   }
@@ -126,12 +134,24 @@ export class Supervisor implements Tagger {
     this.#current = null;
   }
 
+  /** The first worker, with this engine. */
+  async #first(bundle: ModelBundle, engine: OneEngine): Promise<Slot> {
+    if (this.#state === 'stopped') throw new RetaggerError('stopping');
+    this.#engine = engine;
+    const slot = this.#spawn(bundle);
+    // Until it is ready its end is no fault: there may be another engine.
+    slot.ending = 'stop';
+    this.#info = await this.#load(slot);
+    delete slot.ending;
+    return slot;
+  }
+
   #spawn(bundle: ModelBundle): Slot {
-    const { engine, threads, limits, workerPath } = this.#options;
+    const { threads, limits, workerPath } = this.#options;
     const process = new WorkerProcess(
       {
         bundle,
-        engine,
+        engine: this.#engine,
         ...(threads === undefined ? {} : { threads }),
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
         log: this.#log,

@@ -43,7 +43,6 @@ export class WorkerProcess {
   /** The same when it was ready, before any photo. */
   freshRss = 0;
   readonly #child: ChildProcess;
-  readonly #log: Logger;
   readonly #replies = new Map<number, Reply>();
   readonly #exited: Promise<void>;
   #lastId = 0;
@@ -51,7 +50,6 @@ export class WorkerProcess {
   constructor(options: WorkerProcessOptions, events: WorkerEvents) {
     const { log, workerPath = WORKER_PATH, ...load } = options;
     if (workerPath === undefined) throw new Error('dist/inference/worker.js is not built');
-    this.#log = log;
     this.#child = fork(workerPath, [], {
       execArgv: [],
       env: workerEnvironment(),
@@ -132,10 +130,6 @@ export class WorkerProcess {
 
   #receive(message: FromWorker): void {
     if ('rss' in message) this.rss = message.rss;
-    if (message.type === 'unavailable') {
-      const { engine, reason } = message;
-      this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
-    }
     if (message.type !== 'tagged' && message.type !== 'refused') return;
     const reply = this.#replies.get(message.id);
     this.#replies.delete(message.id);
