@@ -95,7 +95,8 @@ function system(stage) {
   put('deploy/debian/config.yaml', 'etc/retagger/config.yaml');
   put('systemd/retagger.service', 'lib/systemd/system/retagger.service');
   put('LICENSE', 'usr/share/doc/retagger/copyright');
-  put('docs/operating.md', 'usr/share/doc/retagger/operating.md');
+  for (const guide of ['operating', 'configuration', 'errors', 'http', 'mqtt'])
+    put(`docs/${guide}.md`, `usr/share/doc/retagger/${guide}.md`);
   put('systemd/examples', 'usr/share/doc/retagger/examples/systemd');
   for (const part of ['nginx', 'mosquitto', 'prometheus', 'grafana']) {
     put(`deploy/${part}`, `usr/share/doc/retagger/examples/${part}`);

@@ -14,4 +14,5 @@ debootstrap --variant=minbase --include="$packages" bookworm "$dir" http://deb.d
 # Its services are started by the tests that want them.
 chroot "$dir" systemctl disable --quiet mosquitto nginx
 echo box >"$dir/etc/hostname"
+echo '127.0.0.1 localhost box' >"$dir/etc/hosts"
 echo "$packages" >"$dir/made-of"

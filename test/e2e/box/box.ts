@@ -79,11 +79,13 @@ export class Box {
     return text.trim();
   }
 
-  /** Repeats a command until it prints what is wanted; the test's time limit is the bound. */
-  async until(command: string, wanted: RegExp): Promise<string> {
+  /** Repeats a command until it prints what is wanted. @throws Error with what it prints instead. */
+  async until(command: string, wanted: RegExp, seconds = 60): Promise<string> {
+    const end = performance.now() + seconds * 1000;
     for (;;) {
       const { text } = await this.try(command);
       if (wanted.test(text)) return text.trim();
+      if (performance.now() > end) throw new Error(`${command}: not ${wanted}\n${text}`);
       await sleep(100);
     }
   }
