@@ -9,4 +9,5 @@ file=${1:-$(find "$here" "$here/out" -maxdepth 1 -name "retagger_*_$arch.deb" 2>
 [ -f "$file" ] || { echo "no retagger_*_$arch.deb beside $0" >&2; exit 2; }
 # dpkg, not apt: everything needed is inside, and a box may have no network.
 dpkg --install "$file"
-retagger doctor --config /etc/retagger/config.yaml || echo "see the findings above" >&2
+# As the daemon's user, for its rights count.
+runuser -u retagger -- retagger doctor || { echo "see the findings above" >&2; exit 1; }

@@ -46,7 +46,7 @@ export function evaluateCommand(): Command {
     .option('--reference', 'also run the float32 reference and compare every score with it');
   addConfigFlags(command, tagsWithoutDaemon);
   return command.action(async (options: Options) => {
-    const config = configFrom(command);
+    const config = configFrom(command, { tolerant: true });
     try {
       await evaluate(options, config);
     } catch (error) {

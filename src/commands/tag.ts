@@ -23,7 +23,7 @@ export function tagCommand(): Command {
     );
   addConfigFlags(command, tagsWithoutDaemon);
   return command.action(async (paths: string[], options: { format: Format }) => {
-    await tag(paths, options.format, configFrom(command));
+    await tag(paths, options.format, configFrom(command, { tolerant: true }));
   });
 }
 

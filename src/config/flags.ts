@@ -20,9 +20,13 @@ export function addConfigFlags(
 
 /**
  * The configuration for a command that `addConfigFlags` prepared.
+ * @param more `tolerant` for a command that any user may run.
  * @throws ConfigError
  */
-export function configFrom(command: Command, env: ConfigSources['env'] = process.env): Config {
+export function configFrom(
+  command: Command,
+  more: Pick<ConfigSources, 'env' | 'tolerant'> = {},
+): Config {
   const options = command.opts<Record<string, string | undefined>>();
   const flags: Record<string, string> = {};
   for (const option of command.options) {
@@ -32,5 +36,5 @@ export function configFrom(command: Command, env: ConfigSources['env'] = process
       flags[name] = value;
     }
   }
-  return loadConfig({ flags, env, ...(options.config ? { file: options.config } : {}) });
+  return loadConfig({ flags, ...more, ...(options.config ? { file: options.config } : {}) });
 }

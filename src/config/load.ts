@@ -19,6 +19,8 @@ export interface ConfigSources {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** `--config`: must exist. */
   readonly file?: string;
+  /** Do without the system's file where this user may not read it: it may hold a password. */
+  readonly tolerant?: boolean;
   /** Relative paths start here. */
   readonly cwd?: string;
 }
@@ -39,7 +41,7 @@ interface Given {
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
   const given = new Map<string, Given>([
-    ...fromFile(sources.file),
+    ...fromFile(sources.file, sources.tolerant),
     ...fromEnv(sources.env ?? process.env),
     ...fromFlags(sources.flags ?? {}),
   ]);
@@ -87,7 +89,7 @@ function fromEnv(env: Readonly<Record<string, string | undefined>>): [string, Gi
   return entries;
 }
 
-function fromFile(file: string | undefined): [string, Given][] {
+function fromFile(file: string | undefined, tolerant = false): [string, Given][] {
   const path = file ?? (existsSync(SYSTEM_CONFIG_FILE) ? SYSTEM_CONFIG_FILE : undefined);
   if (path === undefined) return [];
   let document: unknown;
@@ -95,6 +97,10 @@ function fromFile(file: string | undefined): [string, Given][] {
     if (statSync(path).size > MAX_FILE_BYTES) throw new Error('it is larger than 1 MiB');
     document = parse(readFileSync(path, 'utf8'), { maxAliasCount: 0 });
   } catch (error) {
+    if (tolerant && file === undefined && (error as NodeJS.ErrnoException).code === 'EACCES') {
+      process.stderr.write(`retagger: without ${path}, which this user may not read\n`);
+      return [];
+    }
     throw new ConfigError(
       `cannot read the configuration file ${path}: ${(error as Error).message}`,
     );

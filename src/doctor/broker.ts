@@ -40,7 +40,8 @@ export const broker: Check = {
   },
 };
 
-function adviceFor(message: string, code: unknown): string {
+/** What to do about a connection that failed so. */
+export function adviceFor(message: string, code: unknown): string {
   if (/not authorized|bad user ?name/i.test(message)) {
     return 'Check mqtt.username, mqtt.password and the access rules of the broker.';
   }

@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import { createLogger } from '../log.ts';
-import { type Check, fail, ok, warn } from './check.ts';
+import { type Check, type Finding, fail, ok, warn } from './check.ts';
 
 /** Every engine is loaded by a worker of its own, as the daemon does it: one that crashes ends
  * nothing but that. */
@@ -10,22 +10,32 @@ export const engine: Check = {
   name: 'engine',
   startup: false,
   async run(config) {
-    const reasons = new Map<EngineName, string | null>();
-    for (const name of ENGINE_NAMES) reasons.set(name, await faultOf(name, config));
-    const loads = ENGINE_NAMES.filter((name) => reasons.get(name) === null);
-    const detail = ENGINE_NAMES.map((name) => `${name}: ${reasons.get(name) ?? 'loads'}`).join(
-      '; ',
-    );
-    const wanted = config.engine;
-    if (wanted !== 'auto' && !loads.includes(wanted)) {
-      return fail(detail, `Set engine to auto${loads[0] ? ` or ${loads[0]}` : ''}.`);
-    }
-    if (loads.includes('onnxruntime') || wanted !== 'auto') return ok(detail);
-    const advice =
-      'onnxruntime needs glibc 2.28 or newer on x86-64 or ARM64; install it again there.';
-    return loads.includes('wasm') ? warn(detail, advice) : fail(detail, advice);
+    const faults = new Map<EngineName, string | null>();
+    for (const name of ENGINE_NAMES) faults.set(name, await faultOf(name, config));
+    return engineFinding(config.engine, faults);
   },
 };
+
+/** @param faults why each engine does not load; null for one that does. */
+export function engineFinding(
+  wanted: EngineName | 'auto',
+  faults: ReadonlyMap<EngineName, string | null>,
+): Finding {
+  const loads = ENGINE_NAMES.filter((name) => faults.get(name) === null);
+  const says = (name: EngineName) => {
+    if (loads.includes(name)) return 'loads';
+    return name === 'tfjs-node' && wanted !== name ? 'not installed' : faults.get(name);
+  };
+  const detail = ENGINE_NAMES.map((name) => `${name}: ${says(name)}`).join('; ');
+  if (wanted !== 'auto') {
+    if (loads.includes(wanted)) return ok(detail);
+    return fail(detail, `Set engine to auto${loads[0] ? ` or ${loads[0]}` : ''}.`);
+  }
+  if (loads.includes('onnxruntime')) return ok(detail);
+  const needs = 'onnxruntime needs glibc 2.28 or newer on x86-64 or ARM64.';
+  if (loads.includes('wasm')) return warn(detail, `${needs} Until then wasm works, but slowly.`);
+  return fail(detail, `${needs} Where the model is at fault, mend that first.`);
+}
 
 /** @returns why it does not load, or null where it does and one trial inference worked. */
 async function faultOf(name: EngineName, config: Config): Promise<string | null> {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Check, fail, ok } from './check.ts';
+import { type Check, type Finding, fail, ok } from './check.ts';
 
 const { R_OK, W_OK, X_OK } = constants;
 
@@ -18,6 +18,20 @@ export async function existing(path: string): Promise<string> {
   }
 }
 
+/** @param code of the system's refusal to give access. */
+export function refused(at: string, code: string | undefined): Finding {
+  if (code === 'EROFS') {
+    return fail(
+      `${at}: the file system is read-only`,
+      'Under systemd name it in ReadWritePaths= (see ingest-folder.conf); else remount it rw.',
+    );
+  }
+  return fail(
+    `${at}: no right to read and write`,
+    `Give it to the daemon's user (uid ${process.getuid?.()}), for example: chgrp retagger "${at}" && chmod g+rwxs "${at}"`,
+  );
+}
+
 export const folders: Check = {
   name: 'folders',
   startup: true,
@@ -32,13 +46,7 @@ export const folders: Check = {
       try {
         await access(at, R_OK | X_OK | (keep ? 0 : W_OK));
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        return fail(
-          `${at}: ${code === 'EROFS' ? 'the file system is read-only' : 'no right to read and write'}`,
-          code === 'EROFS'
-            ? 'Under systemd name it in ReadWritePaths= (see ingest-folder.conf); else remount it rw.'
-            : `Give it to the daemon's user (uid ${process.getuid?.()}), for example: chgrp retagger "${at}" && chmod g+rwxs "${at}"`,
-        );
+        return refused(at, (error as NodeJS.ErrnoException).code);
       }
     }
     return ok(paths.join(' and '));

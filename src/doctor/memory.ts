@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Check, fail, mebibytes, ok, warn } from './check.ts';
+import { type Check, type Finding, fail, mebibytes, ok, warn } from './check.ts';
 
 const CGROUP_ROOT = '/sys/fs/cgroup';
 /** What a worker and its parent take with the model loaded; less cannot work. */
@@ -22,15 +22,17 @@ export async function cgroupLimit(root = CGROUP_ROOT, self = '/proc/self/cgroup'
 export const memory: Check = {
   name: 'memory',
   startup: false,
-  async run({ limits }) {
-    const limit = Math.min(await cgroupLimit(), totalmem());
-    const wanted = limits.memory_bytes;
-    const detail = `${mebibytes(limit)} for this service; limits.memory_bytes is ${mebibytes(wanted)}`;
-    if (limit < LEAST) return fail(detail, `Give it at least ${mebibytes(LEAST)} (MemoryMax=).`);
-    if (limit >= wanted) return ok(detail);
-    return warn(
-      detail,
-      'Set limits.memory_bytes below MemoryMax=, so that the daemon acts before the kernel does.',
-    );
-  },
+  run: async ({ limits }) =>
+    memoryFinding(Math.min(await cgroupLimit(), totalmem()), limits.memory_bytes),
 };
+
+/** @param limit bytes there are for this service. @param wanted `limits.memory_bytes` */
+export function memoryFinding(limit: number, wanted: number): Finding {
+  const detail = `${mebibytes(limit)} for this service; limits.memory_bytes is ${mebibytes(wanted)}`;
+  if (limit < LEAST) return fail(detail, `Give it at least ${mebibytes(LEAST)} (MemoryMax=).`);
+  if (limit >= wanted) return ok(detail);
+  return warn(
+    detail,
+    'Set limits.memory_bytes below MemoryMax=, so that the daemon acts before the kernel does.',
+  );
+}

@@ -1,11 +1,13 @@
 import type { ModelBundle } from './bundle.ts';
 import type { Engine, EngineFactory, EngineName, EngineOptions } from './engine.ts';
 
-/** What may be asked for. `reference` is for measuring, not for users. */
-export type EngineChoice = EngineName | 'auto' | 'reference';
+/** One engine. `reference` is for measuring, not for users. */
+export type OneEngine = EngineName | 'reference';
+/** What may be asked for. */
+export type EngineChoice = OneEngine | 'auto';
 
 /** Each engine's code and native parts are loaded only when it is asked for. */
-const FACTORIES: Readonly<Record<Exclude<EngineChoice, 'auto'>, () => Promise<EngineFactory>>> = {
+const FACTORIES: Readonly<Record<OneEngine, () => Promise<EngineFactory>>> = {
   onnxruntime: async () => (await import('./engines/onnxruntime.ts')).createOnnxruntimeEngine,
   'tfjs-node': async () => (await import('./engines/tfjs-node.ts')).createTfjsNodeEngine,
   wasm: async () => (await import('./engines/wasm.ts')).createWasmEngine,
@@ -16,31 +18,38 @@ const FACTORIES: Readonly<Record<Exclude<EngineChoice, 'auto'>, () => Promise<En
  * hardly does either. */
 export const AUTO: readonly EngineName[] = ['onnxruntime', 'wasm'];
 
-/**
- * Loads the named engine, or the first of `auto` that loads.
- * @param onUnavailable told of each engine of `auto` that did not load.
- * @throws Error that says for each engine tried why it did not load.
- */
+/** Loads an engine into this process. @throws Error that says why it does not load. */
 export async function loadEngine(
-  choice: EngineChoice,
+  engine: OneEngine,
   bundle: ModelBundle,
   options: EngineOptions = {},
-  onUnavailable: (engine: EngineName, reason: string) => void = () => {},
 ): Promise<Engine> {
-  if (choice !== 'auto') {
-    try {
-      return await (await FACTORIES[choice]())(bundle, options);
-    } catch (error) {
-      throw new Error(`engine ${choice} does not load: ${reasonOf(error)}`, { cause: error });
-    }
+  try {
+    return await (await FACTORIES[engine]())(bundle, options);
+  } catch (error) {
+    throw new Error(`engine ${engine} does not load: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/**
+ * Tries the engines of a choice in turn until one attempt succeeds.
+ * @param attempt loads the engine in a process of its own: a native library may take it along.
+ * @param onUnavailable told of each engine that failed and has another after it.
+ * @throws Error of the only attempt, or one that names the reasons of all.
+ */
+export async function firstThatLoads<T>(
+  choice: EngineChoice,
+  attempt: (engine: OneEngine) => Promise<T>,
+  onUnavailable: (engine: OneEngine, reason: string) => void,
+): Promise<T> {
+  if (choice !== 'auto') return attempt(choice);
   const reasons: string[] = [];
-  for (const name of AUTO) {
+  for (const engine of AUTO) {
     try {
-      return await (await FACTORIES[name]())(bundle, options);
+      return await attempt(engine);
     } catch (error) {
-      onUnavailable(name, reasonOf(error));
-      reasons.push(`${name}: ${reasonOf(error)}`);
+      reasons.push(`${engine}: ${reasonOf(error)}`);
+      if (engine !== AUTO.at(-1)) onUnavailable(engine, reasonOf(error));
     }
   }
   throw new Error(`no engine loads: ${reasons.join('; ')}`);

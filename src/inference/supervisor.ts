@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import { Burst } from './burst.ts';
 import { defaultThreads } from './engines/onnx.ts';
-import type { EngineChoice } from './engines.ts';
+import { type EngineChoice, firstThatLoads, type OneEngine } from './engines.ts';
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
 import { backoffMs, memoryShare, pairFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, Tagging } from './tagger.ts';
@@ -76,6 +76,8 @@ export class Supervisor implements Tagger {
   #info: TaggerInfo | null = null;
   /** Read once, at the start. */
   #bundle: ModelBundle | null = null;
+  /** The engine that loaded at the start; every later worker has the same. */
+  #engine: OneEngine = 'onnxruntime';
 
   constructor(options: TaggerOptions) {
     this.#options = options;
@@ -107,16 +109,22 @@ export class Supervisor implements Tagger {
   async start(): Promise<TaggerInfo> {
     try {
       const bundle = await loadBundle(this.#options.modelDir);
-      if (this.#state === 'stopped') throw new RetaggerError('stopping');
       this.#bundle = bundle;
+      const loading = firstThatLoads(
+        this.#options.engine,
+        (engine) => this.#first(bundle, engine),
+        (engine, reason) => {
+          if (this.#state !== 'starting') return;
+          this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
+        },
+      );
       // Checked while it loads; nothing is tagged before both are done.
-      const slot = this.#spawn(bundle);
-      const [info] = await Promise.all([this.#load(slot), this.#verified(bundle, slot)]);
-      this.#info = info;
+      const [slot] = await Promise.all([loading, this.#verified(bundle)]);
       this.#use(slot);
-      return info;
+      return this.#info as TaggerInfo;
     } catch (error) {
-      if (this.#state !== 'stopped') this.#state = 'failed';
+      if (this.#state === 'stopped') throw new RetaggerError('stopping');
+      this.#state = 'failed';
       throw error;
     }
   }
@@ -153,13 +161,25 @@ export class Supervisor implements Tagger {
     return this.#paired ? Math.floor(threads / 2) : threads;
   }
 
+  /** The first worker, with this engine. */
+  async #first(bundle: ModelBundle, engine: OneEngine): Promise<Slot> {
+    if (this.#state !== 'starting') throw new RetaggerError('stopping');
+    this.#engine = engine;
+    const slot = this.#spawn(bundle);
+    // Until it is ready its end is no fault: there may be another engine.
+    slot.ending = 'stop';
+    this.#info = await this.#load(slot);
+    delete slot.ending;
+    return slot;
+  }
+
   #spawn(bundle: ModelBundle): Slot {
-    const { engine, limits, workerPath } = this.#options;
+    const { limits, workerPath } = this.#options;
     const threads = this.#threads;
     const process = new WorkerProcess(
       {
         bundle,
-        engine,
+        engine: this.#engine,
         threads,
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
         log: this.#log,
@@ -172,12 +192,15 @@ export class Supervisor implements Tagger {
     return slot;
   }
 
-  async #verified(bundle: ModelBundle, slot: Slot): Promise<void> {
+  async #verified(bundle: ModelBundle): Promise<void> {
     try {
       await verifyBundle(bundle);
     } catch (error) {
-      slot.ending = 'stop';
-      await slot.process.kill();
+      if (this.#state === 'starting') this.#state = 'failed';
+      for (const slot of this.#slots) {
+        slot.ending = 'stop';
+        void slot.process.kill();
+      }
       throw error;
     }
   }

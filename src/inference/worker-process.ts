@@ -43,7 +43,6 @@ export class WorkerProcess {
   /** The same when it was ready, before any photo. */
   freshRss = 0;
   readonly #child: ChildProcess;
-  readonly #log: Logger;
   readonly #replies = new Map<number, Reply>();
   readonly #exited: Promise<void>;
   #lastId = 0;
@@ -51,7 +50,6 @@ export class WorkerProcess {
   constructor(options: WorkerProcessOptions, events: WorkerEvents) {
     const { log, workerPath = WORKER_PATH, ...load } = options;
     if (workerPath === undefined) throw new Error('dist/inference/worker.js is not built');
-    this.#log = log;
     this.#child = fork(workerPath, [], {
       // Photos live outside V8's heap; what is in it lives shortly.
       execArgv: ['--max-semi-space-size=2'],
@@ -133,10 +131,6 @@ export class WorkerProcess {
 
   #receive(message: FromWorker): void {
     if ('rss' in message) this.rss = message.rss;
-    if (message.type === 'unavailable') {
-      const { engine, reason } = message;
-      this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
-    }
     if (message.type !== 'tagged' && message.type !== 'refused') return;
     const reply = this.#replies.get(message.id);
     this.#replies.delete(message.id);
@@ -145,9 +139,12 @@ export class WorkerProcess {
   }
 }
 
-/** Without our configuration: whoever breaks out of a decoder should find no broker password. */
+/** Our configuration (a broker's password may be in it) and what lets a process speak to systemd as
+ * the service: not for whoever breaks out of a decoder. */
+const OWN = /^(RETAGGER_|WATCHDOG_|NOTIFY_SOCKET$)/;
+
 function workerEnvironment(): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('RETAGGER_'));
+  const inherited = Object.entries(process.env).filter(([name]) => !OWN.test(name));
   return {
     ...Object.fromEntries(inherited),
     // glibc gives every thread an arena of its own, and raises this threshold with each large block

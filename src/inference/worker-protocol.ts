@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.ts';
 import type { ModelBundle } from './bundle.ts';
-import type { EngineChoice } from './engines.ts';
+import type { OneEngine } from './engines.ts';
 import type { ImageLimits } from './preprocess.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';
 
@@ -9,7 +9,7 @@ import type { TaggerInfo, Tagging } from './tagger.ts';
 export interface WorkerOptions {
   /** Read by the supervisor, because validating a manifest takes a library of 25 MB. */
   readonly bundle: ModelBundle;
-  readonly engine: EngineChoice;
+  readonly engine: OneEngine;
   readonly threads?: number;
   readonly limits: ImageLimits;
 }
@@ -19,7 +19,6 @@ export type ToWorker =
   | { readonly type: 'tag'; readonly id: number; readonly path: string };
 
 export type FromWorker =
-  | { readonly type: 'unavailable'; readonly engine: string; readonly reason: string }
   | { readonly type: 'ready'; readonly info: TaggerInfo; readonly rss: number }
   /** The model or engine does not load. */
   | { readonly type: 'failed'; readonly message: string }

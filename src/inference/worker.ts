@@ -35,12 +35,7 @@ process.on('message', (message: ToWorker) => {
 async function load(options: WorkerOptions): Promise<PhotoLine> {
   preferredVictim();
   const { bundle, threads } = options;
-  const engine = await loadEngine(
-    options.engine,
-    bundle,
-    threads === undefined ? {} : { threads },
-    (name, reason) => send({ type: 'unavailable', engine: name, reason }),
-  );
+  const engine = await loadEngine(options.engine, bundle, threads === undefined ? {} : { threads });
   // The first inference allocates; it also shows that the engine works at all.
   await engine.infer(new Uint8Array(PIXEL_BYTES).fill(128));
   const { labels } = bundle.manifest;

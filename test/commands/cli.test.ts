@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -95,4 +95,14 @@ test('bench measures the engine asked for with photos it draws itself', () => {
 
 test('bench without a photo or an engine that loads is exit code 1', () => {
   expect(retagger('bench', '--photos', mkdtempSync(join(tmpdir(), 'none-'))).status).toBe(1);
+});
+
+test('tag leaves nothing in the home folder: no telemetry of an engine', () => {
+  const home = mkdtempSync(join(tmpdir(), 'retagger-home-'));
+  // Without CI in the environment: there telemetry would be off by itself.
+  const env = { PATH: process.env.PATH, HOME: home };
+  const photo = 'test/fixtures/rooms/hall.jpg';
+  const { status } = spawnSync(process.execPath, ['dist/cli.js', 'tag', photo], { env });
+  expect(status).toBe(0);
+  expect(readdirSync(home)).toEqual([]);
 });

@@ -7,7 +7,7 @@ import {
   verifyBundle,
 } from '../../src/inference/bundle.ts';
 import type { Engine } from '../../src/inference/engine.ts';
-import { type EngineChoice, loadEngine } from '../../src/inference/engines.ts';
+import { loadEngine, type OneEngine } from '../../src/inference/engines.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
 import { toVerdict } from '../../src/inference/scores.ts';
 
@@ -36,7 +36,7 @@ it('knows the six labels', () => {
   ]);
 });
 
-describe.each<EngineChoice>(['onnxruntime', 'wasm'])('on %s', (choice) => {
+describe.each<OneEngine>(['onnxruntime', 'wasm'])('on %s', (choice) => {
   it('says what its float32 weights say', async () => {
     expect(reference.precision).toBe('f32');
     const engine = await loadEngine(choice, bundle);

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadBundle, type ModelBundle } from '../../src/inference/bundle.ts';
 import { type Engine, type EngineName, PIXEL_BYTES } from '../../src/inference/engine.ts';
-import { loadEngine } from '../../src/inference/engines.ts';
+import { type EngineChoice, firstThatLoads, loadEngine } from '../../src/inference/engines.ts';
 import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
 import { randomPixels } from '../training/export/tiny-network.ts';
 import { LABELS, writeTinyBundle } from './tiny-bundle.ts';
@@ -71,25 +71,45 @@ it('the engines agree on what the same file says', async () => {
   await Promise.all([native.close(), wasm.close()]);
 });
 
-describe('loadEngine', () => {
+it('loadEngine says which engine does not load and why', async () => {
+  const { dir, remove } = await writeTinyBundle();
+  await rm(join(dir, 'int8.onnx'));
+  const broken = await loadBundle(dir);
+  await expect(loadEngine('wasm', broken)).rejects.toThrow(/engine wasm does not load: ENOENT/);
+  await remove();
+});
+
+describe('firstThatLoads', () => {
+  const unavailable: string[] = [];
+  const first = (choice: EngineChoice, ...loads: string[]) =>
+    firstThatLoads(
+      choice,
+      async (engine) => {
+        if (loads.includes(engine)) return engine;
+        throw new Error(`no ${engine}\nmore`);
+      },
+      (...told) => unavailable.push(told.join(': ')),
+    );
+  beforeEach(() => unavailable.splice(0));
+
   it('auto takes the native engine where it loads', async () => {
-    const unavailable: string[] = [];
-    const engine = await loadEngine('auto', bundle, {}, (name) => unavailable.push(name));
-    expect(engine.name).toBe('onnxruntime');
+    expect(await first('auto', 'onnxruntime', 'wasm')).toBe('onnxruntime');
     expect(unavailable).toEqual([]);
-    await engine.close();
   });
 
-  it('says of every engine why it did not load', async () => {
-    const { dir, remove } = await writeTinyBundle();
-    await rm(join(dir, 'int8.onnx'));
-    const broken = await loadBundle(dir);
-    const unavailable: string[] = [];
-    await expect(loadEngine('auto', broken, {}, (name) => unavailable.push(name))).rejects.toThrow(
-      /no engine loads: onnxruntime: .*; wasm: .*/,
+  it('auto falls back to WebAssembly and says so', async () => {
+    expect(await first('auto', 'wasm')).toBe('wasm');
+    expect(unavailable).toEqual(['onnxruntime: no onnxruntime']);
+  });
+
+  it('says of every engine why it does not load', async () => {
+    await expect(first('auto')).rejects.toThrow(
+      'no engine loads: onnxruntime: no onnxruntime; wasm: no wasm',
     );
-    expect(unavailable).toEqual(['onnxruntime', 'wasm']);
-    await expect(loadEngine('wasm', broken)).rejects.toThrow(/engine wasm does not load: ENOENT/);
-    await remove();
+  });
+
+  it('tries no other than the one that was asked for', async () => {
+    await expect(first('tfjs-node', 'wasm')).rejects.toThrow('no tfjs-node');
+    expect(unavailable).toEqual([]);
   });
 });

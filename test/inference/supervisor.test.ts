@@ -204,13 +204,19 @@ describe('a worker', () => {
   });
 
   it('has none of our settings in its environment, and few malloc arenas', async () => {
-    process.env.RETAGGER_HTTP_TOKEN = 'very-secret-token';
+    const ours = {
+      RETAGGER_HTTP_TOKEN: 'very-secret-token',
+      NOTIFY_SOCKET: '/run/none',
+      WATCHDOG_USEC: '60000000',
+      WATCHDOG_PID: '1',
+    };
+    Object.assign(process.env, ours);
     create();
     await tagger.start();
-    delete process.env.RETAGGER_HTTP_TOKEN;
+    for (const name of Object.keys(ours)) delete process.env[name];
     const environment = (await readFile(`/proc/${tagger.pids[0]}/environ`, 'utf8')).split('\0');
     expect(environment).toContain('MALLOC_ARENA_MAX=2');
-    expect(environment.filter((line) => line.startsWith('RETAGGER_'))).toEqual([]);
+    for (const name of Object.keys(ours)) expect(environment.join('\n')).not.toContain(name);
   });
 
   it('is heard on stderr, within bounds', async () => {
@@ -242,6 +248,29 @@ describe('start', () => {
     create({}, await more());
     await expect(tagger.start()).rejects.toThrow(message);
     expect(tagger.state).toBe('failed');
+    expect(tagger.pids).toEqual([]);
+  });
+});
+
+describe('engine auto', () => {
+  it('goes on with WebAssembly where the native library takes its process along', async () => {
+    create({}, { engine: 'auto', workerPath: await crashingWorker('onnxruntime') });
+    expect((await tagger.start()).engine).toBe('wasm');
+    expect(tagger.state).toBe('ready');
+    expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 0 });
+    expect(logged.filter((line) => line.includes('SIGSEGV'))).toHaveLength(1);
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    await tagger.tag(ROOMS[0] as string);
+    // The next worker does not try the library again.
+    expect(tagger.restarts.exit).toBe(1);
+    expect(logged.filter((line) => line.includes('SIGSEGV'))).toHaveLength(1);
+  });
+
+  it('says why each engine does not load', async () => {
+    create({}, { engine: 'auto', workerPath: await endingWorker() });
+    await expect(tagger.start()).rejects.toThrow(
+      /no engine loads: onnxruntime: .*exit code 3; wasm: .*exit code 3/,
+    );
     expect(tagger.pids).toEqual([]);
   });
 });
@@ -289,6 +318,19 @@ async function damagedModel(): Promise<Partial<TaggerOptions>> {
   const { dir: modelDir } = await writeTinyBundle();
   await writeFile(join(modelDir, 'int8.onnx'), 'damaged');
   return { modelDir };
+}
+
+/** The real worker, which an engine kills while it loads. */
+async function crashingWorker(engine: string): Promise<string> {
+  const path = join(dir, 'crashing.mjs');
+  const lines = [
+    `import '${here('../../dist/inference/worker.js')}';`,
+    `process.on('message', ({ options }) => {`,
+    `  if (options?.engine === '${engine}') process.kill(process.pid, 'SIGSEGV');`,
+    `});`,
+  ];
+  await writeFile(path, lines.join('\n'));
+  return path;
 }
 
 async function endingWorker(): Promise<string> {

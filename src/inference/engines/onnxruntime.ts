@@ -4,7 +4,7 @@ import { nativeSessionOptions, onnxEngine } from './onnx.ts';
 
 /** The native engine: onnxruntime's CPU library with the bundle's 8-bit graph. */
 export const createOnnxruntimeEngine: EngineFactory = async (bundle, options) => {
-  const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  const { InferenceSession, Tensor } = await import('./onnxruntime-node.ts');
   const session = await InferenceSession.create(
     join(bundle.dir, bundle.manifest.files.int8),
     nativeSessionOptions(options.threads),

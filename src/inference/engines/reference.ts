@@ -8,7 +8,7 @@ import { nativeSessionOptions, onnxEngine } from './onnx.ts';
  * be shipped.
  */
 export const createReferenceEngine: EngineFactory = async (bundle, options) => {
-  const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  const { InferenceSession, Tensor } = await import('./onnxruntime-node.ts');
   // Needed here only, so that serving never loads the exporter.
   const { exportF32 } = await import('../../training/export/onnx.ts');
   const session = await InferenceSession.create(

@@ -1,5 +1,6 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import { nativeSessionOptions, PIXELS } from '../../inference/engines/onnx.ts';
+import { InferenceSession, Tensor } from '../../inference/engines/onnxruntime-node.ts';
 import { INPUT, INPUT_SIZE } from '../../inference/inceptionv3.ts';
 import type { Tensors } from '../../inference/safetensors.ts';
 import { exportF32 } from './float-graph.ts';
@@ -46,7 +47,7 @@ export async function calibrate(
       const input = new Tensor('uint8', pixels, [1, inputSize, inputSize, 3]);
       const results = await session.run({ [PIXELS]: input });
       for (const name of outputs) {
-        const { data, dims } = results[name] as Tensor;
+        const { data, dims } = results[name] as OrtTensor;
         histograms.get(name)?.add(data as Float32Array);
         addChannelMeans(sums.get(name), data as Float32Array, dims[1] as number);
       }

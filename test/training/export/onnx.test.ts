@@ -1,5 +1,5 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { InferenceSession, Tensor } from '../../../src/inference/engines/onnxruntime-node.ts';
 import { INPUT, inceptionV3, type Layer, LOGITS } from '../../../src/inference/inceptionv3.ts';
 import type { Tensor as TensorData } from '../../../src/inference/safetensors.ts';
 import { layerShapes, type Shape } from '../../../src/inference/shapes.ts';

@@ -1,0 +1,199 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Aedes } from 'aedes';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { adviceFor, broker } from '../../src/doctor/broker.ts';
+import { diskFinding } from '../../src/doctor/disk.ts';
+import { engine, engineFinding } from '../../src/doctor/engine.ts';
+import { fileSystem } from '../../src/doctor/file-system.ts';
+import { refused } from '../../src/doctor/folders.ts';
+import { inotifyFinding } from '../../src/doctor/inotify.ts';
+import { memoryFinding } from '../../src/doctor/memory.ts';
+import { port } from '../../src/doctor/port.ts';
+import type { EngineName } from '../../src/inference/engine.ts';
+import { writeTinyBundle } from '../inference/tiny-bundle.ts';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'retagger-doctor-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+const config = (env: Record<string, string> = {}) =>
+  loadConfig({ env: { RETAGGER_DATA_DIR: dir, ...env } });
+
+const MiB = 2 ** 20;
+const anything = { status: expect.any(String), detail: expect.any(String) };
+
+describe('engine', () => {
+  const faults = (loads: readonly EngineName[]) =>
+    new Map(
+      (['onnxruntime', 'tfjs-node', 'wasm'] as const).map((name) => [
+        name,
+        loads.includes(name) ? null : 'signal SIGSEGV',
+      ]),
+    );
+
+  it.each([
+    ['auto', ['onnxruntime', 'wasm'], 'ok', undefined],
+    ['auto', ['wasm'], 'warn', /glibc 2\.28.*wasm works, but slowly/],
+    ['auto', [], 'fail', /glibc 2\.28.*model/],
+    ['wasm', ['wasm'], 'ok', undefined],
+    ['tfjs-node', ['onnxruntime', 'wasm'], 'fail', /Set engine to auto or onnxruntime/],
+    ['onnxruntime', [], 'fail', /Set engine to auto\.$/],
+  ] as const)('%s where %j load: %s', (wanted, loads, status, advice) => {
+    const finding = engineFinding(wanted, faults(loads));
+    expect(finding.status).toBe(status);
+    if (advice) expect(finding.advice).toMatch(advice);
+    else expect(finding.advice).toBeUndefined();
+  });
+
+  it('names the reason of each, but no fault of an engine that nobody asked for', () => {
+    const { detail } = engineFinding('auto', faults(['wasm']));
+    expect(detail).toBe('onnxruntime: signal SIGSEGV; tfjs-node: not installed; wasm: loads');
+  });
+
+  it('is tried for real', async () => {
+    const model = await writeTinyBundle();
+    onTestFinished(() => model.remove());
+    const finding = await engine.run(config({ RETAGGER_MODEL_DIR: model.dir }));
+    expect(finding.status).toBe('ok');
+    expect(finding.detail).toMatch(/^onnxruntime: loads; .*; wasm: loads$/);
+    await rm(join(model.dir, 'int8.onnx'));
+    expect(await engine.run(config({ RETAGGER_MODEL_DIR: model.dir }))).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining('int8.onnx'),
+    });
+  });
+});
+
+describe('folders', () => {
+  it('without the right to write: says how to give it', () => {
+    expect(refused('/srv/photos', 'EACCES')).toMatchObject({
+      status: 'fail',
+      advice: expect.stringContaining('chgrp retagger "/srv/photos"'),
+    });
+  });
+
+  it('on a file system that is read-only: says where to name it', () => {
+    const { detail, advice } = refused('/srv/photos', 'EROFS');
+    expect(detail).toBe('/srv/photos: the file system is read-only');
+    expect(advice).toContain('ReadWritePaths=');
+  });
+});
+
+test('two file systems: warns, where photos are moved', async () => {
+  // Never on the disk that the temporary folder is on.
+  const apart = { RETAGGER_INGEST_DIR: '/proc/photos' };
+  const finding = await fileSystem.run(config(apart));
+  expect(finding).toMatchObject({ status: 'warn', advice: expect.stringContaining('one disk') });
+  const kept = { ...apart, RETAGGER_INGEST_AFTER: 'keep' };
+  expect(await fileSystem.run(config(kept))).toMatchObject({ status: 'ok' });
+  expect(await fileSystem.run(config())).toMatchObject({ status: 'ok' });
+});
+
+test.each([
+  ['ok', { bavail: 4000, files: 9000, ffree: 5000 }],
+  ['ok', { bavail: 4000, files: 0, ffree: 0 }],
+  ['warn', { bavail: 1500, files: 9000, ffree: 5000 }],
+  ['fail', { bavail: 900, files: 9000, ffree: 5000 }],
+  ['fail', { bavail: 4000, files: 9000, ffree: 999 }],
+] as const)('disk: %s for %j', (status, numbers) => {
+  const finding = diskFinding({ bsize: MiB, ...numbers }, '/data', 1000 * MiB);
+  expect(finding.status).toBe(status);
+  if (status !== 'ok') expect(finding.advice).toContain('/data/tagged');
+});
+
+test.each([
+  [1024, 'ok', undefined],
+  [400, 'warn', /limits\.memory_bytes below MemoryMax=/],
+  [100, 'fail', /at least 192 MiB/],
+] as const)('memory: %d MiB for a service of 512 MiB is %s', (limit, status, advice) => {
+  const finding = memoryFinding(limit * MiB, 512 * MiB);
+  expect(finding).toMatchObject({ status, detail: expect.stringContaining(`${limit} MiB`) });
+  if (advice) expect(finding.advice).toMatch(advice);
+});
+
+test('inotify: warns of low limits with the command that raises them', async () => {
+  const watch = { watch: true, rescan_s: 60 };
+  await mkdir(dir, { recursive: true });
+  const write = (watches: number, instances: number) =>
+    Promise.all([
+      writeFile(join(dir, 'max_user_watches'), `${watches}\n`),
+      writeFile(join(dir, 'max_user_instances'), `${instances}\n`),
+    ]);
+  await write(8192, 128);
+  expect(await inotifyFinding(watch, dir)).toMatchObject({ status: 'ok' });
+  await write(100, 128);
+  expect(await inotifyFinding(watch, dir)).toMatchObject({
+    status: 'warn',
+    advice: expect.stringContaining('sysctl -w fs.inotify.max_user_watches=8192'),
+  });
+  expect(await inotifyFinding({ watch: false, rescan_s: 60 }, dir)).toMatchObject({ status: 'ok' });
+  expect(await inotifyFinding(watch, join(dir, 'none'))).toMatchObject({ status: 'ok' });
+});
+
+test('port: an address that is not of this box, and a door that is closed', async () => {
+  const elsewhere = { RETAGGER_HTTP_HOST: '192.0.2.1', RETAGGER_HTTP_TOKEN: 'x'.repeat(16) };
+  expect(await port.run(config(elsewhere))).toMatchObject({
+    status: 'fail',
+    detail: expect.stringContaining('EADDRNOTAVAIL'),
+    advice: expect.stringContaining('http.host'),
+  });
+  expect(await port.run(config({ RETAGGER_HTTP_ENABLED: 'false' }))).toMatchObject({
+    status: 'ok',
+  });
+});
+
+describe('broker', () => {
+  async function listening(onConnection: Parameters<typeof createServer>[1]): Promise<number> {
+    const server = createServer(onConnection ?? (() => {}));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    return (server.address() as AddressInfo).port;
+  }
+
+  it('lets us in, or does not: then it is about the password', async () => {
+    const aedes = await Aedes.createBroker({
+      authenticate: (_client, _name, password, done) => done(null, `${password}` === 'right'),
+    });
+    onTestFinished(() => new Promise<void>((resolve) => aedes.close(() => resolve())));
+    const at = `127.0.0.1:${await listening(aedes.handle)}`;
+    const url = (password: string) => ({ RETAGGER_MQTT_URL: `mqtt://me:${password}@${at}` });
+    expect(await broker.run(config(url('right')))).toMatchObject({ status: 'ok' });
+    const finding = await broker.run(config(url('wrong-one')));
+    expect(finding).toMatchObject({
+      status: 'fail',
+      advice: expect.stringContaining('mqtt.password'),
+    });
+    expect(JSON.stringify(finding)).not.toContain('wrong-one');
+  });
+
+  it('that takes the connection and never answers is a failure, not a wait', async () => {
+    const number = await listening((socket) => void socket.on('error', () => {}));
+    const finding = await broker.run(config({ RETAGGER_MQTT_URL: `mqtt://127.0.0.1:${number}` }));
+    expect(finding).toMatchObject({ status: 'fail', advice: expect.stringContaining('mqtt.url') });
+  });
+
+  it('is none of the box: the embedded one will be started, or the door is closed', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port: number } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    const embedded = await broker.run(config({ RETAGGER_MQTT_PORT: String(number) }));
+    expect(embedded).toMatchObject({ ...anything, status: 'ok' });
+    expect(embedded.detail).toContain('embedded');
+    const closed = await broker.run(config({ RETAGGER_MQTT_ENABLED: 'false' }));
+    expect(closed).toMatchObject({ status: 'ok' });
+  });
+
+  it.each([
+    ['self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT', /mqtt\.ca/],
+    ['getaddrinfo ENOTFOUND broker.example', 'ENOTFOUND', /DNS/],
+    ['connect ECONNREFUSED', 'ECONNREFUSED', /mqtt\.url.*outbox/],
+  ])('%s: says what to look at', (message, code, advice) => {
+    expect(adviceFor(message, code)).toMatch(advice);
+  });
+});
