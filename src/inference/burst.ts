@@ -3,7 +3,7 @@ const BEGIN_MS = 1000;
 /** A pause this long starts the count anew; shorter ones are between one photo and the next. */
 const GAP_MS = 250;
 /** One is enough again when no photo has waited for so long. */
-const END_MS = 10_000;
+const END_MS = 2000;
 
 export interface BurstEvents {
   /** Comes with every photo until it is followed. */
