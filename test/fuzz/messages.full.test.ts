@@ -57,14 +57,15 @@ function send(port: number, bytes: Buffer): Promise<string> {
     const socket = connect(port, '127.0.0.1', () => socket.end(bytes));
     const end = () => {
       socket.destroy();
-      resolve(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 'closed');
+      // After "100 Continue" comes the answer that counts.
+      resolve([...answer.matchAll(/HTTP\/1\.1 (\d{3})/g)].at(-1)?.[1] ?? 'closed');
     };
     socket.setTimeout(20_000, () => {
       socket.destroy();
       resolve('silent');
     });
     socket.on('data', (data) => {
-      answer += data.toString('latin1').slice(0, 100);
+      answer += data.toString('latin1').slice(0, 4000);
     });
     socket.on('error', () => {});
     socket.once('close', end);

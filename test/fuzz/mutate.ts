@@ -57,6 +57,7 @@ export function mutate(files: readonly Buffer[], next: Random): Buffer {
     bytes = Buffer.concat([bytes.subarray(0, at), other.subarray(at)]);
   }
   for (let n = 1 + int(next, 3); n > 0; n--) {
+    if (bytes.length < 8) return bytes;
     bytes = (MUTATIONS[int(next, MUTATIONS.length)] as Mutation)(bytes, next);
   }
   return bytes;
