@@ -1,8 +1,10 @@
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
+import { changedKeys, LIVE_KEYS } from '../config/live.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { loadBundle, verifyBundle } from '../inference/bundle.ts';
 import { createLogger, type Logger } from '../log.ts';
 
 /** Stopping may take so long; then the process ends anyway. Nothing accepted is lost by it. */
@@ -17,16 +19,36 @@ export function runCommand(): Command {
   const command = new Command('run').description(
     'Runs the daemon: watch folder, MQTT and HTTP in; tags out.',
   );
-  return addConfigFlags(command).action(async () => {
-    const config = configFrom(command);
-    checkFolders(config);
+  command.option('--check', 'only check the configuration and the model; exit code 0 or 2');
+  return addConfigFlags(command).action(async ({ check }: { check?: boolean }) => {
+    const read = () => {
+      const config = configFrom(command);
+      checkFolders(config);
+      return config;
+    };
+    const config = read();
+    if (check) return checkModel(config);
     const log = await createLogger({ level: config.log.level });
-    process.exit(await run(config, log));
+    process.exit(await run(config, log, read));
   });
 }
 
-/** @returns the exit code. */
-async function run(config: Config, log: Logger): Promise<number> {
+/** @throws ConfigError where the daemon would not start with this model. */
+async function checkModel(config: Config): Promise<void> {
+  try {
+    const bundle = await loadBundle(config.model.dir);
+    await verifyBundle(bundle);
+    process.stdout.write(`configuration and model (${bundle.id}) are in order\n`);
+  } catch (error) {
+    throw new ConfigError(`model.dir: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * @param read reads the configuration again.
+ * @returns the exit code.
+ */
+async function run(config: Config, log: Logger, read: () => Config): Promise<number> {
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error) => {
       log.fatal({ err: error }, 'a fault in the program');
@@ -45,6 +67,8 @@ async function run(config: Config, log: Logger): Promise<number> {
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
       log.info({ ...addresses(config, daemon.urls), seconds: Number(seconds) }, 'ready');
       if (process.stdout.isTTY) welcome(config, daemon.urls, seconds);
+      // On a terminal SIGHUP means that it was closed.
+      else onHangUp(log, config, read, (next) => daemon.reload(next));
     }
     await signal;
   } catch (error) {
@@ -58,6 +82,28 @@ async function run(config: Config, log: Logger): Promise<number> {
   await daemon.stop();
   if (code === 0) log.info('stopped');
   return code;
+}
+
+/** SIGHUP: the configuration is read again; a wrong one changes nothing. One at a time. */
+function onHangUp(
+  log: Logger,
+  config: Config,
+  read: () => Config,
+  reload: (next: Config) => Promise<void>,
+): void {
+  let turn = Promise.resolve();
+  process.on('SIGHUP', () => {
+    turn = turn.then(async () => {
+      try {
+        const next = read();
+        const keys = changedKeys(config, next).filter((key) => !LIVE_KEYS.includes(key));
+        if (keys.length > 0) log.warn({ keys }, 'these keys change at the next start only');
+        await reload(next);
+      } catch (error) {
+        log.error({ reason: (error as Error).message }, 'what was in force stays in force');
+      }
+    });
+  });
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */

@@ -28,6 +28,12 @@ export interface Daemon {
   start(): Promise<void>;
   /** Finishes what is in flight, parks the rest in the spool; within 10 s. Also after a failed start. */
   stop(): Promise<void>;
+  /**
+   * Takes over what may change while it runs: `model.dir` (also with new files in the same
+   * folder) and `ingest.after`.
+   * @throws Error that says why the model is not taken; the old one goes on.
+   */
+  reload(config: Config): Promise<void>;
   /** Where the doors are; null where one is closed. */
   readonly urls: { readonly http: string | null; readonly broker: string | null };
   health(): Record<string, Health>;
@@ -65,7 +71,9 @@ export function createDaemon(config: Config, log: Logger): Daemon {
   });
   const metrics = createMetrics({ pipeline, outbox, tagger, queueLength });
   const info = () => tagger.info;
-  const health = () => healthOf(tagger, pipeline, sources);
+  /** Why the model that was asked for last is not in use. */
+  let refused = '';
+  const health = () => healthOf(tagger, refused, pipeline, sources);
 
   const http = config.http.enabled
     ? new HttpDoor({ config, log, pipeline, metrics, health, info })
@@ -89,6 +97,17 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       await Promise.all([admission.start(), http?.start(), recover()]);
       await Promise.all([mqtt?.start(), folder?.start(), model.then(() => pipeline.start())]);
       await notify.ready();
+    },
+    async reload(next) {
+      filing.after = next.ingest.after;
+      try {
+        const { model } = await tagger.swap(next.model.dir);
+        refused = '';
+        log.info({ model, after: next.ingest.after }, 'configuration taken over');
+      } catch (error) {
+        refused = `; ${next.model.dir} is not in use: ${(error as Error).message}`;
+        throw error;
+      }
     },
     async stop() {
       pipeline.refuse();
@@ -124,12 +143,13 @@ async function inTime(stopped: Promise<void>, onLate: (error: unknown) => void):
 
 function healthOf(
   tagger: Tagger,
+  refused: string,
   pipeline: TaggingPipeline,
   sources: readonly HealthSource[],
 ): Record<string, Health> {
   const { info, state } = tagger;
   return {
-    model: { ok: info !== null, detail: info?.model ?? 'loading' },
+    model: { ok: info !== null, detail: `${info?.model ?? 'loading'}${refused}` },
     engine: { ok: state === 'ready', detail: info === null ? state : `${info.engine}: ${state}` },
     ...pipeline.health(),
     ...Object.fromEntries(sources.map((source) => [source.check, source.health()])),

@@ -26,14 +26,15 @@ const RESERVED = '-100000.error.json';
 export class Filing {
   readonly #tagged: string;
   readonly #failed: string;
-  readonly #after: Config['ingest']['after'];
+  /** What happens to a tagged photo of the watch folder; may change at any time. */
+  after: Config['ingest']['after'];
   readonly #log: Logger;
   readonly #syncs = new Map<string, DirSync>();
 
   constructor(dataDir: string, after: Config['ingest']['after'], log: Logger) {
     this.#tagged = join(dataDir, 'tagged');
     this.#failed = join(dataDir, 'failed');
-    this.#after = after;
+    this.after = after;
     this.#log = log;
   }
 
@@ -41,7 +42,7 @@ export class Filing {
   async file(entry: SpoolEntry, outcome: Outcome): Promise<void> {
     const photo = entry.body === 'kept' ? null : entry.path;
     if (outcome.ok) {
-      if (entry.body === 'moved' && this.#after === 'delete') return;
+      if (entry.body === 'moved' && this.after === 'delete') return;
       if (entry.source !== 'folder' && entry.body !== 'moved') return;
       const root = join(this.#tagged, folderName(outcome.result.tag));
       const moved = entry.body === 'moved' ? photo : null;

@@ -1,5 +1,5 @@
 import type { RetaggerError } from '../errors.ts';
-import type { TaggerInfo, Tagging } from '../inference/tagger.ts';
+import type { Tagging } from '../inference/tagger.ts';
 import type { Failure, Result } from '../result.ts';
 import type { Message, Outcome, SpooledPhoto } from './ports.ts';
 
@@ -10,7 +10,7 @@ const tenths = (ms: number) => Math.round(ms * 10) / 10;
 export function tagged(
   photo: SpooledPhoto,
   tagging: Tagging,
-  from: { node: string; info: TaggerInfo; queuedMs: number },
+  from: { node: string; queuedMs: number },
 ): Outcome {
   const result: Result = {
     id: photo.id,
@@ -21,8 +21,8 @@ export function tagged(
     tag: tagging.tag,
     score: tagging.score,
     scores: tagging.scores,
-    model: from.info.model,
-    engine: from.info.engine,
+    model: tagging.model,
+    engine: tagging.engine,
     width: tagging.width,
     height: tagging.height,
     received_at: photo.receivedAt,

@@ -232,8 +232,7 @@ export class TaggingPipeline implements Pipeline, Part {
     try {
       precheck(entry, config.limits.upload_bytes);
       const tagging = await tagger.tag(entry.path);
-      if (tagger.info === null) throw new RetaggerError('internal', 'no model is loaded');
-      return tagged(entry, tagging, { node: config.node.id, info: tagger.info, queuedMs });
+      return tagged(entry, tagging, { node: config.node.id, queuedMs });
     } catch (thrown) {
       const error = toRetaggerError(thrown);
       if (error.code === 'stopping') return null;

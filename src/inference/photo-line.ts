@@ -1,5 +1,5 @@
 import { webcrypto } from 'node:crypto';
-import type { Manifest } from './bundle.ts';
+import type { ModelBundle } from './bundle.ts';
 import type { Engine } from './engine.ts';
 import { type ImageLimits, preprocess, readPhoto } from './preprocess.ts';
 import { toVerdict } from './scores.ts';
@@ -12,15 +12,15 @@ import type { Tagging } from './tagger.ts';
  */
 export class PhotoLine {
   readonly #engine: Engine;
-  readonly #manifest: Manifest;
+  readonly #bundle: ModelBundle;
   readonly #limits: ImageLimits;
   #reading = 0;
   #inferring = false;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(engine: Engine, manifest: Manifest, limits: ImageLimits) {
+  constructor(engine: Engine, bundle: ModelBundle, limits: ImageLimits) {
     this.#engine = engine;
-    this.#manifest = manifest;
+    this.#bundle = bundle;
     this.#limits = limits;
   }
 
@@ -37,9 +37,10 @@ export class PhotoLine {
     try {
       const from = performance.now();
       const logits = await this.#engine.infer(pixels);
-      const verdict = toVerdict(logits, this.#manifest);
+      const verdict = toVerdict(logits, this.#bundle.manifest);
       const ms = { decode: tenths(decoded - started), infer: tenths(performance.now() - from) };
-      return { ...verdict, sha256, width, height, ms };
+      const by = { model: this.#bundle.id, engine: this.#engine.name };
+      return { ...verdict, sha256, width, height, ms, ...by };
     } finally {
       this.#inferring = false;
       this.#next();

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/schema.ts';
 import { RetaggerError, toRetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -135,6 +136,29 @@ export class Supervisor implements Tagger {
       this.#jobs.add({ path, resolve, reject, lost: 0 });
       this.#dispatch();
     });
+  }
+
+  async swap(modelDir: string): Promise<TaggerInfo> {
+    const bundle = await loadBundle(modelDir);
+    await verifyBundle(bundle);
+    if (this.#info && isDeepStrictEqual(bundle, this.#bundle)) return this.#info;
+    if (this.#replacing || !this.#current) throw new Error('a worker is being replaced; try again');
+    this.#replacing = true;
+    this.#unpair('a new model');
+    const slot = this.#spawn(bundle);
+    try {
+      const info = await this.#load(slot);
+      this.#bundle = bundle;
+      this.#info = info;
+      if (this.#current) this.#retire(this.#current, 'stop');
+      this.#replacing = false;
+      this.#use(slot);
+      return info;
+    } catch (error) {
+      this.#replacing = false;
+      if (!this.#current) this.#respawnLater(); // the old one has ended meanwhile
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {

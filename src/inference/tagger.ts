@@ -12,6 +12,9 @@ export interface Tagging {
   readonly height: number;
   /** Milliseconds. */
   readonly ms: { readonly decode: number; readonly infer: number };
+  /** What tagged it: name@version, and the engine. While models are swapped there are two. */
+  readonly model: string;
+  readonly engine: string;
 }
 
 /** What is loaded, for results, `/readyz` and `<base>/status`. */
@@ -35,6 +38,12 @@ export interface Tagger {
    *   every try failed; `stopping` after `stop`.
    */
   tag(path: string): Promise<Tagging>;
+  /**
+   * Goes over to the model in another folder, or in the same one where its files are new, once it
+   * has been checked and a worker has tried it. Photos wait for nothing meanwhile.
+   * @throws Error that says why the model is not taken; the old one goes on.
+   */
+  swap(modelDir: string): Promise<TaggerInfo>;
   /** How many photos may usefully be inside `tag` at once (decode overlaps inference). */
   readonly concurrency: number;
   readonly state: 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';

@@ -40,7 +40,7 @@ async function load(options: WorkerOptions): Promise<PhotoLine> {
   await engine.infer(new Uint8Array(PIXEL_BYTES).fill(128));
   const { labels } = bundle.manifest;
   send({ type: 'ready', info: { model: bundle.id, engine: engine.name, labels }, rss: rss() });
-  return new PhotoLine(engine, bundle.manifest, options.limits);
+  return new PhotoLine(engine, bundle, options.limits);
 }
 
 async function tag(id: number, path: string): Promise<void> {

@@ -106,3 +106,12 @@ test('tag leaves nothing in the home folder: no telemetry of an engine', () => {
   expect(status).toBe(0);
   expect(readdirSync(home)).toEqual([]);
 });
+
+test('run --check: in order is exit code 0; a wrong key or model is 2 and named', () => {
+  const good = retagger('run', '--check');
+  expect(good).toMatchObject({ status: 0, stdout: expect.stringContaining('in order') });
+  const key = retagger('run', '--check', '--ingest-after', 'burn');
+  expect(key).toMatchObject({ status: 2, stderr: expect.stringContaining('move, keep, delete') });
+  const model = retagger('run', '--check', '--model-dir', '/nowhere');
+  expect(model).toMatchObject({ status: 2, stderr: expect.stringContaining('model.dir') });
+});

@@ -42,8 +42,9 @@ const good = (entry: SpoolEntry, tag: string | null = 'kitchen'): Outcome =>
     {
       ...{ tag, score: 0.9, scores: {}, sha256: 'ab', width: 1, height: 1 },
       ms: { decode: 1, infer: 1 },
+      ...{ model: 'm@1', engine: 'wasm' },
     },
-    { node: 'box', info: { model: 'm@1', engine: 'wasm', labels: [] }, queuedMs: 1 },
+    { node: 'box', queuedMs: 1 },
   );
 const bad = (entry: SpoolEntry, code: 'image_corrupt' | 'worker_crashed'): Outcome =>
   failed(entry, new RetaggerError(code, 'why'));

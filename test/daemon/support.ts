@@ -93,10 +93,15 @@ export class TextTagger implements Tagger {
         width: 4,
         height: 3,
         ms: { decode: 1, infer: 2 },
+        ...{ model: 'text@1', engine: 'wasm' },
       };
     } finally {
       this.#inside -= 1;
     }
+  }
+
+  async swap(): Promise<TaggerInfo> {
+    return this.start();
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -98,7 +98,11 @@ describe('a photo', () => {
       const { scores, ...verdict } = toVerdict(await engine.infer(pixels), bundle.manifest);
       const { ms, scores: got, ...tagging } = taggings[i] as (typeof taggings)[0];
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      expect(tagging).toEqual({ tag: verdict.tag, score: expect.any(Number), sha256, ...size });
+      const by = { model: 'tiny@7', engine: 'onnxruntime' };
+      expect(tagging).toEqual({
+        ...{ tag: verdict.tag, score: expect.any(Number), sha256 },
+        ...{ ...size, ...by },
+      });
       for (const label of LABELS) expect(got[label]).toBeCloseTo(scores[label] as number, 5);
       expect([ms.decode, ms.infer].every((time) => time >= 0)).toBe(true);
     }
@@ -375,5 +379,56 @@ describe('while more photos come than one worker can do', () => {
     const tagged = await keepBusy(await named('slow'), () => tagger.pids.length > 1, 60);
     expect(tagged).toHaveLength(60);
     expect(tagger.pids).toHaveLength(1);
+  });
+});
+
+describe('another model', () => {
+  /** The tiny model as another version, perhaps with a damaged file. */
+  async function version(name: string, damage = false): Promise<string> {
+    const folder = join(dir, name);
+    await cp(model.dir, folder, { recursive: true });
+    const manifest = JSON.parse(await readFile(join(folder, 'model.json'), 'utf8'));
+    manifest.version = name;
+    await writeFile(join(folder, 'model.json'), JSON.stringify(manifest));
+    if (damage) await writeFile(join(folder, manifest.files.int8), 'damaged');
+    return folder;
+  }
+
+  it('is taken while photos are tagged, none of which waits or fails', async () => {
+    create();
+    await tagger.start();
+    const folder = await version('8');
+    let swapped = false;
+    const models: string[] = [];
+    const lane = async () => {
+      while (!swapped || models.at(-1) !== 'tiny@8') {
+        models.push((await tagger.tag(ROOMS[0] as string)).model);
+      }
+    };
+    const lanes = [lane(), lane(), lane()];
+    expect((await tagger.swap(folder)).model).toBe('tiny@8');
+    swapped = true;
+    await Promise.all(lanes);
+    expect(new Set(models)).toEqual(new Set(['tiny@7', 'tiny@8']));
+    expect(tagger.info?.model).toBe('tiny@8');
+    expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 0 });
+  });
+
+  it('that is damaged is refused, and the old one goes on', async () => {
+    create();
+    await tagger.start();
+    await expect(tagger.swap(await version('9', true))).rejects.toThrow(/checksum/);
+    await expect(tagger.swap(join(dir, 'nowhere'))).rejects.toThrow(/not a model folder/);
+    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@7');
+    expect(tagger.info?.model).toBe('tiny@7');
+    expect(tagger.state).toBe('ready');
+  });
+
+  it('that is the same changes nothing', async () => {
+    create();
+    await tagger.start();
+    const pids = tagger.pids;
+    await tagger.swap(model.dir);
+    expect(tagger.pids).toEqual(pids);
   });
 });

@@ -1,0 +1,66 @@
+import { cp, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { eventually, home, jpeg, temporaryDir } from './harness.ts';
+
+const BUNDLED = 'models/retagger-inceptionv3';
+
+async function tag(url: string, number: number): Promise<{ status: number; model?: string }> {
+  const form = new FormData();
+  form.set('image', new Blob([new Uint8Array(await jpeg(number))]), 'p.jpg');
+  const headers = { accept: 'application/vnd.retagger.result+json' };
+  const answer = await fetch(`${url}/re-tagger`, { method: 'POST', body: form, headers });
+  const { model } = (await answer.json()) as { model?: string };
+  return { status: answer.status, ...(model ? { model } : {}) };
+}
+
+test('SIGHUP: another model without a failed request; what is wrong changes nothing', async () => {
+  const dir = await temporaryDir();
+  const file = join(dir, 'config.yaml');
+  const other = join(dir, 'model');
+  await cp(BUNDLED, other, { recursive: true });
+  const manifest = JSON.parse(await readFile(join(other, 'model.json'), 'utf8'));
+  const name = `${manifest.name}@next`;
+  await writeFile(join(other, 'model.json'), JSON.stringify({ ...manifest, version: 'next' }));
+
+  const box = await home(['--config', file]);
+  await writeFile(file, 'ingest:\n  after: move\n');
+  const run = box.run();
+  await run.ready();
+  const said = (msg: string) => run.logs.filter((line) => line.msg === msg);
+  const readyz = async () => (await fetch(`${box.url}/readyz`)).json();
+
+  // A wrong value.
+  await writeFile(file, 'ingest:\n  after: burn\n');
+  process.kill(run.pid, 'SIGHUP');
+  await eventually(() => said('what was in force stays in force').length === 1);
+  expect(said('what was in force stays in force')[0]?.reason).toContain('ingest.after');
+
+  // A model that is not there, and a key that needs a restart.
+  await writeFile(file, `model:\n  dir: ${dir}/nowhere\nlog:\n  level: debug\n`);
+  process.kill(run.pid, 'SIGHUP');
+  await eventually(() => said('what was in force stays in force').length === 2);
+  expect(said('these keys change at the next start only')[0]?.keys).toEqual(['log.level']);
+  expect(JSON.stringify(await readyz())).toContain('nowhere is not in use');
+  expect((await fetch(`${box.url}/readyz`)).status).toBe(200);
+
+  // A good one, under load.
+  await writeFile(file, `model:\n  dir: ${other}\ningest:\n  after: delete\n`);
+  let number = 0;
+  const answers: { status: number; model?: string }[] = [];
+  const lane = async () => {
+    while (answers.at(-1)?.model !== name) answers.push(await tag(box.url, number++));
+  };
+  const lanes = [lane(), lane(), lane()];
+  process.kill(run.pid, 'SIGHUP');
+  await Promise.all(lanes);
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(JSON.stringify(await readyz())).not.toContain('not in use');
+  await box.drop('gone.jpg', await jpeg(1));
+  await eventually(() =>
+    run.logs.some((line) => line.msg === 'tagged' && line.file === 'gone.jpg'),
+  );
+  await eventually(async () => (await box.tree('spool')).length === 0);
+  expect(await box.tree('tagged')).toEqual([]);
+  expect(await run.terminate()).toBe(0);
+});
