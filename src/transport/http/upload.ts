@@ -86,10 +86,13 @@ function malformed(thrown: unknown): never {
 const tooLarge = (limit: number) =>
   new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
 
-const misplaced = (field: string) =>
+/** @param field the parser gives none for a part without a name, whatever its types say. */
+const misplaced = (field: string | undefined) =>
   new RetaggerError(
     'image_missing',
-    `The file is in the field ${JSON.stringify(field.slice(0, 64))}; it must be in "${FIELD}".`,
+    field === undefined
+      ? `The file is in a part without a name; it must be in "${FIELD}".`
+      : `The file is in the field ${JSON.stringify(field.slice(0, 64))}; it must be in "${FIELD}".`,
   );
 
 /** Control characters in a name serve nobody but who wants to confuse a terminal. */

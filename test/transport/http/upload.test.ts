@@ -30,7 +30,7 @@ test('a large photo arrives as it was sent', async () => {
 });
 
 test('what Python requests sends', async () => {
-  // Captured from requests 2.34: no Content-Type in the part, a boundary of hexadecimal digits.
+  // As requests 2.34 writes it: no Content-Type in the part, a boundary of hexadecimal digits.
   const boundary = '8d9b1c62a0d7ea4fb0b1a2f0b5a1c9de';
   const body = `--${boundary}\r\nContent-Disposition: form-data; name="image"; filename="room.jpg"\r\n\r\nkitchen\r\n--${boundary}--\r\n`;
   const { url } = await serve();
@@ -40,6 +40,14 @@ test('what Python requests sends', async () => {
   );
   expect(answer.status).toBe(200);
   expect(JSON.parse(answer.body)).toMatchObject({ kitchen: 0.9 });
+});
+
+test('a file in a part without a name is a file that is missing', async () => {
+  const { url } = await serve();
+  const body = '--b\r\ncontent-disposition: form-data; filename="a.jpg"\r\n\r\nhall\r\n--b--\r\n';
+  const answer = await raw(url, `${HEAD}content-length: ${body.length}\r\n\r\n${body}`);
+  expect(answer.status).toBe(400);
+  expect(JSON.parse(answer.body)).toMatchObject({ code: 'image_missing' });
 });
 
 test('a client that hangs up leaves nothing behind', async () => {
