@@ -60,8 +60,10 @@ export class Run {
   readonly #child: ChildProcess;
   readonly #exit: Promise<number | null>;
 
-  constructor(flags: readonly string[]) {
-    this.#child = spawn(process.execPath, [CLI, 'run', ...flags], {
+  /** @param before what the command begins with, to run it elsewhere. */
+  constructor(flags: readonly string[], before: readonly string[] = []) {
+    const [command = '', ...args] = [...before, process.execPath, CLI, 'run', ...flags];
+    this.#child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: Object.fromEntries(
         // What the developer has set for their own daemon is not this test's.
@@ -126,7 +128,8 @@ export async function home(more: readonly string[] = []) {
     ingest: join(dir, 'ingest'),
     url: `http://127.0.0.1:${http}`,
     broker: `mqtt://127.0.0.1:${mqtt}`,
-    run: () => new Run([...flags, '--node-id', 'box', ...more]),
+    run: (before: readonly string[] = []) =>
+      new Run([...flags, '--node-id', 'box', ...more], before),
     /** Files below a folder of the data folder. */
     tree: async (...path: string[]): Promise<string[]> => {
       const options = { recursive: true, withFileTypes: true } as const;
