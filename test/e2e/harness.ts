@@ -21,8 +21,11 @@ export async function temporaryDir(): Promise<string> {
   return dir;
 }
 
-/** A range of its own for every test worker, below the ports that systems give out themselves. */
-let nextPort = 20_000 + (Number(process.env.VITEST_POOL_ID ?? 0) % 10) * 1000;
+/**
+ * A range of its own for every test process, also of a run beside this one, below the ports that
+ * systems give out themselves: between two runs of a daemon its port must stay free.
+ */
+let nextPort = 20_000 + (process.pid % 120) * 100;
 
 /** A port that is free now and that no other test is given. */
 async function freePort(): Promise<number> {

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { eventually, temporaryDir } from './harness.ts';
 
@@ -48,8 +49,14 @@ export async function network() {
 
   const conf = join(await temporaryDir(), 'mosquitto.conf');
   await writeFile(conf, `listener ${PORT}\nallow_anonymous true\nmax_queued_messages 0\n`);
-  const broker = spawn('ip', ['netns', 'exec', hub, 'mosquitto', '-c', conf], { stdio: 'ignore' });
-  onTestFinished(() => void broker.kill('SIGKILL'));
+  const beside = (...command: string[]) => {
+    const child = spawn('ip', ['netns', 'exec', hub, ...command], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    return child;
+  };
+  let broker = beside('mosquitto', '-c', conf);
   const answers = () =>
     new Promise<boolean>((resolve) => {
       const socket = connect(PORT, `${subnet}.1`, () => resolve(true));
@@ -60,6 +67,33 @@ export async function network() {
   let hosts = 0;
   return {
     url: `mqtt://${subnet}.1:${PORT}`,
+    /** Starts a program on the broker's host. */
+    beside,
+    /** The broker dies, forgets everything and starts again. */
+    async restart() {
+      broker.kill('SIGKILL');
+      await sleep(200);
+      broker = beside('mosquitto', '-c', conf);
+      await sleep(500);
+    },
+    /**
+     * The broker's host drops packets both ways, without a word.
+     * @param match which ones, as iptables says it; default: all.
+     * @returns ends that.
+     */
+    drop(...match: string[]) {
+      const rules = (action: string) => {
+        for (const [chain, side] of [
+          ['INPUT', '-i'],
+          ['OUTPUT', '-o'],
+        ] as const) {
+          const what = ['-p', 'tcp', '!', side, 'lo', ...match, '-j', 'DROP'];
+          atHub('iptables', action, chain, ...what);
+        }
+      };
+      rules('-A');
+      return () => rules('-D');
+    },
     /** Another host. @returns what a command must begin with to run there. */
     host(): string[] {
       const name = `rthost${number}n${hosts}`;
