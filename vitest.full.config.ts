@@ -8,6 +8,8 @@ import { reporters } from './vitest.reporters.ts';
 export default defineConfig({
   test: {
     ...reporters,
+    // A busy machine is slow, not wrong; a test's own limit is the bound.
+    expect: { poll: { timeout: 30_000 } },
     include: ['test/**/*.full.test.ts'],
     testTimeout: 300_000,
     hookTimeout: 120_000,

@@ -3,9 +3,9 @@
  * MQTT messages, in a memory cgroup. Memory stays bounded, HTTP answers or says 503 with Retry-After,
  * and nothing is lost.
  *
- *   node bench/flood.mjs --photos DIR [--memory 512] [--folder 2000] [--mqtt 10000] [--clients 50]
+ *   node bench/flood.mjs --photos DIR [--memory 512] [--folder 2000] [--mqtt 10000] [--clients 50] [--seconds 120]
  *
- * Needs root (cgroup), mosquitto, and DIR with real photos. MiB throughout.
+ * The clients come back for SECONDS; photos of the folder and MQTT wait behind them. Needs root (cgroup), mosquitto, and DIR with real photos. MiB throughout.
  */
 import { spawn } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -30,6 +30,7 @@ const { values: options } = parseArgs({
     folder: { type: 'string', default: '2000' },
     mqtt: { type: 'string', default: '10000' },
     clients: { type: 'string', default: '50' },
+    seconds: { type: 'string', default: '120' },
   },
 });
 if (!options.photos) {
@@ -108,7 +109,7 @@ const answers = {};
 const agent = new Agent({ keepAlive: true });
 let given = 0;
 const http = async () => {
-  while (wanted.size > 0 && performance.now() - from < 1_800_000) {
+  while (performance.now() - from < Number(options.seconds) * 1000) {
     const { status, headers } = await post(
       `http://127.0.0.1:${httpPort}/re-tagger`,
       bodies[given++ % 24],
@@ -121,6 +122,7 @@ const http = async () => {
   }
 };
 await Promise.all(Array.from({ length: Number(options.clients) }, http));
+while (wanted.size > 0 && performance.now() - from < 3_600_000) await sleep(100);
 const seconds = (performance.now() - from) / 1000;
 clearInterval(sampler);
 await sleep(1000);

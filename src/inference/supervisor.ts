@@ -119,9 +119,12 @@ export class Supervisor implements Tagger {
           this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
         },
       );
-      // Checked while it loads; nothing is tagged before both are done.
-      const [slot] = await Promise.all([loading, this.#verified(bundle)]);
-      this.#use(slot);
+      // Checked while it loads; nothing is tagged before both are done. A damaged file may fail both
+      // ways, and its checksum says it best.
+      const [checked, loaded] = await Promise.allSettled([this.#verified(bundle), loading]);
+      if (checked.status === 'rejected') throw checked.reason;
+      if (loaded.status === 'rejected') throw loaded.reason;
+      this.#use(loaded.value);
       return this.#info as TaggerInfo;
     } catch (error) {
       if (this.#state === 'stopped') throw new RetaggerError('stopping');

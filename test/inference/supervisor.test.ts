@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { loadBundle } from '../../src/inference/bundle.ts';
 import { loadEngine } from '../../src/inference/engines.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
@@ -198,6 +198,7 @@ describe('a worker', () => {
     await tagger.start();
     const file = join(model.dir, 'int8.onnx');
     await rename(file, `${file}.away`);
+    onTestFinished(() => rename(`${file}.away`, file).catch(() => {}));
     process.kill(tagger.pids[0] as number, 'SIGKILL');
     const waiting = tagger.tag(ROOMS[0] as string);
     await expect.poll(() => logged.some((line) => line.includes('does not start'))).toBe(true);
