@@ -18,6 +18,9 @@ export interface Said {
   readonly text: string;
 }
 
+/** A regular expression, or anything else that knows. */
+type Wanted = Pick<RegExp, 'test'>;
+
 /**
  * A Debian 12 with systemd as process 1 and no network but its own loopback: the box a package is
  * installed on. Needs root and debootstrap. Whatever is done in it is gone after `stop`.
@@ -59,6 +62,9 @@ export class Box {
 
   /** Runs a shell command as root inside; it may fail. */
   try(command: string): Promise<Said> {
+    if (this.#unshare.exitCode !== null || this.#unshare.signalCode !== null) {
+      return Promise.reject(new Error('the box has ended'));
+    }
     const enter = ['--target', `${this.#init}`, '--mount', '--pid', '--ipc', '--uts', '--net'];
     const child = spawn(
       'nsenter',
@@ -80,12 +86,12 @@ export class Box {
   }
 
   /** Repeats a command until it prints what is wanted. @throws Error with what it prints instead. */
-  async until(command: string, wanted: RegExp, seconds = 60): Promise<string> {
+  async until(command: string, wanted: Wanted, seconds = 60): Promise<string> {
     const end = performance.now() + seconds * 1000;
     for (;;) {
       const { text } = await this.try(command);
       if (wanted.test(text)) return text.trim();
-      if (performance.now() > end) throw new Error(`${command}: not ${wanted}\n${text}`);
+      if (performance.now() > end) throw new Error(`${command}: not as wanted\n${text}`);
       await sleep(100);
     }
   }
