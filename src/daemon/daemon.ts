@@ -47,6 +47,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     modelDir: config.model.dir,
     engine: config.engine,
     limits: config.limits,
+    cacheDir: join(dir, 'cache'),
     log,
   });
   const admission = new Admission(config.limits, dir, log);

@@ -21,6 +21,8 @@ export interface TaggerOptions {
   >;
   /** Threads for one inference; default the number of cores, at most 4. */
   readonly threads?: number;
+  /** See `EngineOptions`. */
+  readonly cacheDir?: string;
   readonly log: Logger;
   /** Another worker program, for tests of its faults. */
   readonly workerPath?: string;
@@ -201,13 +203,14 @@ export class Supervisor implements Tagger {
   }
 
   #spawn(bundle: ModelBundle): Slot {
-    const { limits, workerPath } = this.#options;
+    const { limits, workerPath, cacheDir } = this.#options;
     const threads = this.#threads;
     const process = new WorkerProcess(
       {
         bundle,
         engine: this.#engine,
         threads,
+        cacheDir,
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
         log: this.#log,
         workerPath,
