@@ -12,8 +12,14 @@ export const createOnnxruntimeEngine: EngineFactory = async (bundle, { threads, 
     const session = { ...options.extra.session, ...(extra?.session as object | undefined) };
     return InferenceSession.create(path, { ...options, ...more, extra: { session } });
   };
-  const session = cacheDir
+  const source = join(bundle.dir, bundle.manifest.files.int8);
+  const { session, kept } = cacheDir
     ? await createPrepared(bundle, cacheDir, create)
-    : await create(join(bundle.dir, bundle.manifest.files.int8), {});
-  return onnxEngine({ name: 'onnxruntime', precision: 'int8' }, session, Tensor);
+    : { session: await create(source, {}), kept: undefined };
+  const engine = onnxEngine({ name: 'onnxruntime', precision: 'int8' }, session, Tensor);
+  const close = async () => {
+    await kept;
+    await engine.close();
+  };
+  return { ...engine, close };
 };

@@ -21,6 +21,12 @@ const SUMS = 'sha256';
 type SessionOptions = InferenceSession.SessionOptions;
 type Create = (path: string, options: SessionOptions) => Promise<InferenceSession>;
 
+export interface Prepared {
+  readonly session: InferenceSession;
+  /** Resolves when the next session will find the graph on disk, or it is known that it will not. */
+  readonly kept: Promise<void>;
+}
+
 /**
  * A session of the bundle's 8-bit graph; from `cacheDir` where that has what this model, library
  * and CPU need, else from the bundle, leaving it there for the next. A folder that cannot be
@@ -31,7 +37,7 @@ export async function createPrepared(
   bundle: ModelBundle,
   cacheDir: string,
   create: Create,
-): Promise<InferenceSession> {
+): Promise<Prepared> {
   const source = join(bundle.dir, bundle.manifest.files.int8);
   const name = await nameFor(bundle);
   const home = join(cacheDir, name);
@@ -40,16 +46,17 @@ export async function createPrepared(
     const session = await create(join(home, GRAPH), { graphOptimizationLevel: 'disabled' }).catch(
       () => null,
     );
-    if (session) return session;
+    if (session) return { session, kept: Promise.resolve() };
   }
   const draft = `${home}.${process.pid}`;
   const session = await mkdir(draft, { recursive: true })
     .then(() => create(source, savingTo(draft)))
     .catch(() => create(source, {}));
-  await publish(draft, cacheDir, name)
+  // Not waited for: the first photo is more urgent than the next start.
+  const kept = publish(draft, cacheDir, name)
     .catch(() => rm(draft, { recursive: true, force: true }))
     .catch(() => {});
-  return session;
+  return { session, kept };
 }
 
 /** Packed weights of one CPU's kernels would be read as nonsense by those of another. */
