@@ -9,6 +9,7 @@ import { type EngineChoice, firstThatLoads, type OneEngine } from './engines.ts'
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
 import { backoffMs, memoryShare, pairFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, Tagging } from './tagger.ts';
+import { whileKilled } from './while-killed.ts';
 import { WorkerGone, WorkerProcess } from './worker-process.ts';
 import { WORKER_CONCURRENCY } from './worker-protocol.ts';
 
@@ -113,7 +114,7 @@ export class Supervisor implements Tagger {
       this.#bundle = bundle;
       const loading = firstThatLoads(
         this.#options.engine,
-        (engine) => this.#first(bundle, engine),
+        (engine) => whileKilled(() => this.#first(bundle, engine)),
         (engine, reason) => {
           if (this.#state !== 'starting') return;
           this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
