@@ -34,8 +34,8 @@ export function createTagger(options: TaggerOptions): Supervisor {
 
 /** A worker whose model takes longer to load than this is taken for hung. */
 const LOAD_MS = 60_000;
-/** What photos in flight may still take when the tagger stops. */
-const STOP_GRACE_MS = 2000;
+/** What photos in flight may still take when the tagger stops, and then the process to end. */
+const STOP_GRACE_MS = 1000;
 /** So many failed starts in a row are called failed; it goes on trying. */
 const FAILED_STARTS = 5;
 /** Wait after a replacement or a second worker that did not load or had no room. */
