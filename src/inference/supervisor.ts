@@ -9,6 +9,7 @@ import { type EngineChoice, firstThatLoads, type OneEngine } from './engines.ts'
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
 import { backoffMs, memoryShare, pairFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, Tagging } from './tagger.ts';
+import { whileKilled } from './while-killed.ts';
 import { WorkerGone, WorkerProcess } from './worker-process.ts';
 import { WORKER_CONCURRENCY } from './worker-protocol.ts';
 
@@ -35,8 +36,8 @@ export function createTagger(options: TaggerOptions): Supervisor {
 
 /** A worker whose model takes longer to load than this is taken for hung. */
 const LOAD_MS = 60_000;
-/** What photos in flight may still take when the tagger stops. */
-const STOP_GRACE_MS = 2000;
+/** What photos in flight may still take when the tagger stops, and then the process to end. */
+const STOP_GRACE_MS = 1000;
 /** So many failed starts in a row are called failed; it goes on trying. */
 const FAILED_STARTS = 5;
 /** Wait after a replacement or a second worker that did not load or had no room. */
@@ -115,7 +116,7 @@ export class Supervisor implements Tagger {
       this.#bundle = bundle;
       const loading = firstThatLoads(
         this.#options.engine,
-        (engine) => this.#first(bundle, engine),
+        (engine) => whileKilled(() => this.#first(bundle, engine)),
         (engine, reason) => {
           if (this.#state !== 'starting') return;
           this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
