@@ -38,6 +38,11 @@ export const ResultSchema = Type.Object(
       decode: Type.Number(),
       infer: Type.Number(),
     }),
+    duplicate: Type.Optional(
+      Type.Boolean({
+        description: 'True when the same bytes had been tagged before and the answer was kept.',
+      }),
+    ),
     replayed: Type.Optional(
       Type.Boolean({ description: 'True when sent late, after the broker had been away.' }),
     ),

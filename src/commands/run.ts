@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
-import { changedKeys, LIVE_KEYS } from '../config/live.ts';
+import { forNextStart } from '../config/live.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';
@@ -96,7 +96,7 @@ function onHangUp(
     turn = turn.then(async () => {
       try {
         const next = read();
-        const keys = changedKeys(config, next).filter((key) => !LIVE_KEYS.includes(key));
+        const keys = forNextStart(config, next);
         if (keys.length > 0) log.warn({ keys }, 'these keys change at the next start only');
         await reload(next);
       } catch (error) {

@@ -53,6 +53,10 @@ export const ConfigSchema = Type.Object(
           default: 'move',
           description: 'What happens to a tagged photo of the watch folder.',
         }),
+        xmp: Type.Boolean({
+          default: false,
+          description: 'Write the tag to NAME.xmp beside the photo, for photo tools.',
+        }),
         settle_ms: Type.Integer({
           minimum: 0,
           maximum: 600_000,
@@ -105,6 +109,14 @@ export const ConfigSchema = Type.Object(
             pattern: '^[^#+\\u0000]+$',
             maxLength: 256,
             description: 'Topic prefix. Default: retagger/<node.id>.',
+          }),
+        ),
+        discovery: Type.Optional(
+          Type.String({
+            pattern: '^[^#+\\u0000]+$',
+            maxLength: 256,
+            description:
+              'Prefix for Home Assistant’s MQTT discovery, there "homeassistant". Default: none.',
           }),
         ),
         port: port('Where the embedded broker listens, and where one is looked for first.', 1883),
@@ -163,6 +175,13 @@ export const ConfigSchema = Type.Object(
           minimum: 0,
           default: 256 * MiB,
           description: 'With less free disk than this, nothing new is accepted.',
+        }),
+        remembered: Type.Integer({
+          minimum: 0,
+          maximum: 100_000,
+          default: 0,
+          description:
+            'Answers kept in memory (1 KiB each): the same photo once more is answered from there.',
         }),
         photo_seconds: Type.Integer({
           minimum: 1,

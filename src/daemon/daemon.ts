@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { forNextStart } from '../config/live.ts';
 import type { Config } from '../config/schema.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import type { Tagger } from '../inference/tagger.ts';
@@ -9,6 +10,7 @@ import { FolderDoor } from '../transport/folder/door.ts';
 import { HttpDoor } from '../transport/http/door.ts';
 import { MqttDoor } from '../transport/mqtt/door.ts';
 import { Admission } from './admission.ts';
+import { Answers } from './answers.ts';
 import { Filing } from './filing.ts';
 import { DataLock } from './lock.ts';
 import { createMetrics } from './metrics.ts';
@@ -30,7 +32,7 @@ export interface Daemon {
   stop(): Promise<void>;
   /**
    * Takes over what may change while it runs: `model.dir` (also with new files in the same
-   * folder) and `ingest.after`.
+   * folder), `ingest.after` (not from or to `keep`) and `ingest.xmp`.
    * @throws Error that says why the model is not taken; the old one goes on.
    */
   reload(config: Config): Promise<void>;
@@ -50,12 +52,13 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     cacheDir: join(dir, 'cache'),
     log,
   });
+  const answers = new Answers(tagger, config.limits.remembered);
   const admission = new Admission(config.limits, dir, log);
   const spool = new Spool(join(dir, 'spool'), config.limits.upload_bytes, log);
   const disk = config.mqtt.enabled ? new DiskOutbox(join(dir, 'outbox'), log) : null;
   const outbox = disk ?? new NoOutbox();
-  const filing = new Filing(dir, config.ingest.after, log);
-  const parts = { config, log, tagger, spool, outbox, filing, admission };
+  const filing = new Filing(dir, config.ingest, log);
+  const parts = { config, log, tagger, answers, spool, outbox, filing, admission };
   const pipeline = new TaggingPipeline(parts);
   const queueLength = () => pipeline.length;
   const progress = new ProgressWatch({
@@ -100,11 +103,14 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       await notify.ready();
     },
     async reload(next) {
-      filing.after = next.ingest.after;
+      const stays = forNextStart(config, next).includes('ingest.after');
+      filing.ingest = stays ? { ...next.ingest, after: filing.ingest.after } : next.ingest;
       try {
-        const { model } = await tagger.swap(next.model.dir);
+        const before = tagger.info;
+        const swapped = await tagger.swap(next.model.dir);
+        if (swapped !== before) answers.forget();
         refused = '';
-        log.info({ model, after: next.ingest.after }, 'configuration taken over');
+        log.info({ model: swapped.model, after: filing.ingest.after }, 'configuration taken over');
       } catch (error) {
         refused = `; ${next.model.dir} is not in use: ${(error as Error).message}`;
         throw error;

@@ -7,6 +7,7 @@ import { DirSync, disk, isCode } from './disk.ts';
 import { fitName } from './paths.ts';
 import type { Outcome } from './ports.ts';
 import type { SpoolEntry } from './spool.ts';
+import { xmpOf } from './xmp.ts';
 
 /** Folder below `tagged` for photos whose best score is below its label's threshold. */
 export const ABSTAINED = '_abstained';
@@ -14,10 +15,15 @@ export const ABSTAINED = '_abstained';
 const MAX_CLASHES = 100_000;
 /** Room in a name for `-NUMBER` and `.error.json`. */
 const RESERVED = '-100000.error.json';
+const XMP = '.xmp';
+
+/** What happens to photos of the watch folder. */
+export type Ingest = Pick<Config['ingest'], 'after' | 'xmp'>;
 
 /**
  * Where photos go once their outcome is known: `<data.dir>/tagged/<tag>/<sub/path>/NAME` with
- * `NAME.json`, or `<data.dir>/failed/<sub/path>/NAME` with `NAME.error.json`.
+ * `NAME.json`, or `<data.dir>/failed/<sub/path>/NAME` with `NAME.error.json`; with `ingest.xmp` also
+ * `NAME.xmp` beside the photo, wherever that is.
  *
  * Nothing is ever overwritten: a second NAME becomes NAME-2. The sidecar claims the name, in one
  * atomic step, and is whole when it appears; the photo follows. Filing the same photo again after a
@@ -26,15 +32,15 @@ const RESERVED = '-100000.error.json';
 export class Filing {
   readonly #tagged: string;
   readonly #failed: string;
-  /** What happens to a tagged photo of the watch folder; may change at any time. */
-  after: Config['ingest']['after'];
+  /** May change at any time. */
+  ingest: Ingest;
   readonly #log: Logger;
   readonly #syncs = new Map<string, DirSync>();
 
-  constructor(dataDir: string, after: Config['ingest']['after'], log: Logger) {
+  constructor(dataDir: string, ingest: Ingest, log: Logger) {
     this.#tagged = join(dataDir, 'tagged');
     this.#failed = join(dataDir, 'failed');
-    this.after = after;
+    this.ingest = ingest;
     this.#log = log;
   }
 
@@ -42,11 +48,15 @@ export class Filing {
   async file(entry: SpoolEntry, outcome: Outcome): Promise<void> {
     const photo = entry.body === 'kept' ? null : entry.path;
     if (outcome.ok) {
-      if (entry.body === 'moved' && this.after === 'delete') return;
+      const { tag } = outcome.result;
+      if (entry.body === 'moved' && this.ingest.after === 'delete') return;
       if (entry.source !== 'folder' && entry.body !== 'moved') return;
-      const root = join(this.#tagged, folderName(outcome.result.tag));
+      const root = join(this.#tagged, folderName(tag));
       const moved = entry.body === 'moved' ? photo : null;
-      await this.#place(root, entry, moved, '.json', outcome.result);
+      const target = await this.#place(root, entry, moved, '.json', outcome.result);
+      if (!this.ingest.xmp || tag === null) return;
+      if (moved !== null) await this.#describe(target, entry, tag);
+      else await this.#describe(entry.path, entry, tag).catch((err) => this.#noXmp(err, entry));
       return;
     }
     if (entry.source === 'folder' || entry.body === 'moved') {
@@ -67,13 +77,32 @@ export class Filing {
     this.#log.error({ file: target }, 'a photo without its spool entry was set aside');
   }
 
+  /** Writes a photo's XMP sidecar; one that is there already may be the user's own, and stays. */
+  async #describe(photo: string, { key }: SpoolEntry, tag: string): Promise<void> {
+    const dir = dirname(photo);
+    const draft = join(dir, `.${key}${XMP}.tmp`);
+    try {
+      await disk.write(draft, xmpOf(tag));
+      await linkNew(draft, join(dir, fitName(basename(photo), XMP)));
+    } finally {
+      await disk.remove(draft);
+    }
+    await this.#sync(dir);
+  }
+
+  /** A folder of the user's own may be read-only, or gone. The result is filed all the same. */
+  #noXmp(err: unknown, { id, file }: SpoolEntry): void {
+    this.#log.warn({ err, id, file }, 'no XMP sidecar could be written beside the photo');
+  }
+
+  /** @returns where the photo is, or would be if it had not stayed in its place. */
   async #place(
     root: string,
     entry: SpoolEntry,
     photo: string | null,
     suffix: string,
     story: object,
-  ): Promise<void> {
+  ): Promise<string> {
     const { sub, name } = placeOf(entry);
     const dir = await this.#folder(root, sub);
     const draft = join(dir, `.${entry.key}.tmp`);
@@ -89,7 +118,7 @@ export class Filing {
         if (claim === null && !before) continue;
         if (photo === null || (await putPhoto(photo, target, entry, before))) {
           await this.#sync(dir);
-          return;
+          return target;
         }
         if (!before) await disk.remove(sidecar);
       }

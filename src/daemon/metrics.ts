@@ -79,6 +79,11 @@ function photoMetrics(registry: Registry, { pipeline, tagger }: MetricsParts): v
     labelNames: ['source', 'code'],
     registers,
   });
+  const duplicates = new Counter({
+    name: 'retagger_photo_duplicates_total',
+    help: 'Photos answered from memory (limits.remembered); they have no stages.',
+    registers,
+  });
   const stages = new Histogram({
     name: 'retagger_photo_stage_duration_seconds',
     help: 'Time of tagged photos by stage: queued, decode (with resize), infer.',
@@ -101,6 +106,10 @@ function photoMetrics(registry: Registry, { pipeline, tagger }: MetricsParts): v
     total.observe({ source }, secondsSince(outcome));
     if (!outcome.ok) {
       failures.inc({ source, code: outcome.failure.code });
+      return;
+    }
+    if (outcome.result.duplicate) {
+      duplicates.inc();
       return;
     }
     for (const [stage, ms] of Object.entries(outcome.result.ms)) {

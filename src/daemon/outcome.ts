@@ -1,6 +1,6 @@
 import type { RetaggerError } from '../errors.ts';
-import type { Tagging } from '../inference/tagger.ts';
 import type { Failure, Result } from '../result.ts';
+import type { Answer } from './answers.ts';
 import type { Message, Outcome, SpooledPhoto } from './ports.ts';
 
 /** Milliseconds with a tenth: finer is noise. */
@@ -9,7 +9,7 @@ const tenths = (ms: number) => Math.round(ms * 10) / 10;
 /** @param queuedMs from acceptance to the worker. */
 export function tagged(
   photo: SpooledPhoto,
-  tagging: Tagging,
+  answer: Answer,
   from: { node: string; queuedMs: number },
 ): Outcome {
   const result: Result = {
@@ -17,21 +17,22 @@ export function tagged(
     node: from.node,
     source: photo.source,
     file: photo.file,
-    sha256: tagging.sha256,
-    tag: tagging.tag,
-    score: tagging.score,
-    scores: tagging.scores,
-    model: tagging.model,
-    engine: tagging.engine,
-    width: tagging.width,
-    height: tagging.height,
+    sha256: answer.sha256,
+    tag: answer.tag,
+    score: answer.score,
+    scores: answer.scores,
+    model: answer.model,
+    engine: answer.engine,
+    width: answer.width,
+    height: answer.height,
     received_at: photo.receivedAt,
     tagged_at: new Date().toISOString(),
     ms: {
       queued: tenths(Math.max(0, from.queuedMs)),
-      decode: tenths(tagging.ms.decode),
-      infer: tenths(tagging.ms.infer),
+      decode: tenths(answer.ms.decode),
+      infer: tenths(answer.ms.infer),
     },
+    ...(answer.duplicate ? { duplicate: true } : {}),
   };
   return { ok: true, photo, result };
 }

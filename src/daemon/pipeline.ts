@@ -4,6 +4,7 @@ import type { Tagger } from '../inference/tagger.ts';
 import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
 import type { Admission } from './admission.ts';
+import type { Answers } from './answers.ts';
 import { isDiskTrouble } from './disk.ts';
 import type { Filing } from './filing.ts';
 import { type Job, newJob } from './job.ts';
@@ -32,6 +33,7 @@ export interface PipelineParts {
   readonly config: Config;
   readonly log: Logger;
   readonly tagger: Tagger;
+  readonly answers: Answers;
   readonly spool: Spool;
   readonly outbox: Outbox & Pick<DiskOutbox, 'hold'>;
   readonly filing: Filing;
@@ -226,13 +228,13 @@ export class TaggingPipeline implements Pipeline, Part {
 
   /** @returns null where the photo is left for later. */
   async #tag(job: Job): Promise<Outcome | null> {
-    const { tagger, config } = this.#parts;
+    const { answers, tagger, config } = this.#parts;
     const { entry } = job;
     const queuedMs = performance.now() - job.since;
     try {
       precheck(entry, config.limits.upload_bytes);
-      const tagging = await tagger.tag(entry.path);
-      return tagged(entry, tagging, { node: config.node.id, queuedMs });
+      const answer = await answers.tag(entry.path);
+      return tagged(entry, answer, { node: config.node.id, queuedMs });
     } catch (thrown) {
       const error = toRetaggerError(thrown);
       if (error.code === 'stopping') return null;

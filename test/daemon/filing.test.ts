@@ -10,12 +10,12 @@ import { silent, temporaryDir } from './support.ts';
 
 let count = 0;
 
-async function setup(after: 'move' | 'keep' | 'delete' = 'move') {
+async function setup(after: 'move' | 'keep' | 'delete' = 'move', xmp = false) {
   const dir = await temporaryDir();
   await mkdir(join(dir, 'spool'));
   return {
     dir,
-    filing: new Filing(dir, after, silent),
+    filing: new Filing(dir, { after, xmp }, silent),
     entry: async (file: string | null, more: Partial<SpoolEntry> = {}): Promise<SpoolEntry> => {
       const n = ++count;
       const key = `key${n}`;
@@ -114,6 +114,52 @@ describe('a photo whose outcome is known', () => {
     await kept.filing.file(stays, good(stays));
     expect(await kept.tree('tagged')).toEqual(['kitchen/a.jpg.json']);
     expect(await readFile(stays.path, 'utf8')).toMatch(/^photo/);
+  });
+});
+
+describe('an XMP sidecar', () => {
+  test('names the tag, beside the photo and under its name', async () => {
+    const { filing, entry, tree, dir } = await setup('move', true);
+    for (const tag of ['kitchen', 'a|b & <c>', null]) {
+      const photo = await entry('a.jpg');
+      await filing.file(photo, good(photo, tag));
+      await filing.file(photo, good(photo, tag));
+    }
+    expect(await tree('tagged')).toEqual([
+      ...['_abstained/a.jpg', '_abstained/a.jpg.json'],
+      ...['a|b & <c>/a.jpg', 'a|b & <c>/a.jpg.json', 'a|b & <c>/a.jpg.xmp'],
+      ...['kitchen/a.jpg', 'kitchen/a.jpg.json', 'kitchen/a.jpg.xmp'],
+    ]);
+    const second = await entry('a.jpg');
+    await filing.file(second, good(second));
+    const xmp = await readFile(join(dir, 'tagged/kitchen/a-2.jpg.xmp'), 'utf8');
+    expect(xmp).toMatch(/<dc:subject>\s*<rdf:Bag>\s*<rdf:li>kitchen<\/rdf:li>/);
+    expect(xmp).toMatch(/<lr:hierarchicalSubject>\s*<rdf:Bag>\s*<rdf:li>RE-Tagger\|kitchen<\//);
+    const odd = await readFile(join(dir, 'tagged/a|b & <c>/a.jpg.xmp'), 'utf8');
+    expect(odd).toContain('<rdf:li>a|b &amp; &lt;c&gt;</rdf:li>');
+    expect(odd).toContain('<rdf:li>RE-Tagger|a/b &amp; &lt;c&gt;</rdf:li>');
+  });
+
+  test('of a photo that stays lies where the photo is, and never replaces one', async () => {
+    const { filing, entry, tree, dir } = await setup('keep', true);
+    const kept = { kept: true, body: 'kept' } as const;
+    const [one, other] = [await entry('a.jpg', kept), await entry('b.jpg', kept)];
+    await writeFile(`${other.path}.xmp`, 'five stars');
+    for (const photo of [one, other]) await filing.file(photo, good(photo));
+    expect(await tree('tagged')).toEqual(['kitchen/a.jpg.json', 'kitchen/b.jpg.json']);
+    expect(await readFile(`${one.path}.xmp`, 'utf8')).toContain('kitchen');
+    expect(await readFile(`${other.path}.xmp`, 'utf8')).toBe('five stars');
+    // A folder that may not be written to costs the XMP file, not the result.
+    const gone = await entry('c.jpg', { ...kept, path: join(dir, 'no such folder', 'c.jpg') });
+    await filing.file(gone, good(gone));
+    expect(await tree('tagged')).toContain('kitchen/c.jpg.json');
+  });
+
+  test('is not written unless asked for, nor for what failed', async () => {
+    const asked = await setup('move', true);
+    const photo = await asked.entry('a.jpg');
+    await asked.filing.file(photo, bad(photo, 'image_corrupt'));
+    expect(await asked.tree('failed')).toEqual(['a.jpg', 'a.jpg.error.json']);
   });
 });
 

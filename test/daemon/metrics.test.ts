@@ -92,6 +92,18 @@ test('times are seconds', async () => {
   expect(value('retagger_photo_stage_duration_seconds_bucket', { ...slow, le: '1' })).toBe(1);
 });
 
+test('a photo answered from memory counts, but has no stages', async () => {
+  const { tell, read } = create();
+  const again = tagged('hall');
+  if (again.ok) tell({ ...again, result: { ...again.result, duplicate: true } });
+  const value = await read();
+  expect(value('retagger_photo_duplicates_total')).toBe(1);
+  expect(value('retagger_photos_total', { source: 'mqtt', outcome: 'tagged', tag: 'hall' })).toBe(
+    1,
+  );
+  expect(value('retagger_photo_stage_duration_seconds_count', { stage: 'infer' })).toBe(0);
+});
+
 test('a clock that was set back counts no negative time', async () => {
   const { tell, read } = create();
   const early = tagged('hall');

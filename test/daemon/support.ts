@@ -7,6 +7,7 @@ import { Value } from 'typebox/value';
 import { onTestFinished } from 'vitest';
 import { type Config, ConfigSchema, type RawConfig } from '../../src/config/schema.ts';
 import { Admission } from '../../src/daemon/admission.ts';
+import { Answers } from '../../src/daemon/answers.ts';
 import { Filing } from '../../src/daemon/filing.ts';
 import { DiskOutbox } from '../../src/daemon/outbox.ts';
 import { TaggingPipeline } from '../../src/daemon/pipeline.ts';
@@ -115,9 +116,10 @@ export function build(config: Config, tagger = new TextTagger()) {
   const { dir } = config.data;
   const spool = new Spool(join(dir, 'spool'), config.limits.upload_bytes, silent);
   const outbox = new DiskOutbox(join(dir, 'outbox'), silent);
-  const filing = new Filing(dir, config.ingest.after, silent);
+  const answers = new Answers(tagger, config.limits.remembered);
+  const filing = new Filing(dir, config.ingest, silent);
   const admission = new Admission(config.limits, dir, silent);
-  const parts = { config, log: silent, tagger, spool, outbox, filing, admission };
+  const parts = { config, log: silent, tagger, answers, spool, outbox, filing, admission };
   const pipeline = new TaggingPipeline(parts);
   return {
     ...parts,

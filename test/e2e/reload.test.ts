@@ -44,6 +44,13 @@ test('SIGHUP: another model without a failed request; what is wrong changes noth
   expect(JSON.stringify(await readyz())).toContain('nowhere is not in use');
   expect((await fetch(`${box.url}/readyz`)).status).toBe(200);
 
+  // Photos that stay must be remembered from the start on.
+  await writeFile(file, 'ingest:\n  after: keep\n');
+  process.kill(run.pid, 'SIGHUP');
+  await eventually(() => said('configuration taken over').length === 1);
+  expect(said('these keys change at the next start only')[1]?.keys).toEqual(['ingest.after']);
+  expect(said('configuration taken over')[0]?.after).toBe('move');
+
   // A good one, under load.
   await writeFile(file, `model:\n  dir: ${other}\ningest:\n  after: delete\n`);
   let number = 0;

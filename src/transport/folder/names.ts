@@ -8,12 +8,14 @@
 const TEMPORARY =
   /(\.(part|partial|tmp|temp|crdownload|download|filepart|opdownload|aria2|swp|lock)|~)$/i;
 /** Written by desktops and network stores by themselves. */
+/** Sidecars of photo tools, ours among them: they belong to a photo and are none. */
+const SIDECAR = /\.xmp$/i;
 const SYSTEM = /^(thumbs\.db|ehthumbs\.db|desktop\.ini|~\$.*)$/i;
 const SYSTEM_FOLDERS = /^(@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found)$/i;
 
 /** Hidden names include rsync's `.NAME.XXXXXX`. */
 export const isIgnoredFile = (name: string): boolean =>
-  name.startsWith('.') || TEMPORARY.test(name) || SYSTEM.test(name);
+  name.startsWith('.') || [TEMPORARY, SIDECAR, SYSTEM].some((pattern) => pattern.test(name));
 
 export const isIgnoredFolder = (name: string): boolean =>
   name.startsWith('.') || SYSTEM_FOLDERS.test(name);

@@ -10,6 +10,7 @@ import { EmbeddedBroker } from './broker.ts';
 import { clientId } from './connect-options.ts';
 import { Connection, versionName } from './connection.ts';
 import { Delivery } from './delivery.ts';
+import { discoveryOf } from './discovery.ts';
 import { Ingest } from './ingest.ts';
 import { Journal } from './journal.ts';
 import { Presence } from './presence.ts';
@@ -58,7 +59,10 @@ export class MqttDoor implements Part, HealthSource {
     const parts = { config, log, pipeline, outbox, journal: this.#journal, isOwnTopic };
     this.#ingest = new Ingest(parts);
     this.#delivery = new Delivery(outbox, topics, log);
-    this.#presence = new Presence(topics.status, info, log);
+    this.#presence = new Presence({
+      ...{ topic: topics.status, info, log },
+      discovery: (version, loaded) => discoveryOf(config, topics, version, loaded),
+    });
     this.#subscriptions = new Subscriptions(topics, log);
     this.#broker = new EmbeddedBroker({
       ...{ config, log },

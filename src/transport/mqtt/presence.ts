@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { TaggerInfo } from '../../inference/tagger.ts';
 import type { Logger } from '../../log.ts';
+import type { Announcement } from './discovery.ts';
 import type { Session } from './session.ts';
 
 /** How often the model and engine are looked at, in milliseconds. */
@@ -11,20 +12,26 @@ const ACK_MS = 1000;
 
 type State = 'online' | 'offline';
 
+export interface PresenceParts {
+  /** `<base>/status` */
+  readonly topic: string;
+  readonly info: () => TaggerInfo | null;
+  /** What else is told of this box, once a model is loaded; null for nothing. */
+  readonly discovery: (version: string, info: TaggerInfo) => Announcement | null;
+  readonly log: Logger;
+}
+
 /** `<base>/status`, retained: online with what is loaded; offline by ourselves or by Last Will. */
 export class Presence {
-  readonly #topic: string;
-  readonly #info: () => TaggerInfo | null;
-  readonly #log: Logger;
+  readonly #parts: PresenceParts;
   #session: Session | null = null;
   #version = '';
-  #told = '';
+  /** Payloads on this connection by topic. */
+  readonly #told = new Map<string, string>();
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(topic: string, info: () => TaggerInfo | null, log: Logger) {
-    this.#topic = topic;
-    this.#info = info;
-    this.#log = log;
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
   }
 
   /** Finds out which version of the program this is. */
@@ -35,18 +42,14 @@ export class Presence {
 
   /** The Last Will. */
   will(): { topic: string; payload: Buffer; qos: 1; retain: boolean } {
-    return {
-      topic: this.#topic,
-      payload: Buffer.from(this.#payload('offline')),
-      qos: 1,
-      retain: true,
-    };
+    const { topic, payload } = this.#status('offline');
+    return { topic, payload: Buffer.from(payload), qos: 1, retain: true };
   }
 
-  /** Says that we are here, and again whenever the model or engine changes. */
+  /** Says that we are here and what we are, and again whenever the model or engine changes. */
   up(session: Session): void {
     this.#session = session;
-    this.#told = '';
+    this.#told.clear();
     this.#look();
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
   }
@@ -63,32 +66,38 @@ export class Presence {
     this.down();
     if (session === null || session.signal.aborted) return;
     const late = setTimeout(ACK_MS, undefined, { ref: false });
-    await Promise.race([this.#publish(session, this.#payload('offline')), late]);
+    await Promise.race([this.#publish(session, this.#status('offline')), late]);
   }
 
   #look(): void {
-    const payload = this.#payload('online');
-    if (this.#session === null || payload === this.#told) return;
-    this.#told = payload;
-    void this.#publish(this.#session, payload);
-  }
-
-  async #publish({ client, connack }: Session, payload: string): Promise<void> {
-    const retain = connack.properties?.retainAvailable !== false;
-    try {
-      await client.publishAsync(this.#topic, payload, { qos: 1, retain });
-    } catch (error) {
-      this.#log.warn({ err: error, topic: this.#topic }, 'the broker refused our status');
+    const info = this.#parts.info();
+    const discovery = info && this.#parts.discovery(this.#version, info);
+    for (const announcement of [this.#status('online'), discovery]) {
+      if (this.#session === null || announcement === null) continue;
+      const { topic, payload } = announcement;
+      if (this.#told.get(topic) === payload) continue;
+      this.#told.set(topic, payload);
+      void this.#publish(this.#session, announcement);
     }
   }
 
-  #payload(state: State): string {
-    const info = this.#info();
-    return JSON.stringify({
+  async #publish({ client, connack }: Session, { topic, payload }: Announcement): Promise<void> {
+    const retain = connack.properties?.retainAvailable !== false;
+    try {
+      await client.publishAsync(topic, payload, { qos: 1, retain });
+    } catch (error) {
+      this.#parts.log.warn({ err: error, topic }, 'the broker refused our status');
+    }
+  }
+
+  #status(state: State): Announcement {
+    const info = this.#parts.info();
+    const payload = JSON.stringify({
       state,
       version: this.#version,
       model: info?.model ?? null,
       engine: info?.engine ?? null,
     });
+    return { topic: this.#parts.topic, payload };
   }
 }

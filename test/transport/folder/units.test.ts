@@ -53,7 +53,8 @@ describe('settle', () => {
 
 test('names that are left alone', () => {
   const files = ['.x', 'a.part', 'a.TMP', 'a.jpg.crdownload', 'a~', '.a.jpg.Ab12Cd', '~$a.jpg'];
-  for (const name of [...files, 'Thumbs.db', 'desktop.ini']) expect(isIgnoredFile(name)).toBe(true);
+  for (const name of [...files, 'Thumbs.db', 'desktop.ini', 'a.jpg.XMP'])
+    expect(isIgnoredFile(name)).toBe(true);
   for (const name of ['a.jpg', 'a', 'party', 'a.part.jpg', 'b.tmpl', '~a.jpg', 'Thumbs.db.jpg']) {
     expect(isIgnoredFile(name)).toBe(false);
   }

@@ -69,3 +69,36 @@ test('tells of another model', async () => {
   const statuses = await sub.first('/status', 2);
   expect(statuses[1]?.json).toMatchObject({ state: 'online', model: 'text@2' });
 });
+
+test('Home Assistant is told of the box only where it is asked for, and what it may show', async () => {
+  const box = await openDoor({ mqtt: { discovery: 'ha/x' } });
+  await eventually(() => box.door.health().ok);
+  const topic = 'ha/x/device/retagger_box/config';
+  const sub = await listener(box.door.url, ['ha/#']);
+  const [message] = await sub.first(topic);
+  expect(message?.packet.retain).toBe(true);
+  const config = message?.json as {
+    availability: { topic: string }[];
+    components: Record<string, { state_topic: string; unique_id: string; options?: string[] }>;
+  };
+  expect(config).toMatchObject({
+    device: { identifiers: ['retagger_box'], name: 'box', model: 'text@1' },
+    origin: { sw_version: expect.stringMatching(/^\d/) },
+    availability: [{ topic: STATUS }],
+  });
+  const { tag, score, error } = config.components;
+  expect(tag?.options).toEqual(['kitchen', 'hall', 'unsure']);
+  expect([tag, score, error].map((part) => part?.state_topic)).toEqual([
+    ...['retagger/box/result', 'retagger/box/result', 'retagger/box/error'],
+  ]);
+  // Another model has other tags.
+  box.tagger.info = { model: 'text@2', engine: 'wasm', labels: ['loft'] };
+  const [, next] = await sub.first(topic, 2);
+  expect(JSON.stringify(next?.json)).toContain('"options":["loft","unsure"]');
+
+  const other = await openDoor();
+  await eventually(() => other.door.health().ok);
+  const all = await listener(other.door.url, ['#']);
+  await all.first('/status');
+  expect(all.seen.map((each) => each.topic)).toEqual([STATUS]);
+});
