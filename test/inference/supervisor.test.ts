@@ -11,11 +11,8 @@ import { loadBundle } from '../../src/inference/bundle.ts';
 import { loadEngine } from '../../src/inference/engines.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
 import { toVerdict } from '../../src/inference/scores.ts';
-import {
-  createTagger,
-  type Supervisor,
-  type TaggerOptions,
-} from '../../src/inference/supervisor.ts';
+import { createTagger, type Supervisor } from '../../src/inference/supervisor.ts';
+import type { TaggerOptions } from '../../src/inference/tagger.ts';
 import { WORKER_CONCURRENCY } from '../../src/inference/worker-protocol.ts';
 import { LABELS, writeTinyBundle } from './tiny-bundle.ts';
 
