@@ -31,7 +31,7 @@ export function createTagger(options: TaggerOptions): Supervisor {
   return new Supervisor(options);
 }
 
-/** A worker whose model takes longer to load than this is taken for hung. */
+/** A worker whose model takes longer to load than this, and than one photo may, is taken for hung. */
 const LOAD_MS = 60_000;
 /** What photos in flight may still take when the tagger stops. */
 const STOP_GRACE_MS = 2000;
@@ -234,7 +234,8 @@ export class Supervisor implements Tagger {
 
   /** Waits until the slot's worker is ready; one that does not get there is killed. */
   async #load(slot: Slot): Promise<TaggerInfo> {
-    const timer = setTimeout(() => void slot.process.kill(), LOAD_MS);
+    const ms = Math.max(LOAD_MS, this.#options.limits.photo_seconds * 1000);
+    const timer = setTimeout(() => void slot.process.kill(), ms);
     try {
       return await slot.process.ready;
     } catch (error) {
