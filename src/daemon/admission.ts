@@ -79,9 +79,9 @@ export class Admission implements Part, HealthSource {
 
   health(): Health {
     if (this.#fault !== null) return { ok: false, detail: this.#fault };
-    const free = this.#free === null ? 'not measured yet' : `${megabytes(this.#free)} free`;
+    const free = this.#free === null ? 'not measured yet' : `${sizeOf(this.#free)} free`;
     if (!this.#low) return { ok: true, detail: free };
-    const least = megabytes(this.#limits.disk_free_bytes);
+    const least = sizeOf(this.#limits.disk_free_bytes);
     return { ok: false, detail: `${free}, less than limits.disk_free_bytes (${least})` };
   }
 
@@ -122,4 +122,6 @@ export class Admission implements Part, HealthSource {
   }
 }
 
-const megabytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MiB`;
+const MiB = 1024 * 1024;
+const sizeOf = (bytes: number) =>
+  bytes < 10_240 * MiB ? `${Math.round(bytes / MiB)} MiB` : `${Math.round(bytes / MiB / 1024)} GiB`;

@@ -5,7 +5,7 @@ import type { PhotoJob } from './photo-jobs.ts';
 import type { TaggerInfo, TaggerOptions } from './tagger.ts';
 import { WorkerProcess } from './worker-process.ts';
 
-/** A worker whose model takes longer to load than this is taken for hung. */
+/** A worker whose model takes longer to load than this, and than one photo may, is taken for hung. */
 const LOAD_MS = 60_000;
 /** What photos in flight may still take when the tagger stops, and then the process to end. */
 const STOP_GRACE_MS = 1000;
@@ -69,7 +69,8 @@ export class Workers {
 
   /** Waits until the slot's worker is ready; one that does not get there is killed. */
   async load(slot: Slot): Promise<TaggerInfo> {
-    const timer = setTimeout(() => void slot.process.kill(), LOAD_MS);
+    const ms = Math.max(LOAD_MS, this.#options.limits.photo_seconds * 1000);
+    const timer = setTimeout(() => void slot.process.kill(), ms);
     try {
       return await slot.process.ready;
     } catch (error) {

@@ -60,7 +60,10 @@ describe('admission', () => {
     });
     const { guard: gone, dir } = await admission();
     await gone.measure();
-    expect(gone.health()).toMatchObject({ ok: true, detail: expect.stringMatching(/MiB free/) });
+    expect(gone.health()).toMatchObject({
+      ok: true,
+      detail: expect.stringMatching(/ [MG]iB free/),
+    });
     await rm(dir, { recursive: true });
     await gone.measure();
     expect(gone.refusal('folder', idle)).toBe('disk_low');

@@ -115,9 +115,9 @@ export class MqttDoor implements Part, HealthSource {
     const down = states.find((state) => !state.up);
     if (down) {
       const why = down.reason ?? 'connecting';
-      return { ok: false, detail: `${name}: ${why} (since ${down.since.toISOString()})` };
+      return { ok: false, detail: `${name}: ${why} (since ${minuteOf(down.since)})` };
     }
-    const detail = `${name}, MQTT ${versionName(out.version)}, since ${out.since.toISOString()}`;
+    const detail = `${name}, MQTT ${versionName(out.version)}, since ${minuteOf(out.since)}`;
     return refused === null ? { ok: true, detail } : { ok: false, detail: `${name} ${refused}` };
   }
 
@@ -168,6 +168,9 @@ export class MqttDoor implements Part, HealthSource {
     return started;
   }
 }
+
+/** For people: 2026-01-31 09:05 UTC. */
+const minuteOf = (time: Date) => `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
 /** Whether something accepts connections on this box's port. */
 function listens(port: number): Promise<boolean> {

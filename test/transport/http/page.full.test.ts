@@ -37,12 +37,12 @@ test('chosen photos get their tags and six bars each', async () => {
   await page.waitForFunction(
     "[...document.querySelectorAll('.card img')].filter((image) => image.naturalWidth > 0).length === 3",
   );
-  // The first photo is the last card; the API gives it the same scores.
+  // In the order of the drop; the API gives the first the same scores.
   const form = new FormData();
   form.append('image', new Blob([await readFile(ROOMS[0] as string)]), 'a.jpg');
   const answer = await fetch(`${url}/re-tagger`, { method: 'POST', body: form });
   const scores = (await answer.json()) as Record<string, number>;
-  const shown = await cards(page).last().locator('.bars .number').allTextContents();
+  const shown = await cards(page).first().locator('.bars .number').allTextContents();
   expect(shown).toEqual(LABELS.map((label) => `${Math.round((scores[label] ?? 0) * 100)} %`));
   expect(complaints).toEqual([]);
 });
@@ -78,7 +78,8 @@ test('a bad photo gets a clear message, the next its tag, one that cannot be sho
   await page.locator('.picture', { hasText: 'HEIC' }).waitFor();
   const failed = page.locator('.card.failed');
   await failed.waitFor();
-  expect(await failed.locator('.bad').textContent()).toMatch(/\w{4,}/);
+  // In words for people first.
+  expect(await failed.locator('.bad').textContent()).toMatch(/^The image is damaged.*\(.+\)$/);
   // Another try cannot mend the photo.
   expect(await failed.getByRole('button').count()).toBe(0);
   await page.getByRole('button', { name: 'Clear' }).click();

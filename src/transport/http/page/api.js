@@ -56,9 +56,11 @@ export async function call(path, options = {}) {
  * @returns {Promise<ApiError>}
  */
 async function errorOf(response) {
-  const problem = await response.json().catch(() => ({}));
-  const detail = problem.detail ?? `The box answered ${response.status}.`;
-  return new ApiError(response.status, detail, Number(response.headers.get('retry-after') ?? 0));
+  const { title, detail } = await response.json().catch(() => ({}));
+  const what = detail ?? `The box answered ${response.status}.`;
+  // What a decoder says of a photo needs words for people before it.
+  const said = response.status < 500 && title && title !== what ? `${title} (${what})` : what;
+  return new ApiError(response.status, said, Number(response.headers.get('retry-after') ?? 0));
 }
 
 /**

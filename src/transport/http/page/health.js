@@ -28,7 +28,9 @@ function show({ ready, checks }) {
 
 function unreachable() {
   pill('no answer', false);
-  byId('health').replaceChildren(make('li', { class: 'not' }, 'The box does not answer.'));
+  byId('health').replaceChildren(
+    make('li', { class: 'not' }, make('span', { class: 'all' }, 'The box does not answer.')),
+  );
 }
 
 /**

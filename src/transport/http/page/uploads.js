@@ -17,10 +17,11 @@ const batch = { total: 0, done: 0, failed: 0 };
 
 /** @param {Iterable<File>} files */
 export function addPhotos(files) {
-  for (const file of files) {
-    const card = new Card(file);
+  const added = [...files].map((file) => new Card(file));
+  // In their own order, which is that of their tags, before the cards of an earlier drop.
+  byId('cards').prepend(...added.map((card) => card.element));
+  for (const card of added) {
     cards.add(card);
-    byId('cards').prepend(card.element);
     enqueue(card);
   }
   drop(MAX_CARDS);
