@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
-import { disk } from './disk.ts';
+import { disk, isCode } from './disk.ts';
 import type { Health, HealthSource, Part, Refusal } from './ports.ts';
 
 /** How often the free disk is looked at. A photo is small beside `limits.disk_free_bytes`. */
 const DISK_EVERY_MS = 3000;
 /** More than a block, so that it needs room of its own. */
 const PROBE_BYTES = 16 * 1024;
+/** Where it is tried, below the data folder. */
+const FOLDERS = ['', 'spool', 'outbox', 'tagged', 'failed'];
 /** The spool may hold so many photos of the largest size. */
 const SPOOL_UPLOADS = 16;
 
@@ -112,12 +114,18 @@ export class Admission implements Part, HealthSource {
     else this.#log.error({ disk: detail }, 'nothing is accepted until the disk is well again');
   }
 
+  /** Writes where photos and results are written; rights may have been taken from one folder alone. */
   async #probe(): Promise<void> {
-    const path = join(this.#dir, '.probe.tmp');
-    try {
-      await disk.write(path, Buffer.alloc(PROBE_BYTES));
-    } finally {
-      await disk.remove(path).catch(() => {});
+    for (const folder of FOLDERS) {
+      const path = join(this.#dir, folder, '.probe.tmp');
+      try {
+        await disk.write(path, Buffer.alloc(PROBE_BYTES));
+      } catch (error) {
+        // Folders are made when they are needed.
+        if (folder === '' || !isCode(error, 'ENOENT')) throw error;
+      } finally {
+        await disk.remove(path).catch(() => {});
+      }
     }
   }
 }

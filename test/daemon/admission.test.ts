@@ -70,18 +70,25 @@ describe('admission', () => {
     expect(gone.health()).toMatchObject({ ok: false, detail: expect.stringContaining('ENOENT') });
   });
 
-  test('after a failed write waits until one works, whatever the free bytes say', async () => {
-    const { guard, dir } = await admission();
-    // A folder in the way of the probe: as unwritable as a full disk, also for root.
-    await mkdir(join(dir, '.probe.tmp'));
-    await guard.failed();
-    expect(guard.refusal('http', idle)).toBe('disk_low');
-    expect(guard.health()).toMatchObject({ ok: false, detail: expect.stringContaining('EISDIR') });
-    await guard.measure();
-    expect(guard.refusal('http', idle)).toBe('disk_low');
-    await rmdir(join(dir, '.probe.tmp'));
-    await guard.measure();
-    expect(guard.refusal('http', idle)).toBeNull();
-    expect(await readdir(dir)).toEqual([]);
-  });
+  test.each(['.', 'spool', 'tagged'])(
+    'after a failed write waits until one works in %s, whatever the free bytes say',
+    async (at) => {
+      const { guard, dir: data } = await admission();
+      const dir = join(data, at);
+      // A folder in the way of the probe: as unwritable as a full disk, also for root.
+      await mkdir(join(dir, '.probe.tmp'), { recursive: true });
+      await guard.failed();
+      expect(guard.refusal('http', idle)).toBe('disk_low');
+      expect(guard.health()).toMatchObject({
+        ok: false,
+        detail: expect.stringContaining('EISDIR'),
+      });
+      await guard.measure();
+      expect(guard.refusal('http', idle)).toBe('disk_low');
+      await rmdir(join(dir, '.probe.tmp'));
+      await guard.measure();
+      expect(guard.refusal('http', idle)).toBeNull();
+      expect(await readdir(dir)).toEqual([]);
+    },
+  );
 });

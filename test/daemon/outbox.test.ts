@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { DiskOutbox } from '../../src/daemon/outbox.ts';
 import type { Message, OutboxEntry } from '../../src/daemon/ports.ts';
+import { holds } from '../property.ts';
 import { eventually, silent, temporaryDir } from './support.ts';
 
 const message = (id: string): Message => ({
@@ -195,7 +196,8 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 test('whatever happens, nothing is lost, nothing removed comes back, late and new keep their order', async () => {
   const root = await temporaryDir();
   let run = 0;
-  await fc.assert(
+  await holds(
+    'outbox',
     // A window of 3 keys, so that listing and falling behind happen all the time.
     fc.asyncProperty(steps, fc.boolean(), async (list, together) => {
       const dir = join(root, String(run++));
@@ -251,6 +253,6 @@ test('whatever happens, nothing is lost, nothing removed comes back, late and ne
       }
       expect(rest.sort()).toEqual([...waiting].sort());
     }),
-    { numRuns: 150 },
+    150,
   );
 });

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { NewPhoto } from '../../src/daemon/ports.ts';
 import { Spool } from '../../src/daemon/spool.ts';
+import { holds } from '../property.ts';
 import { silent, temporaryDir } from './support.ts';
 
 const LIMIT = 1000;
@@ -177,7 +178,8 @@ test('any order of taking in, restarting and removing keeps exactly what was tak
   const root = await temporaryDir();
   let run = 0;
   const kinds = fc.constantFrom('mqtt', 'http', 'move', 'keep', 'remove', 'restart', 'garbage');
-  await fc.assert(
+  await holds(
+    'spool',
     fc.asyncProperty(fc.array(kinds, { maxLength: 25 }), async (steps) => {
       const dir = join(root, String(run++));
       await mkdir(dir);
@@ -214,6 +216,6 @@ test('any order of taking in, restarting and removing keeps exactly what was tak
         }
       }
     }),
-    { numRuns: 60 },
+    60,
   );
 });

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Disk, disk } from '../../src/daemon/disk.ts';
 import { FileStore } from '../../src/daemon/store.ts';
+import { holds } from '../property.ts';
 import { temporaryDir } from './support.ts';
 
 /** Thrown where the power went. */
@@ -89,7 +90,8 @@ async function contents(store: FileStore): Promise<Map<string, unknown>> {
 test('after a power cut at any point every entry is whole, and none that was put is gone', async () => {
   const root = await temporaryDir();
   let run = 0;
-  await fc.assert(
+  await holds(
+    'store',
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 12 }),
       fc.integer({ min: 0, max: 40 }),
@@ -140,7 +142,7 @@ test('after a power cut at any point every entry is whole, and none that was put
         expect(files.filter((name) => !name.endsWith('.json'))).toEqual([]);
       },
     ),
-    { numRuns: 300 },
+    300,
   );
 });
 
