@@ -9,7 +9,7 @@ export default defineConfig({
     expect: { poll: { timeout: 30_000 } },
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.full.test.ts'],
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 60_000,
     // Two cores: more files at once would only make each other's timing noisy.
     maxWorkers: 2,

@@ -44,7 +44,7 @@ export function report({ date, machine, rounds, failures, long }, command) {
     over(list, (round) => round.idle).toFixed(0),
     over(list, (round) => round.loaded).toFixed(0),
   ]);
-  parts.push(table(['server', 'start ms', 'idle MiB', 'loaded MiB'], rows));
+  parts.push(table(['server', 'restart ms', 'idle MiB', 'loaded MiB'], rows));
   for (const [name, memory] of Object.entries(long)) {
     const growth = (memory.at(-1) / memory[0] - 1) * 100;
     parts.push(

@@ -38,6 +38,16 @@ export function servers({ python, layers, weights, f32, int8, qdq }) {
   };
 }
 
+/** Calls `work` with a data folder that is there as long as it runs. */
+export async function withDataFolder(work) {
+  const data = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
+  try {
+    return await work(data);
+  } finally {
+    await rm(data, { recursive: true, force: true });
+  }
+}
+
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
@@ -46,10 +56,12 @@ export async function freePort() {
   return port;
 }
 
-/** Starts one and does not wait. `stop` ends it and its children and removes what it wrote. */
-export async function launch({ command, args, env }) {
+/**
+ * Starts one and does not wait. `stop` ends it and its children.
+ * @param data the folder it may keep things in from one start to the next.
+ */
+export async function launch({ command, args, env }, data) {
   const port = await freePort();
-  const data = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
   const own = { RETAGGER_DATA_DIR: data, RETAGGER_HTTP_PORT: port, RETAGGER_MQTT_ENABLED: 'false' };
   // As a user would run it: nothing of npm's or of ours in the environment.
   const child = spawn(command, args(String(port)), {
@@ -68,7 +80,6 @@ export async function launch({ command, args, env }) {
       const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
       await ended;
       clearTimeout(timer);
-      await rm(data, { recursive: true, force: true });
     },
   };
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { createTagger, type TaggerOptions } from '../inference/supervisor.ts';
+import { createTagger } from '../inference/supervisor.ts';
+import type { TaggerOptions } from '../inference/tagger.ts';
 import { median } from './median.ts';
 
 /** What one round showed of one engine. Times in ms, memory in bytes. */

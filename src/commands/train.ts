@@ -111,6 +111,7 @@ export function trainCommand(): Command {
     regex,
   );
   add('--focus-weight <x>', 'of such a photo in training', number(1, 100), D.focusWeight);
+  add('--weights <csv>', 'columns file, weight: photos that count for more than others', String);
   add('--epochs <n>', 'at most so many epochs a stage', number(1, 1000, true), D.full.epochs);
   add(
     '--head-epochs <n>',

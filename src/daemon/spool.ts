@@ -180,13 +180,14 @@ export class Spool {
   }
 
   async #recover(key: string): Promise<SpoolEntry | null> {
-    let found: Meta;
+    let found: Meta | null;
     try {
-      found = (await this.#store.get(key)) as Meta;
+      found = (await this.#store.get(key)) as Meta | null;
     } catch (error) {
       this.#log.error({ err: error, key }, 'unreadable spool entry');
       return null;
     }
+    if (found === null) return null;
     const path = this.#bodyPath(key, found);
     try {
       const { size, mtimeMs, ino } = await stat(path);

@@ -24,6 +24,8 @@ export interface Engine {
 export interface EngineOptions {
   /** Threads for one inference; default is the number of cores, at most 4. */
   readonly threads?: number;
+  /** Folder for what an engine derives from a bundle to load it sooner; it makes and empties it. */
+  readonly cacheDir?: string | undefined;
 }
 
 /** One file in `engines/` exports one of these. Throws with a readable reason where it can't load. */

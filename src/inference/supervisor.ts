@@ -1,57 +1,27 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Config } from '../config/schema.ts';
 import { RetaggerError, toRetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import { Burst } from './burst.ts';
 import { defaultThreads } from './engines/onnx.ts';
-import { type EngineChoice, firstThatLoads, type OneEngine } from './engines.ts';
+import { firstThatLoads, type OneEngine } from './engines.ts';
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
 import { backoffMs, memoryShare, pairFits } from './supervision.ts';
-import type { Tagger, TaggerInfo, Tagging } from './tagger.ts';
-import { WorkerGone, WorkerProcess } from './worker-process.ts';
+import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
+import { whileKilled } from './while-killed.ts';
+import { WorkerGone } from './worker-process.ts';
 import { WORKER_CONCURRENCY } from './worker-protocol.ts';
-
-export interface TaggerOptions {
-  readonly modelDir: string;
-  readonly engine: EngineChoice;
-  readonly limits: Pick<
-    Config['limits'],
-    'upload_bytes' | 'pixels' | 'memory_bytes' | 'photo_seconds'
-  >;
-  /** Threads for one inference; default the number of cores, at most 4. */
-  readonly threads?: number;
-  readonly log: Logger;
-  /** Another worker program, for tests of its faults. */
-  readonly workerPath?: string;
-}
+import { type Reason, type Slot, Workers } from './workers.ts';
 
 /** Tags photos in a child process that is watched and replaced. Nothing runs before `start`. */
 export function createTagger(options: TaggerOptions): Supervisor {
   return new Supervisor(options);
 }
 
-/** A worker whose model takes longer to load than this, and than one photo may, is taken for hung. */
-const LOAD_MS = 60_000;
-/** What photos in flight may still take when the tagger stops. */
-const STOP_GRACE_MS = 2000;
 /** So many failed starts in a row are called failed; it goes on trying. */
 const FAILED_STARTS = 5;
 /** Wait after a replacement or a second worker that did not load or had no room. */
 const PAUSE_MS = 60_000;
-
-type Reason = 'exit' | 'timeout' | 'memory';
-
-/** One worker and what it is busy with. */
-interface Slot {
-  readonly process: WorkerProcess;
-  readonly threads: number;
-  readonly jobs: Set<PhotoJob>;
-  /** Its end is our doing, and why. */
-  ending?: Reason | 'stop';
-  /** It takes no more photos and ends with its last. */
-  retired?: boolean;
-}
 
 export class Supervisor implements Tagger {
   readonly restarts = { exit: 0, timeout: 0, memory: 0 } satisfies Record<Reason, number>;
@@ -67,7 +37,7 @@ export class Supervisor implements Tagger {
   #noPairBefore = 0;
   readonly #burst: Burst;
   /** Every process there is: these two, one that loads, one that finishes its last photos. */
-  readonly #slots = new Set<Slot>();
+  readonly #workers: Workers;
   #replacing = false;
   #noReplacementBefore = 0;
   #faultsInARow = 0;
@@ -83,6 +53,7 @@ export class Supervisor implements Tagger {
   constructor(options: TaggerOptions) {
     this.#options = options;
     this.#log = options.log.child({ part: 'worker' });
+    this.#workers = new Workers(options, this.#log, (slot, how) => this.#onExit(slot, how));
     this.#burst = new Burst({
       begin: () => this.#pair(),
       end: () => this.#unpair('few photos'),
@@ -104,7 +75,7 @@ export class Supervisor implements Tagger {
 
   /** Process ids of the workers there are, for memory figures and tests. */
   get pids(): readonly number[] {
-    return [...this.#slots].flatMap(({ process }) => process.pid ?? []);
+    return this.#workers.pids;
   }
 
   async start(): Promise<TaggerInfo> {
@@ -113,7 +84,7 @@ export class Supervisor implements Tagger {
       this.#bundle = bundle;
       const loading = firstThatLoads(
         this.#options.engine,
-        (engine) => this.#first(bundle, engine),
+        (engine) => whileKilled(() => this.#first(bundle, engine)),
         (engine, reason) => {
           if (this.#state !== 'starting') return;
           this.#log.warn({ engine, reason }, 'engine does not load, trying the next');
@@ -150,10 +121,10 @@ export class Supervisor implements Tagger {
     this.#unpair('a new model');
     const slot = this.#spawn(bundle);
     try {
-      const info = await this.#load(slot);
+      const info = await this.#workers.load(slot);
       this.#bundle = bundle;
       this.#info = info;
-      if (this.#current) this.#retire(this.#current, 'stop');
+      if (this.#current) this.#workers.retire(this.#current, 'stop');
       this.#replacing = false;
       this.#use(slot);
       return info;
@@ -169,16 +140,7 @@ export class Supervisor implements Tagger {
     clearTimeout(this.#respawn);
     this.#burst.stop();
     this.#jobs.rejectAll(new RetaggerError('stopping'));
-    await Promise.all(
-      [...this.#slots].map(async (slot) => {
-        slot.ending = 'stop';
-        const until = Date.now() + STOP_GRACE_MS;
-        while (slot.jobs.size > 0 && this.#slots.has(slot) && Date.now() < until) {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
-        await slot.process.stop(STOP_GRACE_MS);
-      }),
-    );
+    await this.#workers.stop();
     this.#current = null;
     this.#second = null;
   }
@@ -195,28 +157,13 @@ export class Supervisor implements Tagger {
     const slot = this.#spawn(bundle);
     // Until it is ready its end is no fault: there may be another engine.
     slot.ending = 'stop';
-    this.#info = await this.#load(slot);
+    this.#info = await this.#workers.load(slot);
     delete slot.ending;
     return slot;
   }
 
   #spawn(bundle: ModelBundle): Slot {
-    const { limits, workerPath } = this.#options;
-    const threads = this.#threads;
-    const process = new WorkerProcess(
-      {
-        bundle,
-        engine: this.#engine,
-        threads,
-        limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
-        log: this.#log,
-        workerPath,
-      },
-      { onExit: (how) => this.#onExit(slot, how) },
-    );
-    const slot: Slot = { process, threads, jobs: new Set() };
-    this.#slots.add(slot);
-    return slot;
+    return this.#workers.spawn(bundle, this.#engine, this.#threads);
   }
 
   async #verified(bundle: ModelBundle): Promise<void> {
@@ -224,31 +171,13 @@ export class Supervisor implements Tagger {
       await verifyBundle(bundle);
     } catch (error) {
       if (this.#state === 'starting') this.#state = 'failed';
-      for (const slot of this.#slots) {
-        slot.ending = 'stop';
-        void slot.process.kill();
-      }
+      this.#workers.kill();
       throw error;
-    }
-  }
-
-  /** Waits until the slot's worker is ready; one that does not get there is killed. */
-  async #load(slot: Slot): Promise<TaggerInfo> {
-    const ms = Math.max(LOAD_MS, this.#options.limits.photo_seconds * 1000);
-    const timer = setTimeout(() => void slot.process.kill(), ms);
-    try {
-      return await slot.process.ready;
-    } catch (error) {
-      slot.ending ??= 'stop';
-      await slot.process.kill();
-      throw error;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
   #use(slot: Slot): void {
-    if (this.#state === 'stopped' || !this.#slots.has(slot)) return;
+    if (this.#state === 'stopped' || !this.#workers.has(slot)) return;
     this.#current = slot;
     this.#state = 'ready';
     this.#failedStarts = 0;
@@ -289,7 +218,6 @@ export class Supervisor implements Tagger {
   }
 
   #onExit(slot: Slot, how: string): void {
-    this.#slots.delete(slot);
     const { ending = 'exit' } = slot;
     const expected = ending === 'stop' || ending === 'memory';
     if (slot.jobs.size > 0 || !expected) this.#onFault(slot, how);
@@ -324,7 +252,7 @@ export class Supervisor implements Tagger {
   async #restart(): Promise<void> {
     const slot = this.#spawn(this.#bundle as ModelBundle);
     try {
-      this.#info = await this.#load(slot);
+      this.#info = await this.#workers.load(slot);
     } catch (error) {
       if (this.#state === 'stopped') return;
       this.#faultsInARow += 1;
@@ -364,7 +292,7 @@ export class Supervisor implements Tagger {
     const slot = this.#current;
     if (this.#replacing || !slot || this.#state === 'stopped') return;
     if (this.#second && !this.#paired && !this.#second.ending) {
-      this.#retire(this.#second, 'stop');
+      this.#workers.retire(this.#second, 'stop');
       this.#second = null;
     }
     if (slot.threads !== this.#threads) {
@@ -377,7 +305,7 @@ export class Supervisor implements Tagger {
     this.#second = slot;
     slot.ending = 'stop'; // it takes no photos until it is loaded
     try {
-      await this.#load(slot);
+      await this.#workers.load(slot);
       delete slot.ending;
       this.#dispatch();
       this.#reconcile();
@@ -387,13 +315,6 @@ export class Supervisor implements Tagger {
       this.#log.warn({ err: error }, 'a second worker does not start');
       this.#unpair('it does not start');
     }
-  }
-
-  /** Lets it finish what it has. */
-  #retire(slot: Slot, ending: 'memory' | 'stop'): void {
-    slot.ending = ending;
-    slot.retired = true;
-    if (slot.jobs.size === 0) void slot.process.stop();
   }
 
   /**
@@ -420,8 +341,8 @@ export class Supervisor implements Tagger {
     this.#replacing = true;
     const slot = this.#spawn(this.#bundle as ModelBundle);
     try {
-      await this.#load(slot);
-      this.#retire(old, 'memory');
+      await this.#workers.load(slot);
+      this.#workers.retire(old, 'memory');
       this.#replacing = false;
       this.#use(slot);
     } catch (error) {

@@ -1,4 +1,7 @@
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../log.ts';
 import type { Scores } from '../result.ts';
+import type { EngineChoice } from './engines.ts';
 
 /** What the worker says about one photo. */
 export interface Tagging {
@@ -53,4 +56,21 @@ export interface Tagger {
   /** Process ids of the workers there are, for memory figures. */
   readonly pids?: readonly number[];
   stop(): Promise<void>;
+}
+
+/** What a tagger is made of. */
+export interface TaggerOptions {
+  readonly modelDir: string;
+  readonly engine: EngineChoice;
+  readonly limits: Pick<
+    Config['limits'],
+    'upload_bytes' | 'pixels' | 'memory_bytes' | 'photo_seconds'
+  >;
+  /** Threads for one inference; default the number of cores, at most 4. */
+  readonly threads?: number;
+  /** See `EngineOptions`. */
+  readonly cacheDir?: string;
+  readonly log: Logger;
+  /** Another worker program, for tests of its faults. */
+  readonly workerPath?: string;
 }

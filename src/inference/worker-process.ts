@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';
+import { WorkerKilled } from './while-killed.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
 /** Node runs no TypeScript, so from the sources (tests) it is the built worker that is started. */
@@ -36,7 +37,7 @@ export class WorkerGone extends Error {}
 
 /** The supervisor's end of one worker. It knows nothing of retries. */
 export class WorkerProcess {
-  /** Rejects where the model does not load or the process ends before. */
+  /** Rejects where the model does not load or the process ends before, by others with WorkerKilled. */
   readonly ready: Promise<TaggerInfo>;
   /** Bytes of resident memory, as last reported. */
   rss = 0;
@@ -45,6 +46,7 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #replies = new Map<number, Reply>();
   readonly #exited: Promise<void>;
+  #killedByUs = false;
   #lastId = 0;
 
   constructor(options: WorkerProcessOptions, events: WorkerEvents) {
@@ -75,7 +77,9 @@ export class WorkerProcess {
         this.#receive(message);
       });
       this.#onGone((how) => {
-        reject(new Error(`the worker ended before it was ready: ${how}`));
+        const byOthers = this.#child.signalCode === 'SIGKILL' && !this.#killedByUs;
+        const Reason = byOthers ? WorkerKilled : Error;
+        reject(new Reason(`the worker ended before it was ready: ${how}`));
         events.onExit(how);
         for (const reply of this.#replies.values()) reply.reject(new WorkerGone(how));
         this.#replies.clear();
@@ -101,16 +105,21 @@ export class WorkerProcess {
 
   /** Ends it at once, whatever it is doing. Resolves when it is gone. */
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
+    this.#kill();
     await this.#exited;
   }
 
   /** Lets it end by itself. Resolves when it is gone. */
   async stop(graceMs = 2000): Promise<void> {
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
+    const timer = setTimeout(() => this.#kill(), graceMs);
     if (this.#child.connected) this.#child.disconnect();
     await this.#exited;
     clearTimeout(timer);
+  }
+
+  #kill(): void {
+    this.#killedByUs = true;
+    this.#child.kill('SIGKILL');
   }
 
   /**

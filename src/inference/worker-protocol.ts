@@ -11,6 +11,7 @@ export interface WorkerOptions {
   readonly bundle: ModelBundle;
   readonly engine: OneEngine;
   readonly threads?: number;
+  readonly cacheDir?: string | undefined;
   readonly limits: ImageLimits;
 }
 

@@ -34,13 +34,13 @@ process.on('message', (message: ToWorker) => {
 
 async function load(options: WorkerOptions): Promise<PhotoLine> {
   preferredVictim();
-  const { bundle, threads } = options;
-  const engine = await loadEngine(options.engine, bundle, threads === undefined ? {} : { threads });
+  const { bundle, engine: name, limits, ...engineOptions } = options;
+  const engine = await loadEngine(name, bundle, engineOptions);
   // The first inference allocates; it also shows that the engine works at all.
   await engine.infer(new Uint8Array(PIXEL_BYTES).fill(128));
   const { labels } = bundle.manifest;
   send({ type: 'ready', info: { model: bundle.id, engine: engine.name, labels }, rss: rss() });
-  return new PhotoLine(engine, bundle, options.limits);
+  return new PhotoLine(engine, bundle, limits);
 }
 
 async function tag(id: number, path: string): Promise<void> {

@@ -46,6 +46,7 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
           `validated on photos named ${options.focus}; these weigh ${options.focusWeight} in training`,
         ]
       : []),
+    ...(options.weights ? ['some photos weighted by a file'] : []),
     ...(options.corrections ? ['some labels corrected by a file'] : []),
     options.augment ? 'photos augmented' : 'photos not augmented',
     `label smoothing ${options.labelSmoothing}, weight average ${options.ema || 'none'}`,

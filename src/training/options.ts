@@ -31,6 +31,8 @@ export interface TrainOptions {
    */
   readonly focus?: string;
   readonly focusWeight: number;
+  /** CSV with columns `file` and `weight`: photos that count for more, or less, than others. */
+  readonly weights?: string;
   readonly head: StageOptions;
   readonly full: StageOptions;
   /** First layer trained in the second stage: `mixed0` … `mixed8`, `all`, or `none` to skip it. */

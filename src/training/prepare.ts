@@ -8,6 +8,7 @@ import { plainExamples, planExamples, type Weight } from './examples.ts';
 import type { Example } from './features.ts';
 import { missingWeights } from './initial-weights.ts';
 import type { TrainOptions } from './options.ts';
+import { parseWeights } from './photo-weights.ts';
 import { type GroupOf, groupPhotos, parseGroups, type Split, splitByGroup } from './split.ts';
 
 /** The layer after which the first stage trains: all that the ImageNet weights fully have. */
@@ -59,7 +60,11 @@ export async function prepare(options: TrainOptions): Promise<Plan> {
   const { labels, photos } = dataset;
   const focus = options.focus ? new RegExp(options.focus) : null;
   const focused = ({ file }: Photo) => focus?.test(file.slice(file.indexOf('/') + 1)) ?? true;
-  const weight: Weight = (photo) => (focus && focused(photo) ? options.focusWeight : 1);
+  const listed = options.weights
+    ? parseWeights(await readFile(options.weights, 'utf8'), dataset.dir, photos)
+    : new Map<string, number>();
+  const weight: Weight = (photo) =>
+    (focus && focused(photo) ? options.focusWeight : 1) * (listed.get(photo.file) ?? 1);
   const { validation: share, seed, examples } = options;
   const split = splitByGroup(photos, labels, groupOf, share, seed, focused);
   const examplesOf = (perClass: number) =>
@@ -87,6 +92,6 @@ export async function prepare(options: TrainOptions): Promise<Plan> {
     validation: plainExamples(split.validation),
     cached: examplesOf(examples),
     fresh: examplesOf(Number.POSITIVE_INFINITY),
-    key: sha(JSON.stringify([baseHash, seed, labels, photos, split.validation])),
+    key: sha(JSON.stringify([baseHash, seed, labels, photos, split.validation, [...listed]])),
   };
 }

@@ -159,11 +159,14 @@ describe('a crash', () => {
     await writeFile(join(spool.dir, 'stray.photo'), 'the only copy');
     await writeFile(join(spool.dir, 'broken.photo'), 'another');
     await writeFile(join(spool.dir, 'broken.json'), '{"id":');
+    await writeFile(join(spool.dir, 'empty.photo'), 'a third');
+    await writeFile(join(spool.dir, 'empty.json'), 'null');
     await writeFile(join(spool.dir, 'half.part'), 'x');
     const again = await opened(dir);
     expect(again.entries).toEqual([]);
     expect(again.strays.sort()).toEqual([
       join(spool.dir, 'broken.photo'),
+      join(spool.dir, 'empty.photo'),
       join(spool.dir, 'stray.photo'),
     ]);
     expect(await files(spool)).not.toContain('half.part');

@@ -11,11 +11,8 @@ import { loadBundle } from '../../src/inference/bundle.ts';
 import { loadEngine } from '../../src/inference/engines.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
 import { toVerdict } from '../../src/inference/scores.ts';
-import {
-  createTagger,
-  type Supervisor,
-  type TaggerOptions,
-} from '../../src/inference/supervisor.ts';
+import { createTagger, type Supervisor } from '../../src/inference/supervisor.ts';
+import type { TaggerOptions } from '../../src/inference/tagger.ts';
 import { WORKER_CONCURRENCY } from '../../src/inference/worker-protocol.ts';
 import { LABELS, writeTinyBundle } from './tiny-bundle.ts';
 
@@ -257,6 +254,21 @@ describe('start', () => {
   });
 });
 
+describe('a worker that is killed from outside while it loads', () => {
+  it('is started again, with the same engine', async () => {
+    create({}, { engine: 'auto', workerPath: await killedWorker(3) });
+    expect((await tagger.start()).engine).toBe('onnxruntime');
+    expect(tagger.pids).toHaveLength(1);
+  });
+
+  it('is given up when that goes on', async () => {
+    create({}, { workerPath: await killedWorker(99) });
+    await expect(tagger.start()).rejects.toThrow('signal SIGKILL');
+    expect(await readFile(join(dir, 'killed'), 'utf8')).toHaveLength(5);
+    expect(tagger.pids).toEqual([]);
+  });
+});
+
 describe('engine auto', () => {
   it('goes on with WebAssembly where the native library takes its process along', async () => {
     create({}, { engine: 'auto', workerPath: await crashingWorker('onnxruntime') });
@@ -332,6 +344,24 @@ async function crashingWorker(engine: string): Promise<string> {
     `import '${here('../../dist/inference/worker.js')}';`,
     `process.on('message', ({ options }) => {`,
     `  if (options?.engine === '${engine}') process.kill(process.pid, 'SIGSEGV');`,
+    `});`,
+  ];
+  await writeFile(path, lines.join('\n'));
+  return path;
+}
+
+/** The real worker, killed the first `times` it loads. */
+async function killedWorker(times: number): Promise<string> {
+  const path = join(dir, 'killed.mjs');
+  const tally = join(dir, 'killed');
+  await writeFile(tally, '');
+  const lines = [
+    `import { appendFileSync, readFileSync } from 'node:fs';`,
+    `import '${here('../../dist/inference/worker.js')}';`,
+    `process.on('message', ({ options }) => {`,
+    `  if (!options || readFileSync('${tally}').length >= ${times}) return;`,
+    `  appendFileSync('${tally}', 'x');`,
+    `  process.kill(process.pid, 'SIGKILL');`,
     `});`,
   ];
   await writeFile(path, lines.join('\n'));

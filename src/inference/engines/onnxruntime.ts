@@ -1,13 +1,25 @@
 import { join } from 'node:path';
+import type { InferenceSession as Session } from 'onnxruntime-common';
 import type { EngineFactory } from '../engine.ts';
 import { nativeSessionOptions, onnxEngine } from './onnx.ts';
+import { createPrepared } from './prepared-graph.ts';
 
 /** The native engine: onnxruntime's CPU library with the bundle's 8-bit graph. */
-export const createOnnxruntimeEngine: EngineFactory = async (bundle, options) => {
+export const createOnnxruntimeEngine: EngineFactory = async (bundle, { threads, cacheDir }) => {
   const { InferenceSession, Tensor } = await import('./onnxruntime-node.ts');
-  const session = await InferenceSession.create(
-    join(bundle.dir, bundle.manifest.files.int8),
-    nativeSessionOptions(options.threads),
-  );
-  return onnxEngine({ name: 'onnxruntime', precision: 'int8' }, session, Tensor);
+  const create = (path: string, { extra, ...more }: Session.SessionOptions) => {
+    const options = nativeSessionOptions(threads);
+    const session = { ...options.extra.session, ...(extra?.session as object | undefined) };
+    return InferenceSession.create(path, { ...options, ...more, extra: { session } });
+  };
+  const source = join(bundle.dir, bundle.manifest.files.int8);
+  const { session, kept } = cacheDir
+    ? await createPrepared(bundle, cacheDir, create)
+    : { session: await create(source, {}), kept: undefined };
+  const engine = onnxEngine({ name: 'onnxruntime', precision: 'int8' }, session, Tensor);
+  const close = async () => {
+    await kept;
+    await engine.close();
+  };
+  return { ...engine, close };
 };

@@ -2,8 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../config/schema.ts';
 import { RetaggerError } from '../../errors.ts';
-import type { App } from './app.ts';
 import { Hosts } from './hosts.ts';
+import type { App } from './server.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

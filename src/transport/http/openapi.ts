@@ -1,8 +1,8 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { Type } from 'typebox';
-import type { App } from './app.ts';
 import { PROBLEM_TYPE } from './problem.ts';
+import type { App } from './server.ts';
 
 /** The multipart body of an upload, as the API's description shows it. */
 export const uploadBody = Type.Object({

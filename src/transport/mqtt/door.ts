@@ -102,11 +102,7 @@ export class MqttDoor implements Part, HealthSource {
   }
 
   async stop(): Promise<void> {
-    await this.#in.stop();
-    await Promise.race([this.#delivery.drained(), setTimeout(DRAIN_MS, null, { ref: false })]);
-    await this.#presence.leave();
-    this.#delivery.stop();
-    await this.#out.stop();
+    await Promise.all([this.#in.stop(), this.#leave()]);
     await this.#broker.stop();
     await this.#journal.close();
   }
@@ -123,6 +119,14 @@ export class MqttDoor implements Part, HealthSource {
     }
     const detail = `${name}, MQTT ${versionName(out.version)}, since ${minuteOf(out.since)}`;
     return refused === null ? { ok: true, detail } : { ok: false, detail: `${name} ${refused}` };
+  }
+
+  /** The last results, the goodbye, then the connection they went by. */
+  async #leave(): Promise<void> {
+    await Promise.race([this.#delivery.drained(), setTimeout(DRAIN_MS, null, { ref: false })]);
+    await this.#presence.leave();
+    this.#delivery.stop();
+    await this.#out.stop();
   }
 
   #up(session: Session): void {

@@ -10,18 +10,19 @@ const LINES = 8 * ENTRIES;
 
 /** Milliseconds in which an acknowledgement may have been lost with its connection. */
 const DOUBT_MS = 2000;
+/** Milliseconds after our start in which a sender comes back that was cut off by our end. */
+const RETURN_MS = 60_000;
 
 interface Entry {
   readonly id: string;
-  acked: boolean;
-  /** `Date.now()`; not kept on disk. */
+  /** `Date.now()`; 0 as long as it is not acknowledged. */
   ackedAt: number;
   /** A file named by `path` was there, so where it is gone now, we have taken it. */
   hadFile: boolean;
 }
 
-/** One line of the file. */
-type Line = { k: string; id?: string; acked?: true; file?: true };
+/** One line of the file; `acked` is when. */
+type Line = { k: string; id?: string; acked?: number; file?: true };
 
 /**
  * Which id each of the last messages without a sender's id got. A broker that sends a message
@@ -38,6 +39,9 @@ export class Journal {
   #file: FileHandle | null = null;
   #lines = 0;
   #broken = false;
+  /** What the last run acknowledged last: perhaps it ended before the sender heard of it. */
+  #lastRun: readonly Entry[] = [];
+  #openedAt = 0;
   /** One write at a time: the file is exchanged now and then. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -50,6 +54,10 @@ export class Journal {
     await mkdir(dirname(this.#path), { recursive: true });
     const text = await readFile(this.#path, 'utf8').catch(() => '');
     for (const line of text.split('\n')) this.#replay(line);
+    const entries = [...this.#entries.values()];
+    const since = Math.max(...entries.map(({ ackedAt }) => ackedAt)) - DOUBT_MS;
+    this.#lastRun = entries.filter(({ ackedAt }) => ackedAt >= since);
+    this.#openedAt = Date.now();
     await this.#rewrite();
   }
 
@@ -66,9 +74,13 @@ export class Journal {
    */
   async idOf(key: string, dup: boolean): Promise<{ id: string; hadFile: boolean }> {
     const known = this.#entries.get(key);
-    // Not every broker sets the flag; one that was not acknowledged is the same in any case.
-    if (known && (dup || !known.acked)) return { id: known.id, hadFile: known.hadFile };
-    const entry = { id: randomUUID(), acked: false, ackedAt: 0, hadFile: false };
+    if (known && this.#lastRun.includes(known) && Date.now() - this.#openedAt < RETURN_MS) {
+      known.ackedAt = 0;
+    }
+    // Not every sender sets the flag (mqtt.js, aedes); one that was not acknowledged is the same in
+    // any case.
+    if (known && (dup || known.ackedAt === 0)) return { id: known.id, hadFile: known.hadFile };
+    const entry = { id: randomUUID(), ackedAt: 0, hadFile: false };
     this.#keep(key, entry);
     await this.#append({ k: key, id: entry.id });
     return { id: entry.id, hadFile: false };
@@ -85,10 +97,10 @@ export class Journal {
   /** The acknowledgement is about to be sent. */
   async acked(key: string): Promise<void> {
     const entry = this.#entries.get(key);
-    if (entry === undefined || entry.acked) return;
-    entry.acked = true;
+    if (entry === undefined || entry.ackedAt > 0) return;
     entry.ackedAt = Date.now();
-    await this.#append({ k: key, acked: true });
+    this.#lastRun = this.#lastRun.filter((other) => other !== entry);
+    await this.#append({ k: key, acked: entry.ackedAt });
   }
 
   /**
@@ -98,7 +110,7 @@ export class Journal {
   doubt(): void {
     const since = Date.now() - DOUBT_MS;
     for (const entry of this.#entries.values()) {
-      if (entry.ackedAt >= since) entry.acked = false;
+      if (entry.ackedAt >= since) entry.ackedAt = 0;
     }
   }
 
@@ -114,10 +126,10 @@ export class Journal {
 
   #replay(text: string): void {
     try {
-      const { k, id, acked = false, file: hadFile = false } = JSON.parse(text) as Line;
-      if (id !== undefined) this.#keep(k, { id, acked, ackedAt: 0, hadFile });
+      const { k, id, acked = 0, file: hadFile = false } = JSON.parse(text) as Line;
+      if (id !== undefined) this.#keep(k, { id, ackedAt: acked, hadFile });
       const entry = this.#entries.get(k);
-      if (entry && acked) entry.acked = true;
+      if (entry && acked) entry.ackedAt = acked;
       if (entry && hadFile) entry.hadFile = true;
     } catch {
       // The last line of a crash, or the empty one at the end.
@@ -144,8 +156,12 @@ export class Journal {
   }
 
   async #rewrite(): Promise<void> {
-    const lines = [...this.#entries].map(([k, { id, acked, hadFile }]) => {
-      const line: Line = { k, id, ...(acked && { acked }), ...(hadFile && { file: hadFile }) };
+    const lines = [...this.#entries].map(([k, { id, ackedAt, hadFile }]) => {
+      const line: Line = {
+        ...{ k, id },
+        ...(ackedAt > 0 && { acked: ackedAt }),
+        ...(hadFile && { file: hadFile }),
+      };
       return `${JSON.stringify(line)}\n`;
     });
     const temporary = `${this.#path}.tmp`;

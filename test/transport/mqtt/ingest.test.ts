@@ -1,6 +1,6 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { RetaggerError } from '../../../src/errors.ts';
 import { Ingest } from '../../../src/transport/mqtt/ingest.ts';
 import { Journal } from '../../../src/transport/mqtt/journal.ts';
@@ -9,6 +9,15 @@ import { connected, doorIn, listener, openDoor, otherBroker } from './support.ts
 
 const INGEST = 'retagger/box/ingest';
 const UUID = /^[0-9a-f]{8}-/;
+
+/** A sender with one packet id for all, as after many messages or a restart of it. */
+function camera(url: string) {
+  const messageIdProvider = {
+    allocate: () => 7,
+    ...{ getLastAllocated: () => 7, register: () => true, deallocate() {}, clear() {} },
+  };
+  return connected(url, { clientId: 'camera', messageIdProvider, reconnectPeriod: 0 });
+}
 
 test.each([
   ['nothing', '', 'request_invalid'],
@@ -60,12 +69,7 @@ test('the sender is asked for nothing more than once: photos have ids of their o
 test('a message sent again has the same id; the same photo sent anew has another', async () => {
   const { door, pipeline } = await openDoor();
   const sub = await listener(door.url, ['retagger/box/result']);
-  // One packet id for all, as after many messages or a restart of the sender.
-  const messageIdProvider = {
-    allocate: () => 7,
-    ...{ getLastAllocated: () => 7, register: () => true, deallocate() {}, clear() {} },
-  };
-  const sender = await connected(door.url, { clientId: 'camera', messageIdProvider });
+  const sender = await camera(door.url);
   const ids: unknown[] = [];
   for (const dup of [false, true, false, true]) {
     await sender.publishAsync(INGEST, 'kitchen', { qos: 1, dup });
@@ -104,6 +108,37 @@ test.each(['before the box has noticed', 'after the box has noticed'])(
     expect(sub.seen.every(({ json }) => json.id === taken[0])).toBe(true);
   },
 );
+
+test('killed between the note of an acknowledgement and its sending: the same id', async () => {
+  const dir = await temporaryDir();
+  const first = await (await doorIn(dir)).open();
+  const ids: string[] = [];
+  first.pipeline.onOutcome(({ photo }) => ids.push(photo.id));
+  const note = Journal.prototype.acked;
+  let noted = false;
+  const acked = vi.spyOn(Journal.prototype, 'acked').mockImplementation(async function (
+    this: Journal,
+    key,
+  ) {
+    await note.call(this, key);
+    noted = true;
+    return new Promise(() => {});
+  });
+  onTestFinished(() => acked.mockRestore());
+  const before = await camera(first.door.url);
+  before.publish(INGEST, 'kitchen', { qos: 1 });
+  await eventually(() => noted && ids.length === 1);
+  before.end(true);
+  await first.close();
+  acked.mockRestore();
+
+  const again = await (await doorIn(dir)).open();
+  again.pipeline.onOutcome(({ photo }) => ids.push(photo.id));
+  // Without the DUP flag, as mqtt.js sends it.
+  await (await camera(again.door.url)).publishAsync(INGEST, 'kitchen', { qos: 1 });
+  await eventually(() => ids.length === 2);
+  expect(ids[1]).toBe(ids[0]);
+});
 
 test('a photo that is being stored when the box stops is acknowledged', async () => {
   const broker = await otherBroker();

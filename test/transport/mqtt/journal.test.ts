@@ -1,6 +1,6 @@
 import { appendFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Journal } from '../../../src/transport/mqtt/journal.ts';
 import { silent, temporaryDir } from '../../daemon/support.ts';
 
@@ -40,12 +40,42 @@ test('knows after a crash which files were there', async () => {
   expect(await (await open(dir)).idOf('k', true)).toEqual({ id, hadFile: true });
 });
 
-test('what was acknowledged is so after a crash', async () => {
-  const dir = await temporaryDir();
-  const journal = await open(dir);
-  const { id } = await journal.idOf('k', false);
-  await journal.acked('k');
-  expect((await (await open(dir)).idOf('k', false)).id).not.toBe(id);
+describe('what was acknowledged', () => {
+  /** Two messages, the second acknowledged `apart` ms after the first; then the process is killed. */
+  async function crashed(apart: number) {
+    const dir = await temporaryDir();
+    const journal = await open(dir);
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(1_000_000);
+    onTestFinished(() => clock.mockRestore());
+    const old = await journal.idOf('old', false);
+    await journal.acked('old');
+    clock.mockReturnValue(1_000_000 + apart);
+    const last = await journal.idOf('last', false);
+    await journal.acked('last');
+    clock.mockReturnValue(9_000_000);
+    return { old, last, clock, again: await open(dir) };
+  }
+
+  test('is so after a crash: the same photo sent anew is another', async () => {
+    const { old, again } = await crashed(2001);
+    expect((await again.idOf('old', false)).id).not.toBe(old.id);
+  });
+
+  test('just before a crash may not have reached the sender: sent again it is the same', async () => {
+    const { old, last, again } = await crashed(2000);
+    for (const flag of [false, false, true]) {
+      expect(await again.idOf('last', flag)).toEqual(last);
+      expect(await again.idOf('old', flag)).toEqual(old);
+    }
+    await again.acked('last');
+    expect((await again.idOf('last', false)).id).not.toBe(last.id);
+  });
+
+  test('is no longer in doubt a minute after the start', async () => {
+    const { last, clock, again } = await crashed(0);
+    clock.mockReturnValue(9_060_000);
+    expect((await again.idOf('last', false)).id).not.toBe(last.id);
+  });
 });
 
 test('an acknowledgement that went out just before the connection was lost is in doubt', async () => {

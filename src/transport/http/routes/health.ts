@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import type { App } from '../app.ts';
 import type { Guard } from '../guard.ts';
 import type { HttpDoorParts } from '../parts.ts';
+import type { App } from '../server.ts';
 
 const ReadinessSchema = Type.Object(
   {

@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
-import type { App } from '../app.ts';
 import type { EventStreams } from '../event-streams.ts';
 import { CountsSchema, FeedItemSchema, type LiveFeed } from '../live-feed.ts';
 import { problems } from '../openapi.ts';
 import type { HttpDoorParts } from '../parts.ts';
+import type { App } from '../server.ts';
 
 const RecentSchema = Type.Object(
   {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import type { App } from '../app.ts';
 import { problems } from '../openapi.ts';
 import type { HttpDoorParts } from '../parts.ts';
+import type { App } from '../server.ts';
 
 /** `GET /metrics`, and the count of requests in it. */
 export function metricsRoute(app: App, { metrics }: HttpDoorParts): void {

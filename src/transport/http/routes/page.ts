@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { App } from '../app.ts';
+import type { App } from '../server.ts';
 
 const DIR = fileURLToPath(new URL('../page/', import.meta.url));
 

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { arch, cpus } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { env, type InferenceSession } from 'onnxruntime-common';
+import type { ModelBundle } from '../bundle.ts';
+
+/**
+ * The graph as onnxruntime runs it on this CPU, kept on disk: optimised once, its weights in the
+ * order the kernels read them. The weights are then mapped instead of copied, so that two workers
+ * share one copy of them and a new one starts sooner.
+ */
+
+const GRAPH = 'graph.onnx';
+const WEIGHTS = 'weights.bin';
+/** Hex SHA-256 of both files, one a line. Written last: without it the folder is a broken one. */
+const SUMS = 'sha256';
+
+type SessionOptions = InferenceSession.SessionOptions;
+type Create = (path: string, options: SessionOptions) => Promise<InferenceSession>;
+
+export interface Prepared {
+  readonly session: InferenceSession;
+  /** Resolves when the next session will find the graph on disk, or it is known that it will not. */
+  readonly kept: Promise<void>;
+}
+
+/**
+ * A session of the bundle's 8-bit graph; from `cacheDir` where that has what this model, library
+ * and CPU need, else from the bundle, leaving it there for the next. A folder that cannot be
+ * written or holds damaged files costs memory, nothing else.
+ * @param create makes a session of a file; its own options go before those passed to it.
+ */
+export async function createPrepared(
+  bundle: ModelBundle,
+  cacheDir: string,
+  create: Create,
+): Promise<Prepared> {
+  const source = join(bundle.dir, bundle.manifest.files.int8);
+  const name = await nameFor(bundle);
+  const home = join(cacheDir, name);
+  if (await intact(home)) {
+    // What is left to optimise was optimised when it was written.
+    const session = await create(join(home, GRAPH), { graphOptimizationLevel: 'disabled' }).catch(
+      () => null,
+    );
+    if (session) return { session, kept: Promise.resolve() };
+  }
+  const draft = `${home}.${process.pid}`;
+  const session = await mkdir(draft, { recursive: true })
+    .then(() => create(source, savingTo(draft)))
+    .catch(() => create(source, {}));
+  // Not waited for: the first photo is more urgent than the next start.
+  const kept = publish(draft, cacheDir, name)
+    .catch(() => rm(draft, { recursive: true, force: true }))
+    .catch(() => {});
+  return { session, kept };
+}
+
+/** Packed weights of one CPU's kernels would be read as nonsense by those of another. */
+async function nameFor({ manifest }: ModelBundle): Promise<string> {
+  const { versions } = env;
+  const info = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
+  const features = /^(?:flags|Features)\s*:.*$/m.exec(info)?.[0];
+  const of = [manifest.sha256[manifest.files.int8], versions, arch(), cpus()[0]?.model, features];
+  return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 32);
+}
+
+const savingTo = (folder: string): SessionOptions => ({
+  optimizedModelFilePath: join(folder, GRAPH),
+  logSeverityLevel: 3, // else it warns that the graph is for this CPU only
+  extra: {
+    session: {
+      save_external_prepacked_constant_initializers: '1',
+      optimized_model_external_initializers_file_name: WEIGHTS,
+      optimized_model_external_initializers_min_size_in_bytes: '1024',
+    },
+  },
+});
+
+/** A power cut may leave a file with its full length and zeros in it, which load without an error. */
+async function intact(folder: string): Promise<boolean> {
+  const expected = await readFile(join(folder, SUMS), 'utf8').catch(() => null);
+  return expected !== null && expected === (await sums(folder).catch(() => ''));
+}
+
+async function sums(folder: string): Promise<string> {
+  const lines = [GRAPH, WEIGHTS].map(async (file) => {
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(join(folder, file), { highWaterMark: 1 << 20 }), hash);
+    return `${hash.digest('hex')}\n`;
+  });
+  return (await Promise.all(lines)).join('');
+}
+
+/** Puts a finished draft in its place; what other models, versions or broken tries left goes. */
+async function publish(draft: string, cacheDir: string, name: string): Promise<void> {
+  await writeFile(join(draft, SUMS), await sums(draft));
+  for (const file of await readdir(draft)) {
+    const handle = await open(join(draft, file), 'r');
+    await handle.sync().finally(() => handle.close());
+  }
+  for (const other of await readdir(cacheDir)) {
+    const folder = join(cacheDir, other);
+    // Mapped files stay with the workers that have them.
+    if (folder !== draft) await rm(folder, { recursive: true, force: true });
+  }
+  await rename(draft, join(cacheDir, name));
+}

@@ -1,0 +1,113 @@
+import type { Logger } from '../log.ts';
+import type { ModelBundle } from './bundle.ts';
+import type { OneEngine } from './engines.ts';
+import type { PhotoJob } from './photo-jobs.ts';
+import type { TaggerInfo, TaggerOptions } from './tagger.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+/** A worker whose model takes longer to load than this, and than one photo may, is taken for hung. */
+const LOAD_MS = 60_000;
+/** What photos in flight may still take when the tagger stops, and then the process to end. */
+const STOP_GRACE_MS = 1000;
+
+/** Why a worker was replaced. */
+export type Reason = 'exit' | 'timeout' | 'memory';
+
+/** One worker and what it is busy with. */
+export interface Slot {
+  readonly process: WorkerProcess;
+  readonly threads: number;
+  readonly jobs: Set<PhotoJob>;
+  /** Its end is our doing, and why. */
+  ending?: Reason | 'stop';
+  /** It takes no more photos and ends with its last. */
+  retired?: boolean;
+}
+
+/** Every worker process there is, from its start to its end. Which one gets a photo is not its concern. */
+export class Workers {
+  readonly #options: TaggerOptions;
+  readonly #log: Logger;
+  readonly #onExit: (slot: Slot, how: string) => void;
+  readonly #slots = new Set<Slot>();
+
+  /** @param onExit called once a worker's process has ended, however. */
+  constructor(options: TaggerOptions, log: Logger, onExit: (slot: Slot, how: string) => void) {
+    this.#options = options;
+    this.#log = log;
+    this.#onExit = onExit;
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#slots].flatMap(({ process }) => process.pid ?? []);
+  }
+
+  has(slot: Slot): boolean {
+    return this.#slots.has(slot);
+  }
+
+  /** Starts one; it loads the model, see `load`. */
+  spawn(bundle: ModelBundle, engine: OneEngine, threads: number): Slot {
+    const { limits, workerPath, cacheDir } = this.#options;
+    const process = new WorkerProcess(
+      {
+        ...{ bundle, engine, threads, cacheDir, workerPath },
+        limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
+        log: this.#log,
+      },
+      {
+        onExit: (how) => {
+          this.#slots.delete(slot);
+          this.#onExit(slot, how);
+        },
+      },
+    );
+    const slot: Slot = { process, threads, jobs: new Set() };
+    this.#slots.add(slot);
+    return slot;
+  }
+
+  /** Waits until the slot's worker is ready; one that does not get there is killed. */
+  async load(slot: Slot): Promise<TaggerInfo> {
+    const ms = Math.max(LOAD_MS, this.#options.limits.photo_seconds * 1000);
+    const timer = setTimeout(() => void slot.process.kill(), ms);
+    try {
+      return await slot.process.ready;
+    } catch (error) {
+      slot.ending ??= 'stop';
+      await slot.process.kill();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Lets it finish what it has. */
+  retire(slot: Slot, ending: 'memory' | 'stop'): void {
+    slot.ending = ending;
+    slot.retired = true;
+    if (slot.jobs.size === 0) void slot.process.stop();
+  }
+
+  /** Ends all at once. */
+  kill(): void {
+    for (const slot of this.#slots) {
+      slot.ending = 'stop';
+      void slot.process.kill();
+    }
+  }
+
+  /** Ends all; photos in flight have a moment to finish. */
+  async stop(): Promise<void> {
+    await Promise.all(
+      [...this.#slots].map(async (slot) => {
+        slot.ending = 'stop';
+        const until = Date.now() + STOP_GRACE_MS;
+        while (slot.jobs.size > 0 && this.#slots.has(slot) && Date.now() < until) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        await slot.process.stop(STOP_GRACE_MS);
+      }),
+    );
+  }
+}

@@ -1,0 +1,54 @@
+import type { Socket } from 'node:net';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { RetaggerError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { Timings } from './parts.ts';
+import { codedError, PROBLEM_TYPE, problemOf, rawProblem } from './problem.ts';
+import { retryAfter } from './refused.ts';
+import { isSettling } from './unread.ts';
+
+const KEEP_ALIVE_MS = 10_000;
+
+/** The server, for those who add routes to it. */
+export type App = ReturnType<typeof newApp>;
+
+/** A server without routes: its time limits, and how it answers every error. */
+export function newApp(log: Logger, timings: Timings) {
+  const app = Fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    connectionTimeout: timings.idle,
+    requestTimeout: timings.request,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { headersTimeout: timings.headers, connectionsCheckingInterval: timings.check },
+    // What arrives while the daemon stops is answered by the pipeline's own refusal.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
+    clientErrorHandler: answerUnreadable,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.setErrorHandler(sendProblem);
+  return app;
+}
+
+function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const error = codedError(thrown);
+  if (error.code === 'internal') request.log.error({ err: thrown }, 'a request failed');
+  else request.log.debug({ code: error.code, detail: error.message }, 'a request was refused');
+  const seconds = retryAfter(error);
+  if (seconds !== null) reply.header('retry-after', seconds);
+  reply.code(error.status).type(PROBLEM_TYPE).send(problemOf(error));
+}
+
+/** Node could not make a request of what came, or it came too slowly. */
+function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  // Where an answer has begun or been given, a second one would be taken for the next request's.
+  const begun = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent;
+  if (error.code === 'ECONNRESET' || !socket.writable || begun || isSettling(socket)) {
+    socket.destroy();
+    return;
+  }
+  const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const problem = rawProblem(new RetaggerError(slow ? 'request_timeout' : 'request_invalid'));
+  socket.end(problem, () => socket.destroy());
+}

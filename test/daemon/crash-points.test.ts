@@ -1,0 +1,103 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import type { RawConfig } from '../../src/config/schema.ts';
+import { build, configIn, temporaryDir } from './support.ts';
+
+/** So many more changes to the disk until the power goes; negative when it is gone. */
+interface Power {
+  left: number;
+}
+
+/** Each life of the daemon has its own: what is dead stays dead while the next one works. */
+const lives = vi.hoisted(() => ({ current: null as AsyncLocalStorage<Power> | null }));
+lives.current = new AsyncLocalStorage<Power>();
+
+/** The power can go before every call that changes the disk; a write may be torn by it. */
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  const changing = ['writeFile', 'rename', 'unlink', 'link', 'mkdir', 'copyFile'] as const;
+  const cuttable = (name: (typeof changing)[number]) =>
+    async function cut(...args: unknown[]) {
+      const power = lives.current?.getStore();
+      if (power && --power.left < 0) {
+        const [path, data] = args as [string, string | Uint8Array];
+        if (name === 'writeFile' && power.left === -1) {
+          await real.writeFile(path, Buffer.from(data).subarray(0, data.length >> 1));
+        }
+        throw new Error('the power is gone');
+      }
+      return (real[name] as (...args: unknown[]) => Promise<unknown>)(...args);
+    };
+  return { ...real, ...Object.fromEntries(changing.map((name) => [name, cuttable(name)])) };
+});
+
+const receivedAt = '2026-01-01T00:00:00.000Z';
+type After = RawConfig['ingest']['after'];
+
+/** One photo of each door is handed in, tagged, delivered and filed, as long as there is power. */
+async function life(dir: string, after: After, power: Power, seen: Set<string>): Promise<void> {
+  const daemon = build(configIn(dir, { ingest: { after } }));
+  const { pipeline, outbox } = daemon;
+  pipeline.onOutcome(({ ok, photo }) => seen.add(`${photo.id} ${ok ? 'tagged' : 'failed'}`));
+  try {
+    await daemon.start();
+    const file = join(daemon.config.ingest.dir, 'a.jpg');
+    const there = (await readdir(daemon.config.ingest.dir)).includes('a.jpg');
+    const move = { id: 'folder', source: 'folder', file: 'a.jpg', receivedAt } as const;
+    const sent = { id: 'mqtt', source: 'mqtt', file: null, receivedAt } as const;
+    // The doors' part: a file that is there is met again, a message not acknowledged comes again.
+    if (there) await pipeline.accept({ ...move, body: { move: file } });
+    if (!seen.has('acknowledged')) {
+      await pipeline.accept({ ...sent, body: { bytes: Buffer.from('hall') } });
+      seen.add('acknowledged');
+    }
+    while (pipeline.length > 0 || outbox.length > 0) {
+      if (power.left < 0) throw new Error('the power is gone');
+      for (const entry of await outbox.take(9)) {
+        seen.add(`${entry.message.payload.id} delivered`);
+        await outbox.remove(entry);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  } catch (error) {
+    if (power.left >= 0) throw error;
+  } finally {
+    await daemon.crash();
+  }
+}
+
+test.each<[After, string[]]>([
+  ['move', ['tagged/kitchen/a.jpg', 'tagged/kitchen/a.jpg.json']],
+  ['delete', []],
+])(
+  'ingest.after %s: whatever change to the disk the power goes before, both photos end once',
+  async (after, filed) => {
+    let point = 0;
+    for (let cut = true; cut; point++) {
+      const dir = await temporaryDir();
+      await mkdir(join(dir, 'ingest'));
+      await writeFile(join(dir, 'ingest/a.jpg'), 'kitchen');
+      const seen = new Set<string>();
+      const [first, second] = [{ left: point }, { left: Number.POSITIVE_INFINITY }];
+      for (const power of [first, second]) {
+        await lives.current?.run(power, () => life(dir, after, power, seen));
+      }
+      cut = first.left < 0;
+      const where = `the power went before change ${point}`;
+      const ends = ['folder', 'mqtt'].flatMap((id) => [`${id} delivered`, `${id} tagged`]);
+      expect([...seen].sort(), where).toEqual(['acknowledged', ...ends]);
+      const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+      const files = entries
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1));
+      expect(files.sort(), where).toEqual(filed);
+      for (const photo of filed.slice(0, 1)) {
+        expect(await readFile(join(dir, photo), 'utf8'), where).toBe('kitchen');
+      }
+    }
+    expect(point).toBeGreaterThan(15);
+  },
+  300_000,
+);

@@ -1,0 +1,83 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BUNDLED_MODEL_DIR, loadBundle, type ModelBundle } from '../../../src/inference/bundle.ts';
+import { PIXEL_BYTES } from '../../../src/inference/engine.ts';
+import { createOnnxruntimeEngine } from '../../../src/inference/engines/onnxruntime.ts';
+
+let bundle: ModelBundle;
+let cacheDir = '';
+let expected: Float32Array;
+const pixels = Uint8Array.from({ length: PIXEL_BYTES }, (_, i) => (i * 7919 + (i >> 8) * 31) & 255);
+
+async function logits(folder?: string): Promise<Float32Array> {
+  const engine = await createOnnxruntimeEngine(bundle, { threads: 1, cacheDir: folder });
+  try {
+    return await engine.infer(pixels);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** The one folder that a cache may hold, and when its weights were written. */
+async function kept() {
+  const names = await readdir(cacheDir);
+  expect(names).toHaveLength(1);
+  const folder = join(cacheDir, names[0] as string);
+  return { folder, written: (await stat(join(folder, 'weights.bin'))).mtimeMs };
+}
+
+beforeAll(async () => {
+  bundle = await loadBundle(BUNDLED_MODEL_DIR);
+  expected = await logits();
+});
+beforeEach(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), 'retagger-prepared-'));
+});
+afterAll(async () => {
+  await rm(cacheDir, { recursive: true, force: true });
+});
+
+describe('a prepared graph', () => {
+  test('gives the logits of the bundle, when it is written and when it is read', async () => {
+    expect(await logits(cacheDir)).toEqual(expected);
+    const { written } = await kept();
+    expect(await logits(cacheDir)).toEqual(expected);
+    expect((await kept()).written).toBe(written);
+  });
+
+  test('is written again where its weights were damaged', async () => {
+    await logits(cacheDir);
+    const { folder } = await kept();
+    const weights = await readFile(join(folder, 'weights.bin'));
+    await writeFile(join(folder, 'weights.bin'), weights.fill(0, 1_000_000, 9_000_000));
+    expect(await logits(cacheDir)).toEqual(expected);
+    expect(await logits(cacheDir)).toEqual(expected);
+  });
+
+  test('is written again where the power went before it was whole', async () => {
+    await logits(cacheDir);
+    const { folder } = await kept();
+    await rm(join(folder, 'sha256'));
+    expect(await logits(cacheDir)).toEqual(expected);
+    expect(await readdir((await kept()).folder)).toContain('sha256');
+  });
+
+  test('takes the place of those of other models', async () => {
+    await logits(cacheDir);
+    const { folder } = await kept();
+    const { manifest } = bundle;
+    const name = manifest.files.int8;
+    const other = { ...manifest, sha256: { ...manifest.sha256, [name]: '0'.repeat(64) } };
+    const engine = await createOnnxruntimeEngine({ ...bundle, manifest: other }, { cacheDir });
+    await engine.close();
+    expect((await kept()).folder).not.toBe(folder);
+  });
+
+  test('is not needed: a folder that cannot be made costs nothing else', async () => {
+    const file = join(cacheDir, 'file');
+    await writeFile(file, '');
+    expect(await logits(join(file, 'cache'))).toEqual(expected);
+  });
+});

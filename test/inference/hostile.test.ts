@@ -1,0 +1,231 @@
+import { readFile } from 'node:fs/promises';
+import { deflateSync } from 'node:zlib';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { RetaggerError } from '../../src/errors.ts';
+import { preprocess } from '../../src/inference/preprocess.ts';
+
+const MiB = 1024 * 1024;
+const LIMITS = { pixels: 100_000_000, bytes: 64 * MiB };
+const ROOM = await readFile('test/fixtures/rooms/hall.jpg');
+
+/** What becomes of a file: `decoded`, or its code. Whatever else is thrown fails the test. */
+async function fate(bytes: Uint8Array, limits = LIMITS): Promise<string> {
+  try {
+    await preprocess(bytes, limits);
+    return 'decoded';
+  } catch (error) {
+    if (error instanceof RetaggerError) return error.code;
+    throw error;
+  }
+}
+
+const small = (width = 8, height = 6) => {
+  const of = (background: string, w: number, h: number) => ({
+    create: { width: w, height: h, channels: 3 as const, background },
+  });
+  return sharp(of('#456', width, height)).composite([{ input: of('#c41', 3, 3), left: 1, top: 1 }]);
+};
+const FORMATS = ['jpeg', 'png', 'webp', 'gif', 'tiff', 'avif'] as const;
+
+describe('cut off at every byte', () => {
+  it.each(FORMATS)('%s: damaged, or whole but for its end mark', async (format) => {
+    const whole = await small().toFormat(format).toBuffer();
+    const { pixels } = await preprocess(whole, LIMITS);
+    let decoded = 0;
+    for (let length = 0; length < whole.length; length++) {
+      const cut = whole.subarray(0, length);
+      const code = await fate(cut);
+      if (code === 'decoded') {
+        decoded += 1;
+        // Nothing of the picture may be missing.
+        expect((await preprocess(cut, LIMITS)).pixels, `${length} bytes`).toEqual(pixels);
+      } else {
+        // Four bytes of an AVIF are a number and no signature yet.
+        const nothingYet = format === 'avif' && length > 0 && length < 5;
+        const expected = nothingYet ? 'image_unsupported' : 'image_corrupt';
+        expect(code, `${length} of ${whole.length} bytes`).toBe(expected);
+      }
+    }
+    expect(decoded).toBeLessThan(16);
+  });
+});
+
+/** A PNG of any size of one colour, a thousandth as long as it is when inflated. */
+function png(width: number, height: number): Buffer {
+  const chunk = (type: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+    const out = Buffer.alloc(body.length + 8);
+    out.writeUInt32BE(data.length);
+    body.copy(out, 4);
+    out.writeUInt32BE(crc(body), body.length + 4);
+    return out;
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width);
+  header.writeUInt32BE(height, 4);
+  header[8] = 1; // one bit, grey
+  const data = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * 64));
+  const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+  return Buffer.concat([
+    signature,
+    chunk('IHDR', header),
+    chunk('IDAT', data),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+function crc(bytes: Buffer): number {
+  let value = 0xffffffff;
+  for (const byte of bytes) {
+    value ^= byte;
+    for (let bit = 0; bit < 8; bit++) value = (value >>> 1) ^ (value & 1 ? 0xedb88320 : 0);
+  }
+  return (value ^ 0xffffffff) >>> 0;
+}
+
+/** The file with other bytes at the place where `before` is. */
+function patched(bytes: Buffer, before: Buffer, after: Buffer): Buffer {
+  const at = bytes.indexOf(before);
+  expect(at).toBeGreaterThan(0);
+  return Buffer.concat([bytes.subarray(0, at), after, bytes.subarray(at + before.length)]);
+}
+
+describe('decompression bombs', async () => {
+  const jpeg = await small().jpeg().toBuffer();
+  const gif = await small().gif().toBuffer();
+  const webp = await small().webp({ lossless: true }).toBuffer();
+  const tiff = await small().tiff({ compression: 'none' }).toBuffer();
+  const hugeGif = Buffer.from(gif);
+  hugeGif.writeUInt32LE(0xffffffff, 6);
+  // The picture too: behind the comma are its left and top, then its size.
+  hugeGif.writeUInt32LE(0xffffffff, gif.indexOf(Buffer.of(0x2c, 0, 0, 0, 0, 8, 0, 6, 0)) + 5);
+  const hugeWebp = Buffer.from(webp);
+  // VP8L: 14 bits of width less one, 14 bits of height less one.
+  hugeWebp.writeUInt32LE(0x0fffffff, webp.indexOf('VP8L') + 9);
+
+  it.each([
+    [
+      'a JPEG that says 65,500 × 65,500',
+      patched(jpeg, Buffer.of(0, 6, 0, 8), Buffer.of(0xff, 0xdc, 0xff, 0xdc)),
+    ],
+    ['a PNG of 60,000 × 60,000 in a few bytes', png(60_000, 60_000)],
+    ['a GIF that says 65,535 × 65,535', hugeGif],
+    ['a WebP that says 16,384 × 16,384', hugeWebp],
+    ['a TIFF that says 16 × 3 · 10⁹', longerTiff(tiff)],
+  ])('%s is refused by its header', async (_name, bytes) => {
+    const before = process.memoryUsage().rss;
+    const code = await fate(bytes);
+    expect(['image_too_large', 'image_corrupt']).toContain(code);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * MiB);
+  });
+
+  it.each(FORMATS)('%s over the pixels allowed', async (format) => {
+    const bytes = await small(1100, 1000).toFormat(format).toBuffer();
+    expect(await fate(bytes, { ...LIMITS, pixels: 1_000_000 })).toBe('image_too_large');
+  });
+
+  it('a GIF of a million frames is its first frame', async () => {
+    // A frame: how long it is shown, where it lies, and its one pixel.
+    const frame = Buffer.from('21f90400000000002c0000000001000100000202440100', 'hex');
+    const head = Buffer.from('47494638396101000100800000000000ffffff', 'hex');
+    const bytes = Buffer.concat([head, ...Array(1_000_000).fill(frame), Buffer.from(';')]);
+    const before = process.memoryUsage().rss;
+    expect(await fate(bytes)).toBe('decoded');
+    expect(process.memoryUsage().rss - before).toBeLessThan(400 * MiB);
+  });
+
+  it('a JPEG with 30 MB of headers is its picture', async () => {
+    const segment = Buffer.alloc(65_535 + 2, 0x20);
+    segment.writeUInt32BE(0xffe1ffff);
+    const bytes = Buffer.concat([
+      ROOM.subarray(0, 2),
+      ...Array(480).fill(segment),
+      ROOM.subarray(2),
+    ]);
+    expect(['decoded', 'image_corrupt']).toContain(await fate(bytes));
+  });
+});
+
+/** ImageLength (tag 257) of a little-endian TIFF set to its largest value. */
+function longerTiff(tiff: Buffer): Buffer {
+  const out = Buffer.from(tiff);
+  const directory = out.readUInt32LE(4);
+  for (let n = 0; n < out.readUInt16LE(directory); n++) {
+    const entry = directory + 2 + 12 * n;
+    if (out.readUInt16LE(entry) !== 257) continue;
+    out.writeUInt16LE(4, entry + 2);
+    out.writeUInt32LE(0xb0000000, entry + 8);
+  }
+  return out;
+}
+
+describe('polyglots', () => {
+  const zip = Buffer.from('PK\x05\x06'.padEnd(22, '\0'), 'latin1');
+  const script = Buffer.from('<?php system($_GET["c"]); ?><script>alert(1)</script>');
+  const comment = Buffer.concat([Buffer.of(0xff, 0xfe, 0, script.length + 2), script]);
+
+  it.each<[string, Buffer, string]>([
+    ['a JPEG with a ZIP behind it: its picture', Buffer.concat([ROOM, zip]), 'decoded'],
+    [
+      'a JPEG with a script in a comment: its picture',
+      Buffer.concat([ROOM.subarray(0, 2), comment, ROOM.subarray(2)]),
+      'decoded',
+    ],
+    [
+      'a script that begins as a JPEG',
+      Buffer.concat([Buffer.of(0xff, 0xd8, 0xff, 0xe0), script]),
+      'image_corrupt',
+    ],
+    [
+      'a script that begins as a GIF',
+      Buffer.concat([Buffer.from('GIF89a/*'), script]),
+      'image_corrupt',
+    ],
+    [
+      'a PDF with a JPEG in it',
+      Buffer.concat([Buffer.from('%PDF-1.7\n'), ROOM]),
+      'image_unsupported',
+    ],
+    [
+      'a ZIP with a JPEG in it',
+      Buffer.concat([Buffer.from('PK\x03\x04'), ROOM]),
+      'image_unsupported',
+    ],
+    [
+      'an SVG that names itself a PNG',
+      Buffer.from(
+        '<?xml version="1.0"?><!--\x89PNG--><svg xmlns="http://www.w3.org/2000/svg"/>',
+        'latin1',
+      ),
+      'image_unsupported',
+    ],
+    [
+      'a RIFF that is a sound',
+      Buffer.from('RIFF\x24\0\0\0WAVEfmt ', 'latin1'),
+      'image_unsupported',
+    ],
+  ])('%s', async (_name, bytes, expected) => {
+    expect(await fate(bytes)).toBe(expected);
+  });
+});
+
+/** Past our own look at the first bytes: what would reach a decoder if that were wrong. */
+describe('formats that are not listed are blocked in libvips', async () => {
+  const pixels = await small().raw().toBuffer();
+  it.each<[string, Buffer]>([
+    ['SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
+    ['PPM', Buffer.concat([Buffer.from('P6\n8 6\n255\n'), pixels])],
+    [
+      'Radiance',
+      Buffer.from('#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 1 +X 1\n\x80\x80\x80\x80', 'latin1'),
+    ],
+    ['PDF', Buffer.from('%PDF-1.4\n1 0 obj<</Pages 2 0 R>>endobj\n')],
+  ])('%s', async (_name, bytes) => {
+    await expect(sharp(bytes).metadata()).rejects.toThrow();
+  });
+
+  it('and so is every loader that opens a file by itself', async () => {
+    await expect(sharp('test/fixtures/rooms/hall.jpg').metadata()).rejects.toThrow();
+  });
+});
