@@ -12,7 +12,10 @@ qemu=$(readlink -f "${QEMU:-$(command -v qemu-aarch64)}")
 
 # The first stage is enough: it unpacks libc, libstdc++ and a shell.
 [ -d "$root/debootstrap" ] || debootstrap --arch=arm64 --foreign --variant=minbase --include=libstdc++6 bookworm "$root"
-dpkg -x "$package" "$root"
+# Not dpkg -x, which puts a folder in the place of the link /lib.
+dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root" --keep-directory-symlink
+# Some debootstraps leave a link to the host's own /proc there.
+[ ! -L "$root/proc" ] || { rm "$root/proc" && mkdir "$root/proc"; }
 rm -rf "$root/given"
 mkdir "$root/given"
 for photo in "$@"; do cp "$photo" "$root/given/"; done
@@ -23,6 +26,7 @@ rules=/proc/sys/fs/binfmt_misc
 name=retagger-arm64
 printf '%s' ":$name:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:$qemu:F" >$rules/register
 trap 'echo -1 >$rules/$name' EXIT
+trap 'exit 1' HUP INT TERM
 
 # What this CPU has, onnxruntime's kernels know; `max` has extensions that few boxes have.
 export QEMU_CPU="${QEMU_CPU:-cortex-a72}" RETAGGER_LIMITS_PHOTO_SECONDS=3600 ROOT="$root"
