@@ -12,7 +12,7 @@ beforeAll(async () => {
   box = await Box.start();
   await box.sh(`dpkg --install ${await box.give(file)}`);
   await box.give('test/fixtures/rooms/hall.jpg');
-}, 900_000);
+}, 1_800_000);
 afterAll(() => box.stop());
 
 /** A certificate of its own authority. */

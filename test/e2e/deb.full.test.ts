@@ -14,7 +14,8 @@ const typed: string[] = [];
 
 beforeAll(async () => {
   file = await debFile();
-}, 600_000);
+  await Box.prepare();
+}, 1_800_000);
 afterAll(async () => {
   const { RETAGGER_TRANSCRIPT: to } = process.env;
   if (to) await writeFile(to, `${typed.join('\n')}\n`);

@@ -17,7 +17,7 @@ beforeAll(async () => {
   box = await Box.start();
   await box.sh(`dpkg --install ${await box.give(file)}`);
   await box.give('test/fixtures/rooms/hall.jpg');
-}, 900_000);
+}, 1_800_000);
 afterAll(() => box.stop());
 
 const show = async (property: string) => (await box.sh(`${SHOW}${property}`)).trim();
