@@ -150,6 +150,7 @@ export function trainCommand(): Command {
   );
   add('--warmup <epochs>', 'epochs over which the rate rises', number(0, 100), D.warmup);
   add('--ema <decay>', 'moving average of the weights; 0: none', number(0, 0.99999), D.ema);
+  add('--base-share <x>', 'of the base weights in the result', number(0, 0.99), D.baseShare);
   command.option('--no-augment', 'train on the photos as they are');
   command.option('--no-bias-correction', 'calibrate by temperature alone');
   add('--seed <n>', 'of everything random', number(0, 2 ** 31, true), D.seed);

@@ -50,6 +50,7 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
     ...(options.corrections ? ['some labels corrected by a file'] : []),
     options.augment ? 'photos augmented' : 'photos not augmented',
     `label smoothing ${options.labelSmoothing}, weight average ${options.ema || 'none'}`,
+    ...(options.baseShare > 0 ? [`${options.baseShare} of the base weights in the result`] : []),
     `seed ${options.seed}`,
   ];
   return `# ${manifest.name}@${manifest.version}

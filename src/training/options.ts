@@ -55,6 +55,12 @@ export interface TrainOptions {
   readonly warmup: number;
   /** Of the weights' moving average; 0 for none. */
   readonly ema: number;
+  /**
+   * Share of the base weights in the result, 0..1: weights between those a finished model came with
+   * and those it was trained on to do better on photos unlike the new ones (Wortsman et al. 2022,
+   * "Robust fine-tuning of zero-shot models").
+   */
+  readonly baseShare: number;
   /** Also fits a bias per class on validation photos, to undo the balancing of classes. */
   readonly biasCorrection: boolean;
   readonly seed: number;
@@ -88,6 +94,7 @@ export const TRAIN_DEFAULTS = {
   schedule: 'constant',
   warmup: 0,
   ema: 0,
+  baseShare: 0,
   biasCorrection: true,
   seed: 1,
   checkpointMinutes: 5,

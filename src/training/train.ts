@@ -13,6 +13,7 @@ import { CheckpointStore, type EpochRecord, writeFileSafely } from './checkpoint
 import type { TrainContext } from './context.ts';
 import { checkPhotos } from './dataset.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
+import { mix } from './mix.ts';
 import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
 import { HEAD_CUT, type Plan, prepare, type StagePlan } from './prepare.ts';
 import { publish } from './publish.ts';
@@ -169,7 +170,8 @@ export async function train(
       if (!best || result.record.macroF1 > best.record.macroF1) best = { ...result, stage };
     }
     if (!best) throw new Error('no stage was run');
-    return await publish(context, best.weights, best.stage, history);
+    const mixed = mix(best.weights, plan.base, options.baseShare);
+    return await publish(context, mixed, best.stage, history);
   } finally {
     await sources.close();
   }
