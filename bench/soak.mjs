@@ -4,7 +4,7 @@
  * is killed, the broker goes away, freezes or is killed, an upload is broken off or a bad photo comes.
  * In the end every photo must have been answered.
  *
- *   node bench/soak.mjs [--minutes 45] [--seed 1]      (needs mosquitto; writes bench/results/soak.*)
+ *   node bench/soak.mjs [--minutes 45] [--seed 1]      (needs mosquitto; writes bench/results/soak.json)
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
@@ -266,28 +266,35 @@ const sampler = async () => {
 };
 await Promise.all([...loads.map((load) => load()), trouble(), sampler()]);
 
-// What is left: the broker back, the sender sends again what it has no answer to.
+// What is left: the broker back, and time as long as answers come. When none do, the sender sends again
+// what it has no answer to.
 if (broker.exitCode !== null) startBroker();
-for (let round = 0; round < 10 && waiting.size > 0; round++) {
-  await sleep(6000);
+for (let silent = 0; waiting.size > 0 && silent < 3; ) {
+  const before = waiting.size;
+  await sleep(30_000);
+  if (waiting.size < before) continue;
+  silent += 1;
   for (const [id, payload] of sent) {
     if (!waiting.has(id) || !client.connected) continue;
     done.resent += 1;
     client.publish('retagger/soak/ingest', payload, { qos: 1 });
   }
 }
-const quarter = (of) => {
-  const sorted = of.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
-};
-const first = samples.slice(Math.floor(samples.length / 8), Math.floor(samples.length * 0.375));
-const last = samples.slice(Math.floor(samples.length * 0.75));
-const flat = Object.fromEntries(
-  ['memory', 'fds', 'watches', 'disk'].map((key) => [
-    key,
-    [first, last].map((part) => Math.round(quarter(part.map((sample) => sample[key])) * 10) / 10),
-  ]),
-);
+const median = (of) => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)];
+const round = (value) => Math.round(value * 10) / 10;
+/** Early and late: medians of two quarters of the samples. */
+const early = samples.slice(Math.floor(samples.length / 8), Math.floor(samples.length * 0.375));
+const late = samples.slice(Math.floor(samples.length * 0.75));
+const compared = (key, which = () => true) =>
+  [early, late].map((part) => round(median(part.filter(which).map((sample) => sample[key]))));
+const flat = Object.fromEntries(['fds', 'watches', 'disk'].map((key) => [key, compared(key)]));
+// One worker or two: each compared with its like.
+for (const processes of [2, 3]) {
+  const like = (sample) => sample.processes === processes;
+  if (early.some(like) && late.some(like)) {
+    flat[`memory, ${processes} processes`] = compared('memory', like);
+  }
+}
 const rate = seen.size / ((performance.now() - started) / 1000);
 const report = {
   options,
@@ -299,6 +306,7 @@ const report = {
   faults,
   flat,
 };
+report.diskInTheEnd = round((await diskBytes()) / 2 ** 20);
 report.peak = Math.max(...samples.map(({ memory }) => memory));
 await mkdir(here('results'), { recursive: true });
 await writeFile(here('results/soak.json'), `${JSON.stringify({ ...report, samples }, null, 1)}\n`);

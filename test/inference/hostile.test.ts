@@ -143,7 +143,7 @@ describe('decompression bombs', async () => {
       ...Array(480).fill(segment),
       ROOM.subarray(2),
     ]);
-    expect(['decoded', 'image_corrupt']).toContain(await fate(bytes));
+    expect(await fate(bytes)).toBe('decoded');
   });
 });
 
@@ -211,21 +211,13 @@ describe('polyglots', () => {
 });
 
 /** Past our own look at the first bytes: what would reach a decoder if that were wrong. */
-describe('formats that are not listed are blocked in libvips', async () => {
-  const pixels = await small().raw().toBuffer();
-  it.each<[string, Buffer]>([
-    ['SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
-    ['PPM', Buffer.concat([Buffer.from('P6\n8 6\n255\n'), pixels])],
-    [
-      'Radiance',
-      Buffer.from('#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 1 +X 1\n\x80\x80\x80\x80', 'latin1'),
-    ],
-    ['PDF', Buffer.from('%PDF-1.4\n1 0 obj<</Pages 2 0 R>>endobj\n')],
-  ])('%s', async (_name, bytes) => {
-    await expect(sharp(bytes).metadata()).rejects.toThrow();
+describe('blocked in libvips', () => {
+  it('SVG, the one other format that this build of it reads from memory', async () => {
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>';
+    await expect(sharp(Buffer.from(svg)).metadata()).rejects.toThrow();
   });
 
-  it('and so is every loader that opens a file by itself', async () => {
+  it('every loader that opens a file by itself', async () => {
     await expect(sharp('test/fixtures/rooms/hall.jpg').metadata()).rejects.toThrow();
   });
 });
