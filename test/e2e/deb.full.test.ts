@@ -110,7 +110,7 @@ test('install, tag, upgrade with photos in flight, go back, remove, purge', asyn
     'ls -d /var/lib/retagger /etc/retagger /usr/lib/retagger; getent passwd retagger; getent group retagger',
   );
   expect(left.text.replaceAll(/^ls: .*\n/gm, '')).toBe('');
-}, 600_000);
+}, 1_200_000);
 
 test('install.sh, and a box without a running systemd: started by hand as its user', async () => {
   const box = await freshBox();
@@ -135,4 +135,4 @@ test('install.sh, and a box without a running systemd: started by hand as its us
   const other = await box.sh('cd /; runuser -u nobody -- retagger tag /given/hall.jpg');
   expect(other).toMatch(/without \/etc\/retagger\/config\.yaml[\s\S]*"file":"\/given\/hall.jpg"/);
   await box.sh('dpkg --purge retagger');
-}, 300_000);
+}, 900_000);

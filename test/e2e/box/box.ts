@@ -91,7 +91,7 @@ export class Box {
   }
 
   /** Repeats a command until it prints what is wanted. @throws Error with what it prints instead. */
-  async until(command: string, wanted: Wanted, seconds = 60): Promise<string> {
+  async until(command: string, wanted: Wanted, seconds = 300): Promise<string> {
     const end = performance.now() + seconds * 1000;
     for (;;) {
       const { text } = await this.try(command);
