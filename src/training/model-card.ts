@@ -37,6 +37,14 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
     .filter((record) => record.stage === stage)
     .sort((a, b) => b.validationMacroF1 - a.validationMacroF1)[0];
   const { head, full } = options;
+  const steps = [
+    head.epochs > 0
+      ? `Trained in two stages: the head and the last two blocks on frozen features (${epochs('head')} epochs)`
+      : 'Trained on from a model with a head for these labels',
+    ...(epochs('full') > 0
+      ? [`everything from \`${options.unfreeze}\` up (${epochs('full')} epochs)`]
+      : []),
+  ];
   const settings = [
     `RMSProp, ρ ${options.rho}, batch ${options.batch}, dropout ${options.dropout}`,
     `learning rate ${head.learningRate} (head), ${full.learningRate} (second stage), ${options.schedule}`,
@@ -55,12 +63,8 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
   ];
   return `# ${manifest.name}@${manifest.version}
 
-InceptionV3 at 299×299 with a head of 256 units, in two stages: the head and the last two blocks on
-frozen features (${epochs('head')} epochs)${
-    epochs('full') > 0
-      ? `, then everything from \`${options.unfreeze}\` up (${epochs('full')} epochs)`
-      : ''
-  }. Shipped: stage "${stage}", epoch ${best?.epoch ?? '–'}, the best by macro F1 on validation.
+InceptionV3 at 299×299 with a head of 256 units. ${steps.join('; then ')}.
+Shipped: stage "${stage}", epoch ${best?.epoch ?? '–'}, the best by macro F1 on validation.
 
 Labels: ${manifest.labels.join(', ')}.
 ${options.notes ? `\n${options.notes.trim()}\n` : ''}
