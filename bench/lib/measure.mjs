@@ -38,6 +38,7 @@ async function firstStart(program, data, body) {
   const server = await launch(program, data);
   try {
     await firstTag(server, performance.now(), body);
+    await sleep(IDLE_MS); // what it writes beside the first photos
   } finally {
     await server.stop();
   }
@@ -81,7 +82,10 @@ async function measureIn(data, program, bodies, seconds) {
 
 /** Memory in MiB after every thousand of 10,000 photos from eight clients. */
 export const measureLong = (program, bodies) =>
-  withDataFolder((data) => measureLongIn(data, program, bodies));
+  withDataFolder(async (data) => {
+    await firstStart(program, data, bodies[0]);
+    return measureLongIn(data, program, bodies);
+  });
 
 async function measureLongIn(data, program, bodies) {
   const from = performance.now();
