@@ -9,7 +9,7 @@ for program in debootstrap unshare nsenter ip; do
 done
 rm -rf "$dir"
 mkdir -p "$dir"
-debootstrap --variant=minbase --include="$packages" bookworm "$dir" http://deb.debian.org/debian >"$dir.log" 2>&1 ||
+debootstrap --variant=minbase --include="$packages" bookworm "$dir" >"$dir.log" 2>&1 ||
   { tail -n 20 "$dir.log" >&2; exit 1; }
 # Its services are started by the tests that want them.
 chroot "$dir" systemctl disable --quiet mosquitto nginx
