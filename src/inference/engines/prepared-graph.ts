@@ -1,6 +1,16 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { arch, cpus } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -17,6 +27,8 @@ const GRAPH = 'graph.onnx';
 const WEIGHTS = 'weights.bin';
 /** Hex SHA-256 of both files, one a line. Written last: without it the folder is a broken one. */
 const SUMS = 'sha256';
+/** So many times the graph's size must be free: a cache is never what fills a disk. */
+const ROOM = 16;
 
 type SessionOptions = InferenceSession.SessionOptions;
 type Create = (path: string, options: SessionOptions) => Promise<InferenceSession>;
@@ -30,7 +42,7 @@ export interface Prepared {
 /**
  * A session of the bundle's 8-bit graph; from `cacheDir` where that has what this model, library
  * and CPU need, else from the bundle, leaving it there for the next. A folder that cannot be
- * written or holds damaged files costs memory, nothing else.
+ * written, has little room or holds damaged files costs memory, nothing else.
  * @param create makes a session of a file; its own options go before those passed to it.
  */
 export async function createPrepared(
@@ -49,7 +61,7 @@ export async function createPrepared(
     if (session) return { session, kept: Promise.resolve() };
   }
   const draft = `${home}.${process.pid}`;
-  const session = await mkdir(draft, { recursive: true })
+  const session = await makeRoom(draft, source)
     .then(() => create(source, savingTo(draft)))
     .catch(() => create(source, {}));
   // Not waited for: the first photo is more urgent than the next start.
@@ -66,6 +78,13 @@ async function nameFor({ manifest }: ModelBundle): Promise<string> {
   const features = /^(?:flags|Features)\s*:.*$/m.exec(info)?.[0];
   const of = [manifest.sha256[manifest.files.int8], versions, arch(), cpus()[0]?.model, features];
   return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 32);
+}
+
+/** @throws Error where the folder cannot be made, or the disk has too little room. */
+async function makeRoom(folder: string, source: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const [{ bavail, bsize }, { size }] = await Promise.all([statfs(folder), stat(source)]);
+  if (bavail * bsize < ROOM * size) throw new Error(`${folder}: too little room`);
 }
 
 const savingTo = (folder: string): SessionOptions => ({
