@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { sha256OfFile } from '../file-hash.ts';
 import type { Tagger, Tagging } from '../inference/tagger.ts';
 
 /** What a photo's bytes were answered with. */
@@ -30,7 +28,7 @@ export class Answers {
   async tag(path: string): Promise<Answer> {
     if (this.#limit === 0) return this.#tagger.tag(path);
     // Where the file cannot be read, the tagger says so in its own words.
-    const known = this.#known.get(await sha256(path).catch(() => ''));
+    const known = this.#known.get(await sha256OfFile(path).catch(() => ''));
     if (known !== undefined) {
       this.#remember(known);
       return { ...known, ms: { decode: 0, infer: 0 }, duplicate: true };
@@ -56,10 +54,4 @@ export class Answers {
       this.#known.delete(oldest);
     }
   }
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }

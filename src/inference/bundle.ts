@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { sha256OfFile } from '../file-hash.ts';
 
 /** A model folder's `model.json`. File names are relative to the folder. */
 export const ManifestSchema = Type.Object({
@@ -65,9 +63,7 @@ export async function loadBundle(dir: string): Promise<ModelBundle> {
 export async function verifyBundle(bundle: ModelBundle): Promise<void> {
   for (const file of Object.values(bundle.manifest.files)) {
     const expected = bundle.manifest.sha256[file];
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(join(bundle.dir, file)), hash);
-    if (hash.digest('hex') !== expected) {
+    if ((await sha256OfFile(join(bundle.dir, file))) !== expected) {
       throw new Error(`${join(bundle.dir, file)} does not match its checksum in model.json`);
     }
   }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import {
   mkdir,
   open,
@@ -13,8 +12,8 @@ import {
 } from 'node:fs/promises';
 import { arch, cpus } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { env, type InferenceSession } from 'onnxruntime-common';
+import { sha256OfFile } from '../../file-hash.ts';
 import type { ModelBundle } from '../bundle.ts';
 
 /**
@@ -106,12 +105,10 @@ async function intact(folder: string): Promise<boolean> {
 }
 
 async function sums(folder: string): Promise<string> {
-  const lines = [GRAPH, WEIGHTS].map(async (file) => {
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(join(folder, file), { highWaterMark: 1 << 20 }), hash);
-    return `${hash.digest('hex')}\n`;
-  });
-  return (await Promise.all(lines)).join('');
+  const hashes = await Promise.all(
+    [GRAPH, WEIGHTS].map((file) => sha256OfFile(join(folder, file))),
+  );
+  return hashes.map((hash) => `${hash}\n`).join('');
 }
 
 /** Puts a finished draft in its place; what other models, versions or broken tries left goes. */
