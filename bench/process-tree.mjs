@@ -17,14 +17,16 @@ export async function processTree(root) {
   return tree;
 }
 
+/** Proportional set size of one process in MiB; 0 where it has ended. */
+export async function pss(pid) {
+  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+  return Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0) / 1024;
+}
+
 /** Proportional set size of the whole tree in MiB: shared pages are counted once. */
 export async function treePss(root) {
-  let kilobytes = 0;
-  for (const pid of await processTree(root)) {
-    const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
-    kilobytes += Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
-  }
-  return kilobytes / 1024;
+  const parts = await Promise.all((await processTree(root)).map(pss));
+  return parts.reduce((sum, part) => sum + part, 0);
 }
 
 const TICKS_PER_SECOND = 100;

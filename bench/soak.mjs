@@ -18,7 +18,7 @@ import { parseArgs } from 'node:util';
 import mqtt from 'mqtt';
 import sharp from 'sharp';
 import { freePort } from './lib/servers.mjs';
-import { processTree, treePss } from './process-tree.mjs';
+import { processTree, pss } from './process-tree.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -176,7 +176,8 @@ const loads = [
       if (answer.status === 503) {
         done.busy += 1;
         await sleep(500);
-      } else if (answer.status !== 200) done.refused += 1;
+      } else if (answer.status === 200) done.http += 1;
+      else done.refused += 1;
       await sleep(60);
     }
   }),
@@ -252,10 +253,12 @@ const started = performance.now();
 const sampler = async () => {
   while (running()) {
     await sleep(20_000);
+    const tree = await Promise.all((await processTree(daemon.pid)).map(pss));
     const sample = {
       minute: (performance.now() - started) / 60_000,
-      memory: await treePss(daemon.pid),
-      processes: (await processTree(daemon.pid)).length,
+      memory: tree.reduce((sum, one) => sum + one, 0),
+      daemonMemory: tree[0],
+      processes: tree.length,
       ...(await handles()),
       disk: (await diskBytes()) / 2 ** 20,
       answered: seen.size,
@@ -287,7 +290,9 @@ const early = samples.slice(Math.floor(samples.length / 8), Math.floor(samples.l
 const late = samples.slice(Math.floor(samples.length * 0.75));
 const compared = (key, which = () => true) =>
   [early, late].map((part) => round(median(part.filter(which).map((sample) => sample[key]))));
-const flat = Object.fromEntries(['fds', 'watches', 'disk'].map((key) => [key, compared(key)]));
+const flat = Object.fromEntries(
+  ['fds', 'watches', 'disk', 'daemonMemory'].map((key) => [key, compared(key)]),
+);
 // One worker or two: each compared with its like.
 for (const processes of [2, 3]) {
   const like = (sample) => sample.processes === processes;

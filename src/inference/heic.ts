@@ -57,6 +57,9 @@ const COLORSPACE_RGB = 1;
 const CHROMA_INTERLEAVED_RGB = 10;
 const CHROMA_INTERLEAVED_RGBA = 11;
 const CHANNEL_INTERLEAVED = 10;
+// Of heif_error.h: what the file asks for was not built in. libheif-js is built with HEVC alone.
+const UNSUPPORTED_FILETYPE = 3;
+const UNSUPPORTED_FEATURE = 4;
 /** More is not a colour profile of a camera. */
 const MAX_ICC_BYTES = 4 * 1024 * 1024;
 
@@ -80,7 +83,8 @@ async function instantiate(): Promise<Libheif> {
 /**
  * Decodes the primary image.
  * @param maxPixels larger photos are refused from their header.
- * @throws RetaggerError `image_corrupt`, `image_too_large`.
+ * @throws RetaggerError `image_corrupt`, `image_too_large`; `image_unsupported` for HEIF in another coding
+ * than HEVC.
  */
 export async function decodeHeic(bytes: Uint8Array, maxPixels: number): Promise<HeicImage> {
   const heif = await instantiate();
@@ -100,10 +104,15 @@ function decodeWith(heif: Libheif, bytes: Uint8Array, maxPixels: number): HeicIm
   const word = (pointer: number): number =>
     new DataView(heif.HEAPU8.buffer, heif.HEAPU8.byteOffset).getUint32(pointer, true);
   const check = (): void => {
-    if (word(error) === 0) return;
+    const code = word(error);
+    if (code === 0) return;
     const text = heif.HEAPU8.subarray(word(error + 8), word(error + 8) + 200);
     const message = Buffer.from(text).toString('latin1').split('\0', 1)[0];
-    throw new RetaggerError('image_corrupt', `HEIC: ${message}`);
+    const unsupported = code === UNSUPPORTED_FILETYPE || code === UNSUPPORTED_FEATURE;
+    throw new RetaggerError(
+      unsupported ? 'image_unsupported' : 'image_corrupt',
+      `HEIC: ${message}`,
+    );
   };
 
   const context = heif._heif_context_alloc();

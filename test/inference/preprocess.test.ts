@@ -162,6 +162,19 @@ describe('HEIC', () => {
   });
 });
 
+/** The decoders that are not in the build need no advisories followed; see SECURITY.md. */
+describe('HEIF in another coding than HEVC', () => {
+  it.each(['unci', 'mski', 'av01', 'j2k1', 'jpeg', 'avc1', 'vvc1'])('%s', async (coding) => {
+    const bytes = await readFile(fixture('formats/phone.heic'));
+    const item = bytes.indexOf('hvc1', bytes.indexOf('infe'));
+    bytes.write(coding, item, 'latin1');
+    await expect(preprocess(bytes, LIMITS)).rejects.toMatchObject({
+      code: expect.stringMatching(/^image_(unsupported|corrupt)$/),
+      message: expect.stringMatching(/not supported|Unsupported|No .* box|not been built in/),
+    });
+  });
+});
+
 describe('EXIF orientation', async () => {
   const upright = await quarters();
   // How a camera held so stores the scene: the inverse of what the number asks for.
