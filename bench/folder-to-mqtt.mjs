@@ -6,14 +6,15 @@
  *   node bench/folder-to-mqtt.mjs --photos DIR [--count 100] [--engine auto]
  */
 import { spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, extname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import mqtt from 'mqtt';
+import { photosBelow } from './lib/photos.mjs';
+import { freePort } from './lib/servers.mjs';
 import { treePss } from './process-tree.mjs';
 
 const { values: options } = parseArgs({
@@ -31,20 +32,6 @@ if (!options.photos) {
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const scratch = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
 const children = [];
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function photosBelow(dir) {
-  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
-  const files = entries.filter((e) => e.isFile() && /\.(jpe?g|png|webp)$/i.test(e.name));
-  return files.map((e) => join(e.parentPath, e.name)).sort();
-}
 
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const percentile = (numbers, p) =>
@@ -96,7 +83,6 @@ async function main() {
   const idle = await treePss(daemon.pid);
 
   const found = await photosBelow(options.photos);
-  if (found.length === 0) throw new Error(`no photos below ${options.photos}`);
   const photos = Array.from({ length: Number(options.count) }, (_, i) => found[i % found.length]);
   const named = photos.map((path, index) => [
     path,

@@ -37,34 +37,37 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
     .filter((record) => record.stage === stage)
     .sort((a, b) => b.validationMacroF1 - a.validationMacroF1)[0];
   const { head, full } = options;
+  const trained = history.length > 0;
   const steps = [
     head.epochs > 0
       ? `Trained in two stages: the head and the last two blocks on frozen features (${epochs('head')} epochs)`
-      : 'Trained on from a model with a head for these labels',
+      : `${trained ? 'Trained on from' : 'Calibrated and exported, not trained, by this run:'} a model with a head for these labels`,
     ...(epochs('full') > 0
       ? [`everything from \`${options.unfreeze}\` up (${epochs('full')} epochs)`]
       : []),
   ];
-  const settings = [
+  const training = [
     `RMSProp, ρ ${options.rho}, batch ${options.batch}, dropout ${options.dropout}`,
     `learning rate ${head.learningRate} (head), ${full.learningRate} (second stage), ${options.schedule}`,
     `classes balanced: ${options.balance}; groups spread: ${options.spread}`,
     ...(options.focus
-      ? [
-          `validated on photos named ${options.focus}; these weigh ${options.focusWeight} in training`,
-        ]
+      ? [`photos named ${options.focus} weigh ${options.focusWeight} in training`]
       : []),
     ...(options.weights ? ['some photos weighted by a file'] : []),
-    ...(options.corrections ? ['some labels corrected by a file'] : []),
     options.augment ? 'photos augmented' : 'photos not augmented',
     `label smoothing ${options.labelSmoothing}, weight average ${options.ema || 'none'}`,
     ...(options.baseShare > 0 ? [`${options.baseShare} of the base weights in the result`] : []),
+  ];
+  const settings = [
+    ...(trained ? training : []),
+    ...(options.focus ? [`validated on photos named ${options.focus} alone`] : []),
+    ...(options.corrections ? ['some labels corrected by a file'] : []),
     `seed ${options.seed}`,
   ];
   return `# ${manifest.name}@${manifest.version}
 
 InceptionV3 at 299×299 with a head of 256 units. ${steps.join('; then ')}.
-Shipped: stage "${stage}", epoch ${best?.epoch ?? '–'}, the best by macro F1 on validation.
+${best ? `Shipped: stage "${stage}", epoch ${best.epoch}, the best by macro F1 on validation.` : 'The weights are those given.'}
 
 Labels: ${manifest.labels.join(', ')}.
 ${options.notes ? `\n${options.notes.trim()}\n` : ''}
@@ -90,7 +93,7 @@ Calibration: temperature ${fixed(manifest.temperature)}${
 ${fixed(raw.macroF1)} before, ${fixed(validation.macroF1)} after. A photo whose best score is below its label's
 threshold in \`model.json\` gets no tag.
 
-The learning curve is in \`learning-curve.png\`, the confusion matrix in \`confusion.png\`, all figures in
+${trained ? 'The learning curve is in `learning-curve.png`, the' : 'The'} confusion matrix in \`confusion.png\`, all figures in
 \`learning.json\`.
 `;
 }

@@ -28,6 +28,7 @@ export interface Plan {
   readonly split: Split;
   readonly layers: readonly Layer[];
   readonly base: Tensors;
+  /** None: the base weights are calibrated and exported as they are. */
   readonly stages: readonly StagePlan[];
   readonly validation: readonly Example[];
   /** Augmented examples of the training photos that are kept on disk. */
@@ -72,7 +73,6 @@ export async function prepare(options: TrainOptions): Promise<Plan> {
   const stages: StagePlan[] = [];
   if (options.head.epochs > 0) stages.push({ name: 'head', cut: HEAD_CUT });
   if (options.unfreeze !== 'none') stages.push({ name: 'full', cut: cutBelow(options.unfreeze) });
-  if (stages.length === 0) throw new Error('no stage to run: no head epochs, and nothing unfrozen');
   const baseBytes = await readFile(options.base).catch((error: Error) => {
     throw new Error(`base weights: ${error.message}`, { cause: error });
   });

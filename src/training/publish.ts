@@ -59,7 +59,7 @@ function foldBias(weights: Tensors, { temperature, bias }: Calibration): Map<str
 export async function publish(
   context: TrainContext,
   weights: Tensors,
-  stage: StagePlan,
+  stage: Pick<StagePlan, 'cut'> & { readonly name: string },
   history: readonly EpochRecord[],
 ): Promise<Published> {
   const { tf, plan, options, sources, reporter } = context;

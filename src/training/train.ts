@@ -31,6 +31,9 @@ interface StageRecord {
 
 export const trainingDir = (out: string): string => join(out, '.training');
 
+/** Instead of a stage: weights that were trained elsewhere. */
+const GIVEN = { name: 'given', cut: INPUT } as const;
+
 /** Settings that a resumed stage must share with the broken one. Epochs may be added or left out. */
 function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
   const { batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule } = options;
@@ -133,7 +136,8 @@ async function startingWeights(
 }
 
 /**
- * The paper's two stages, from a folder of labelled photos to a model folder.
+ * The paper's two stages, from a folder of labelled photos to a model folder. Without a stage to run, the base
+ * weights as they are: only calibrated and exported.
  * @throws DatasetError for bad photos, before anything is trained; Interrupted after `signal`, with
  *   a checkpoint on disk that `resume` continues.
  */
@@ -159,6 +163,7 @@ export async function train(
   const sources = await openSources(tf, plan, initial, features, options.seed, reporter, signal);
   const context: TrainContext = { tf, plan, options, sources, reporter, signal };
   try {
+    if (plan.stages.length === 0) return await publish(context, plan.base, GIVEN, []);
     let weights: Tensors = await startingWeights(context, sources, initial);
     let best: { weights: Tensors; record: StageRecord; stage: StagePlan } | null = null;
     let history: readonly EpochRecord[] = [];
@@ -169,9 +174,9 @@ export async function train(
       // A later stage is shipped only where it is better on validation.
       if (!best || result.record.macroF1 > best.record.macroF1) best = { ...result, stage };
     }
-    if (!best) throw new Error('no stage was run');
-    const mixed = mix(best.weights, plan.base, options.baseShare);
-    return await publish(context, mixed, best.stage, history);
+    const { weights: trained, stage } = best as NonNullable<typeof best>;
+    const mixed = mix(trained, plan.base, options.baseShare);
+    return await publish(context, mixed, stage, history);
   } finally {
     await sources.close();
   }

@@ -10,6 +10,7 @@ import type { EngineFactory } from '../../src/inference/engine.ts';
 import { createOnnxruntimeEngine } from '../../src/inference/engines/onnxruntime.ts';
 import { createTfjsNodeEngine } from '../../src/inference/engines/tfjs-node.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
+import { readSafetensors } from '../../src/inference/safetensors.ts';
 import { TRAINING_LIMITS } from '../../src/training/dataset.ts';
 import { argmax } from '../../src/training/metrics.ts';
 import { drawPhotos, PATTERN_LABELS } from './fixture-photos.ts';
@@ -127,4 +128,19 @@ test('other settings do not continue a checkpoint', async () => {
   const second = start('other', '--unfreeze', 'none', '--resume', '--dropout', '0.1');
   expect(await finish(second.child)).toBe(1);
   expect(second.log()).toContain('other settings or photos');
+});
+
+test('weights trained elsewhere are calibrated and exported as they are', {
+  timeout: 300_000,
+}, async () => {
+  const base = join(dir, 'whole', 'weights.f16.safetensors');
+  const nothing = ['--head-epochs', '0', '--unfreeze', 'none'];
+  const { child, log } = start('given', ...nothing, '--base', base);
+  expect(await finish(child), log()).toBe(0);
+  await verifyBundle(await loadBundle(join(dir, 'given')));
+  const [given, whole] = await Promise.all(
+    ['given', 'whole'].map((out) => readSafetensors(join(dir, out, 'weights.f16.safetensors'))),
+  );
+  expect(given?.get('conv2d_94/kernel')).toEqual(whole?.get('conv2d_94/kernel'));
+  expect(existsSync(join(dir, 'given', 'learning-curve.png'))).toBe(false);
 });

@@ -4,9 +4,11 @@ import type { Published } from '../published.ts';
 import { confusionMatrix } from './confusion-matrix.ts';
 import { learningCurve } from './learning-curve.ts';
 
-/** `learning-curve.png` and `confusion.png` in the model folder. */
+/** `learning-curve.png`, where anything was trained, and `confusion.png` in the model folder. */
 export async function drawPlots({ dir, manifest, history, validation }: Published): Promise<void> {
-  await writeFileSafely(join(dir, 'learning-curve.png'), await learningCurve(history));
+  if (history.length > 0) {
+    await writeFileSafely(join(dir, 'learning-curve.png'), await learningCurve(history));
+  }
   const confusion = await confusionMatrix(manifest.labels, validation.confusion);
   await writeFileSafely(join(dir, 'confusion.png'), confusion);
 }
