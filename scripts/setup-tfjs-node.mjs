@@ -36,10 +36,13 @@ import os, sys, zipfile
 wheel, out = sys.argv[1], sys.argv[2]
 with zipfile.ZipFile(wheel) as z:
     for m in z.infolist():
-        name = m.filename[len('tensorflow/'):]
+        name = m.filename.removeprefix('tensorflow/')
         if name in ('libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'):
             target = os.path.join(out, 'lib', name)
         elif name.startswith('include/') and name.endswith(('.h', '.inc')):
+            target = os.path.join(out, name)
+        elif name.startswith('tensorflow.libs/') and not m.is_dir():
+            # What the aarch64 wheel brings along (OpenMP); the libraries look for it beside their own folder.
             target = os.path.join(out, name)
         else:
             continue
