@@ -9,7 +9,7 @@ const CLIENTS = 8;
 const WARM_SECONDS = 4;
 
 /** Milliseconds from the start of the program to its first answer. */
-async function firstTag(server, from, body) {
+export async function firstTag(server, from, body) {
   while (performance.now() - from < START_MS) {
     if (!server.running) throw new Error('the program ended at once (BENCH_VERBOSE=1 shows why)');
     const answer = await post(server.url, body).catch(() => null);

@@ -19,7 +19,6 @@ import { evaluateScores } from './metrics.ts';
 import { modelCard } from './model-card.ts';
 import { weightNames } from './parameters.ts';
 import { drawPlots } from './plot/plots.ts';
-import type { StagePlan } from './prepare.ts';
 import type { Published } from './published.ts';
 import { random } from './random.ts';
 import { softmax } from './softmax.ts';
@@ -59,7 +58,7 @@ function foldBias(weights: Tensors, { temperature, bias }: Calibration): Map<str
 export async function publish(
   context: TrainContext,
   weights: Tensors,
-  stage: Pick<StagePlan, 'cut'> & { readonly name: string },
+  stage: { readonly name: string; readonly cut: string },
   history: readonly EpochRecord[],
 ): Promise<Published> {
   const { tf, plan, options, sources, reporter } = context;

@@ -163,7 +163,6 @@ export async function train(
   const sources = await openSources(tf, plan, initial, features, options.seed, reporter, signal);
   const context: TrainContext = { tf, plan, options, sources, reporter, signal };
   try {
-    if (plan.stages.length === 0) return await publish(context, plan.base, GIVEN, []);
     let weights: Tensors = await startingWeights(context, sources, initial);
     let best: { weights: Tensors; record: StageRecord; stage: StagePlan } | null = null;
     let history: readonly EpochRecord[] = [];
@@ -174,9 +173,9 @@ export async function train(
       // A later stage is shipped only where it is better on validation.
       if (!best || result.record.macroF1 > best.record.macroF1) best = { ...result, stage };
     }
-    const { weights: trained, stage } = best as NonNullable<typeof best>;
-    const mixed = mix(trained, plan.base, options.baseShare);
-    return await publish(context, mixed, stage, history);
+    if (!best) return await publish(context, plan.base, GIVEN, history);
+    const mixed = mix(best.weights, plan.base, options.baseShare);
+    return await publish(context, mixed, best.stage, history);
   } finally {
     await sources.close();
   }

@@ -162,15 +162,26 @@ describe('HEIC', () => {
   });
 });
 
-/** The decoders that are not in the build need no advisories followed; see SECURITY.md. */
+/**
+ * What libheif says of a picture that is called another coding than it is. `unci` and `jpeg` tell that the decoder
+ * was not built in (see SECURITY.md); the rest are refused before a decoder is asked for.
+ */
 describe('HEIF in another coding than HEVC', () => {
-  it.each(['unci', 'mski', 'av01', 'j2k1', 'jpeg', 'avc1', 'vvc1'])('%s', async (coding) => {
+  it.each([
+    ['unci', 'image_unsupported', "Image item of type 'unci' is not supported"],
+    ['mski', 'image_unsupported', 'Unsupported data version'],
+    ['jpeg', 'image_corrupt', 'has not been built in'],
+    ['av01', 'image_corrupt', "No 'av1C' box"],
+    ['avc1', 'image_corrupt', "No 'av1C' box"],
+    ['vvc1', 'image_corrupt', "No 'av1C' box"],
+    ['j2k1', 'image_corrupt', 'No j2kH box'],
+  ] as const)('%s', async (coding, code, message) => {
     const bytes = await readFile(fixture('formats/phone.heic'));
     const item = bytes.indexOf('hvc1', bytes.indexOf('infe'));
     bytes.write(coding, item, 'latin1');
     await expect(preprocess(bytes, LIMITS)).rejects.toMatchObject({
-      code: expect.stringMatching(/^image_(unsupported|corrupt)$/),
-      message: expect.stringMatching(/not supported|Unsupported|No .* box|not been built in/),
+      code,
+      message: expect.stringContaining(message),
     });
   });
 });
