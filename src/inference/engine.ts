@@ -24,6 +24,8 @@ export interface Engine {
 export interface EngineOptions {
   /** Threads for one inference; default is the number of cores, at most 4. */
   readonly threads?: number;
+  /** Whether it has the cores to itself: its threads then spin while they wait for each other. */
+  readonly alone?: boolean;
   /** Folder for what an engine derives from a bundle to load it sooner; it makes and empties it. */
   readonly cacheDir?: string | undefined;
 }

@@ -163,7 +163,7 @@ export class Supervisor implements Tagger {
   }
 
   #spawn(bundle: ModelBundle): Slot {
-    return this.#workers.spawn(bundle, this.#engine, this.#threads);
+    return this.#workers.spawn(bundle, this.#engine, this.#threads, !this.#paired);
   }
 
   async #verified(bundle: ModelBundle): Promise<void> {

@@ -1,17 +1,16 @@
 import type { ErrorCode } from '../errors.ts';
 import type { ModelBundle } from './bundle.ts';
+import type { EngineOptions } from './engine.ts';
 import type { OneEngine } from './engines.ts';
 import type { ImageLimits } from './preprocess.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';
 
 /** What the supervisor and its worker say to each other. */
 
-export interface WorkerOptions {
+export interface WorkerOptions extends EngineOptions {
   /** Read by the supervisor, because validating a manifest takes a library of 25 MB. */
   readonly bundle: ModelBundle;
   readonly engine: OneEngine;
-  readonly threads?: number;
-  readonly cacheDir?: string | undefined;
   readonly limits: ImageLimits;
 }
 

@@ -46,12 +46,12 @@ export class Workers {
     return this.#slots.has(slot);
   }
 
-  /** Starts one; it loads the model, see `load`. */
-  spawn(bundle: ModelBundle, engine: OneEngine, threads: number): Slot {
+  /** Starts one; it loads the model, see `load`. @param alone see `EngineOptions`. */
+  spawn(bundle: ModelBundle, engine: OneEngine, threads: number, alone: boolean): Slot {
     const { limits, workerPath, cacheDir } = this.#options;
     const process = new WorkerProcess(
       {
-        ...{ bundle, engine, threads, cacheDir, workerPath },
+        ...{ bundle, engine, threads, alone, cacheDir, workerPath },
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
         log: this.#log,
       },

@@ -397,6 +397,9 @@ describe('while more photos come than one worker can do', () => {
     const alone = tagger.concurrency;
     const tagged = await keepBusy(slow, () => tagger.concurrency > alone);
     expect(tagger.pids).toHaveLength(2);
+    await expect
+      .poll(() => logged.flatMap((line) => JSON.parse(line).stderr ?? []))
+      .toEqual(['threads 2, alone true', ...Array(2).fill('threads 1, alone false')]);
     const poisoned = codeOf(tagger.tag(await named('poison')));
     expect(new Set([...tagged, ...(await keepBusy(slow, () => false, 60))])).toEqual(
       new Set(['tagged']),

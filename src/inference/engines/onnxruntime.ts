@@ -5,16 +5,16 @@ import { nativeSessionOptions, onnxEngine } from './onnx.ts';
 import { createPrepared } from './prepared-graph.ts';
 
 /** The native engine: onnxruntime's CPU library with the bundle's 8-bit graph. */
-export const createOnnxruntimeEngine: EngineFactory = async (bundle, { threads, cacheDir }) => {
+export const createOnnxruntimeEngine: EngineFactory = async (bundle, options) => {
   const { InferenceSession, Tensor } = await import('./onnxruntime-node.ts');
   const create = (path: string, { extra, ...more }: Session.SessionOptions) => {
-    const options = nativeSessionOptions(threads);
-    const session = { ...options.extra.session, ...(extra?.session as object | undefined) };
-    return InferenceSession.create(path, { ...options, ...more, extra: { session } });
+    const ours = nativeSessionOptions(options);
+    const session = { ...ours.extra.session, ...(extra?.session as object | undefined) };
+    return InferenceSession.create(path, { ...ours, ...more, extra: { session } });
   };
   const source = join(bundle.dir, bundle.manifest.files.int8);
-  const { session, kept } = cacheDir
-    ? await createPrepared(bundle, cacheDir, create)
+  const { session, kept } = options.cacheDir
+    ? await createPrepared(bundle, options.cacheDir, create)
     : { session: await create(source, {}), kept: undefined };
   const engine = onnxEngine({ name: 'onnxruntime', precision: 'int8' }, session, Tensor);
   const close = async () => {

@@ -13,7 +13,7 @@ export const createReferenceEngine: EngineFactory = async (bundle, options) => {
   const { exportF32 } = await import('../../training/export/onnx.ts');
   const session = await InferenceSession.create(
     exportF32(await loadWeights(bundle)),
-    nativeSessionOptions(options.threads),
+    nativeSessionOptions(options),
   );
   return onnxEngine({ name: 'onnxruntime', precision: 'f32' }, session, Tensor);
 };

@@ -6,7 +6,8 @@ import '../../../dist/inference/worker.js';
 
 const kept = [];
 
-process.on('message', ({ path = '' }) => {
+process.on('message', ({ path = '', options }) => {
+  if (options) process.stderr.write(`threads ${options.threads}, alone ${options.alone}\n`);
   if (path.includes('poison')) process.kill(process.pid, 'SIGSEGV');
   if (path.includes('hang')) for (;;);
   if (path.includes('bloat')) kept.push(Buffer.alloc(120 * 1024 * 1024, 1));

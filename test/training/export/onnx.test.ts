@@ -102,6 +102,31 @@ describe('exportInt8', () => {
     }
   });
 
+  it.each([
+    { stride: 1, padding: 'same' },
+    { stride: 2, padding: 'same' },
+    { stride: 1, padding: 'valid' },
+    { stride: 2, padding: 'valid' },
+  ] as const)('averages without the padding: %o', async (pool) => {
+    const network: Layer[] = [
+      {
+        ...{ kind: 'conv', name: 'c', from: INPUT, filters: 6, kernel: [3, 3], stride: 2 },
+        padding: 'valid',
+      },
+      // Small, so that the edges count: 20 → 9 → 4.
+      { kind: 'maxPool', name: 'm1', from: 'c', stride: 2, padding: 'valid' },
+      { kind: 'maxPool', name: 'm2', from: 'm1', stride: 2, padding: 'valid' },
+      { kind: 'avgPool', name: 'p', from: 'm2', ...pool },
+      { kind: 'globalAveragePool', name: 'average', from: 'p' },
+      { kind: 'dense', name: LOGITS, from: 'average', units: LABELS, relu: false },
+    ];
+    const options = { layers: network, weights: randomWeights(network), inputSize: SIZE };
+    const model = await exportInt8({ ...options, calibration: [photo] });
+    const expected = forward(network, options.weights, photo, SIZE).get(LOGITS) as number[];
+    const got = (await run(model, photo))[LOGITS] as number[];
+    expect(relativeError(got, expected)).toBeLessThan(0.02);
+  });
+
   it('is the same for the same input', async () => {
     const options = { layers, weights, calibration, inputSize: SIZE };
     const [once, again] = [await exportInt8(options), await exportInt8(options)];
