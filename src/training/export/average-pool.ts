@@ -1,14 +1,12 @@
-import type { Layer } from '../../inference/inceptionv3.ts';
 import { pads } from '../../inference/shapes.ts';
 import { type GraphContext, windowAttributes } from './float-graph.ts';
 import { type GraphBuilder, MICROSOFT } from './graph-builder.ts';
+import type { PoolLayer } from './pools.ts';
 
 const SIDE = 3;
 const WINDOW = SIDE * SIDE;
 /** Factors are written in quarters: every nine over a part of the window is a whole number of them. */
 const QUARTER = 1 / 4;
-
-type Pool = Layer & { readonly kind: 'avgPool' | 'maxPool' };
 
 /**
  * A 3×3 average of bytes, channels last, as a depthwise convolution with ones. At the edges, where
@@ -19,7 +17,7 @@ type Pool = Layer & { readonly kind: 'avgPool' | 'maxPool' };
  */
 export function addAveragePool(
   graph: GraphBuilder,
-  layer: Pool,
+  layer: PoolLayer,
   { shapeOf, valueName }: GraphContext,
   scaleInputs: (layer: string) => readonly [scale: string, zeroPoint: string],
 ): string {
@@ -36,7 +34,8 @@ export function addAveragePool(
     'QLinearConv',
     inside ? name : `${name}_ninths`,
     [
-      ...[valueName(from), ...scaleInputs(from)],
+      valueName(from),
+      ...scaleInputs(from),
       graph.constant(`ones/${channels}`, 'int8', [channels, 1, SIDE, SIDE], kernel),
       graph.constant('ninth', 'float', [], Float32Array.of(1 / WINDOW)),
       graph.constant('ninth/zero', 'int8', [], new Int8Array(1)),
@@ -56,7 +55,8 @@ export function addAveragePool(
     'QLinearMul',
     name,
     [
-      ...[ninths, ...scaleInputs(name)],
+      ninths,
+      ...scaleInputs(name),
       graph.constant(`edges/${height}x${width}`, 'uint8', [1, height, width, 1], quarters),
       graph.constant('quarter', 'float', [], Float32Array.of(QUARTER)),
       graph.constant('quarter/zero', 'uint8', [], new Uint8Array(1)),
@@ -67,7 +67,7 @@ export function addAveragePool(
 }
 
 /** Along one axis: how many of the window's three lie on the picture, at each output position. */
-function coverage({ stride, padding }: Pool, size: number, positions: number): number[] {
+function coverage({ stride, padding }: PoolLayer, size: number, positions: number): number[] {
   const [before] = pads(size, SIDE, stride, padding);
   return Array.from({ length: positions }, (_, i) => {
     const from = i * stride - before;

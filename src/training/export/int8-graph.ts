@@ -14,7 +14,7 @@ import {
 import { GraphBuilder, MICROSOFT } from './graph-builder.ts';
 import type { Quantization } from './histogram.ts';
 import { kernelToOihw } from './kernels.ts';
-import { type ExportLayer, poolsBehindConvolutions } from './pools.ts';
+import { type ExportLayer, type PoolLayer, poolsBehindConvolutions } from './pools.ts';
 import { meanError, quantizeBias, quantizeKernel, smallestScales } from './quantize.ts';
 import { planScales } from './scales.ts';
 
@@ -86,19 +86,8 @@ function addLayer(graph: GraphBuilder, layer: ExportLayer, context: Int8Context)
       return addPool(graph, layer, context);
     case 'concat':
       return addConcat(graph, layer, context);
-    case 'globalAveragePool': {
-      const real = graph.node('DequantizeLinear', `${layer.name}_inputs`, [
-        context.valueName(layer.from),
-        ...scaleInputs(graph, layer.from, context),
-      ]);
-      // As a product of matrices: ReduceMean takes ten times as long.
-      const [height, width] = context.shapeOf(layer.from);
-      const positions = height * width;
-      const rows = graph.node('Flatten', `${layer.name}_rows`, [real], { attributes: { axis: 3 } });
-      const shares = new Float32Array(positions).fill(1 / positions);
-      const weights = graph.constant(`${layer.name}/shares`, 'float', [1, positions], shares);
-      return graph.node('MatMul', layer.name, [weights, rows]);
-    }
+    case 'globalAveragePool':
+      return addMean(graph, layer, context);
     case 'dense':
       return addDense(graph, layer, context);
     case 'dropout':
@@ -163,11 +152,7 @@ function channelSum(kernel: Float32Array, output: number, outputs: number): numb
   return sum;
 }
 
-function addPool(
-  graph: GraphBuilder,
-  layer: ExportLayer & { readonly kind: 'maxPool' | 'avgPool' },
-  context: Int8Context,
-): string {
+function addPool(graph: GraphBuilder, layer: PoolLayer, context: Int8Context): string {
   if (layer.kind === 'avgPool') {
     return addAveragePool(graph, layer, context, (name) => scaleInputs(graph, name, context));
   }
@@ -176,6 +161,25 @@ function addPool(
     domain: MICROSOFT,
     attributes,
   });
+}
+
+/** Over all positions, in float, as a product of matrices: `ReduceMean` takes ten times as long. */
+function addMean(
+  graph: GraphBuilder,
+  layer: ExportLayer & { readonly kind: 'globalAveragePool' },
+  context: Int8Context,
+): string {
+  const { name, from } = layer;
+  const [height, width] = context.shapeOf(from);
+  const positions = height * width;
+  const real = graph.node('DequantizeLinear', `${name}_inputs`, [
+    context.valueName(from),
+    ...scaleInputs(graph, from, context),
+  ]);
+  const rows = graph.node('Flatten', `${name}_rows`, [real], { attributes: { axis: 3 } });
+  const shares = new Float32Array(positions).fill(1 / positions);
+  const weights = graph.constant(`${name}/shares`, 'float', [1, positions], shares);
+  return graph.node('MatMul', name, [weights, rows]);
 }
 
 function addConcat(

@@ -8,6 +8,8 @@ export type ExportLayer = Layer & {
   readonly rectified?: boolean;
 };
 
+export type PoolLayer = ExportLayer & { readonly kind: 'avgPool' | 'maxPool' };
+
 /**
  * Moves each average pool behind the 1×1 convolution that alone reads it: the average of weighted
  * sums is the weighted sum of averages, edges included, because no padding is counted. ReLU stays
@@ -16,7 +18,7 @@ export type ExportLayer = Layer & {
  */
 export function poolsBehindConvolutions(layers: readonly Layer[]): readonly ExportLayer[] {
   const out: ExportLayer[] = [];
-  const moved = new Map<string, Layer & { readonly kind: 'avgPool' | 'maxPool' }>();
+  const moved = new Map<string, PoolLayer>();
   for (const layer of layers) {
     const pool = layer.kind === 'conv' ? moved.get(layer.from) : undefined;
     if (layer.kind === 'conv' && pool) {
