@@ -53,6 +53,7 @@ export function nativeSessionOptions({
     graphOptimizationLevel: 'all',
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
+    logSeverityLevel: 3, // else it warns of a graph for this CPU only, and of a constant that may be replaced
     // With fixed shapes the arena takes what one inference needs and no more. Without it every layer
     // asks malloc for megabytes, which is slower and leaves the heap in pieces: 450 MB after 200
     // photos instead of 170.

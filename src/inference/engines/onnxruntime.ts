@@ -13,13 +13,8 @@ export const createOnnxruntimeEngine: EngineFactory = async (bundle, options) =>
     return InferenceSession.create(path, { ...ours, ...more, extra: { session } });
   };
   const source = join(bundle.dir, bundle.manifest.files.int8);
-  const { session, kept } = options.cacheDir
+  const session = options.cacheDir
     ? await createPrepared(bundle, options.cacheDir, create)
-    : { session: await create(source, {}), kept: undefined };
-  const engine = onnxEngine({ name: 'onnxruntime', precision: 'int8' }, session, Tensor);
-  const close = async () => {
-    await kept;
-    await engine.close();
-  };
-  return { ...engine, close };
+    : await create(source, {});
+  return onnxEngine({ name: 'onnxruntime', precision: 'int8' }, session, Tensor);
 };

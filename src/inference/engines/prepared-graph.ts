@@ -11,10 +11,11 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { arch, cpus } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { env, type InferenceSession } from 'onnxruntime-common';
 import { sha256OfFile } from '../../file-hash.ts';
 import type { ModelBundle } from '../bundle.ts';
+import { cpuFeatures, multipliesMatrices } from './cpu-features.ts';
 
 /**
  * The graph as onnxruntime runs it on this CPU, kept on disk: optimised once, its weights in the
@@ -24,6 +25,8 @@ import type { ModelBundle } from '../bundle.ts';
 
 const GRAPH = 'graph.onnx';
 const WEIGHTS = 'weights.bin';
+/** Only while it is packed. */
+const REWRITTEN = 'rewritten.onnx';
 /** Hex SHA-256 of both files, one a line. Written last: without it the folder is a broken one. */
 const SUMS = 'sha256';
 /** So many times the graph's size must be free: a cache is never what fills a disk. */
@@ -32,51 +35,60 @@ const ROOM = 16;
 type SessionOptions = InferenceSession.SessionOptions;
 type Create = (path: string, options: SessionOptions) => Promise<InferenceSession>;
 
-export interface Prepared {
-  readonly session: InferenceSession;
-  /** Resolves when the next session will find the graph on disk, or it is known that it will not. */
-  readonly kept: Promise<void>;
-}
-
 /**
- * A session of the bundle's 8-bit graph; from `cacheDir` where that has what this model, library
- * and CPU need, else from the bundle, leaving it there for the next. A folder that cannot be
- * written, has little room or holds damaged files costs memory, nothing else.
+ * A session of the bundle's 8-bit graph, as `cacheDir` has it for this model, library and CPU, or
+ * gets it now. A folder that cannot be written, has little room or holds damaged files costs
+ * memory, nothing else.
  * @param create makes a session of a file; its own options go before those passed to it.
  */
 export async function createPrepared(
   bundle: ModelBundle,
   cacheDir: string,
   create: Create,
-): Promise<Prepared> {
+): Promise<InferenceSession> {
   const source = join(bundle.dir, bundle.manifest.files.int8);
-  const name = await nameFor(bundle);
-  const home = join(cacheDir, name);
-  if (await intact(home)) {
-    // What is left to optimise was optimised when it was written.
-    const session = await create(join(home, GRAPH), { graphOptimizationLevel: 'disabled' }).catch(
-      () => null,
-    );
-    if (session) return { session, kept: Promise.resolve() };
+  const home = join(cacheDir, await nameFor(bundle));
+  // What is left to optimise was optimised when it was written.
+  const load = () => create(join(home, GRAPH), { graphOptimizationLevel: 'disabled' });
+  const session = (await intact(home)) ? await load().catch(() => null) : null;
+  if (session) return session;
+  try {
+    await pack(source, home, create);
+    return await load();
+  } catch {
+    return create(source, {});
   }
+}
+
+/** Leaves the packed graph at `home`, and nothing of it elsewhere. */
+async function pack(source: string, home: string, create: Create): Promise<void> {
   const draft = `${home}.${process.pid}`;
-  const session = await makeRoom(draft, source)
-    .then(() => create(source, savingTo(draft)))
-    .catch(() => create(source, {}));
-  // Not waited for: the first photo is more urgent than the next start.
-  const kept = publish(draft, cacheDir, name)
-    .catch(() => rm(draft, { recursive: true, force: true }))
-    .catch(() => {});
-  return { session, kept };
+  try {
+    await makeRoom(draft, source);
+    const session = await create(await forThisCpu(source, draft), savingTo(draft));
+    // It has the weights twice, and would keep them.
+    await session.release();
+    await publish(draft, home);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true }).catch(() => {});
+    throw error;
+  }
 }
 
 /** Packed weights of one CPU's kernels would be read as nonsense by those of another. */
 async function nameFor({ manifest }: ModelBundle): Promise<string> {
   const { versions } = env;
-  const info = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
-  const features = /^(?:flags|Features)\s*:.*$/m.exec(info)?.[0];
-  const of = [manifest.sha256[manifest.files.int8], versions, arch(), cpus()[0]?.model, features];
+  const cpu = [arch(), cpus()[0]?.model, await cpuFeatures()];
+  const of = [manifest.sha256[manifest.files.int8], versions, ...cpu];
   return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 32);
+}
+
+/** The file to pack: the bundle's, or in `draft` the same graph as this CPU computes it faster. */
+async function forThisCpu(source: string, draft: string): Promise<string> {
+  if (!multipliesMatrices(await cpuFeatures())) return source;
+  const { writeAsProducts } = await import('./matrix-products.ts');
+  const rewritten = join(draft, REWRITTEN);
+  return (await writeAsProducts(source, rewritten)) ? rewritten : source;
 }
 
 /** @throws Error where the folder cannot be made, or the disk has too little room. */
@@ -88,7 +100,6 @@ async function makeRoom(folder: string, source: string): Promise<void> {
 
 const savingTo = (folder: string): SessionOptions => ({
   optimizedModelFilePath: join(folder, GRAPH),
-  logSeverityLevel: 3, // else it warns that the graph is for this CPU only
   extra: {
     session: {
       save_external_prepacked_constant_initializers: '1',
@@ -112,16 +123,18 @@ async function sums(folder: string): Promise<string> {
 }
 
 /** Puts a finished draft in its place; what other models, versions or broken tries left goes. */
-async function publish(draft: string, cacheDir: string, name: string): Promise<void> {
+async function publish(draft: string, home: string): Promise<void> {
+  await rm(join(draft, REWRITTEN), { force: true });
   await writeFile(join(draft, SUMS), await sums(draft));
   for (const file of await readdir(draft)) {
     const handle = await open(join(draft, file), 'r');
     await handle.sync().finally(() => handle.close());
   }
+  const cacheDir = dirname(home);
   for (const other of await readdir(cacheDir)) {
     const folder = join(cacheDir, other);
     // Mapped files stay with the workers that have them.
     if (folder !== draft) await rm(folder, { recursive: true, force: true });
   }
-  await rename(draft, join(cacheDir, name));
+  await rename(draft, home);
 }

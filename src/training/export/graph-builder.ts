@@ -1,4 +1,9 @@
-import { ATTRIBUTE_TYPE, DATA_TYPE, type DataType, encodeModel } from './onnx-proto.ts';
+import {
+  ATTRIBUTE_TYPE,
+  DATA_TYPE,
+  type DataType,
+  encodeModel,
+} from '../../inference/engines/onnx-proto.ts';
 
 /** Operators of onnxruntime that are not in the ONNX standard. */
 export const MICROSOFT = 'com.microsoft';

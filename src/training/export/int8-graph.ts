@@ -1,3 +1,4 @@
+import { PRODUCT_ZERO, paysAsProduct } from '../../inference/engines/matrix-products.ts';
 import { PIXELS } from '../../inference/engines/onnx.ts';
 import { INPUT, INPUT_SIZE } from '../../inference/inceptionv3.ts';
 import { layerShapes, type Shape } from '../../inference/shapes.ts';
@@ -121,13 +122,16 @@ function addConvolution(
     (value, o) => value + (offsets[o] as number) - (error[o] as number),
   );
   const biasSteps = quantizeBias(bias, inputScale, quantized.scales);
+  const [scale, zero] = scaleInputs(graph, layer.from, context);
+  const { zeroPoint } = context.quantizationOf(layer.from);
+  const product = zeroPoint === 0 && paysAsProduct(filters, real.length / filters);
   // Where zero is byte 0, the cut at byte 0 is the ReLU.
   return graph.node(
     'QLinearConv',
     name,
     [
       context.valueName(layer.from),
-      ...scaleInputs(graph, layer.from, context),
+      ...[scale, product ? graph.constant(PRODUCT_ZERO, 'uint8', [], Uint8Array.of(0)) : zero],
       graph.constant(
         `${weights}/kernel`,
         'int8',

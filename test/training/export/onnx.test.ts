@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { PRODUCT_ZERO } from '../../../src/inference/engines/matrix-products.ts';
 import { InferenceSession, Tensor } from '../../../src/inference/engines/onnxruntime-node.ts';
 import { INPUT, inceptionV3, type Layer, LOGITS } from '../../../src/inference/inceptionv3.ts';
 import type { Tensor as TensorData } from '../../../src/inference/safetensors.ts';
@@ -125,6 +126,21 @@ describe('exportInt8', () => {
     const expected = forward(network, options.weights, photo, SIZE).get(LOGITS) as number[];
     const got = (await run(model, photo))[LOGITS] as number[];
     expect(relativeError(got, expected)).toBeLessThan(0.02);
+  });
+
+  it('lets large convolutions be sent another way', async () => {
+    const at = { kind: 'conv', stride: 2, padding: 'valid' } as const;
+    const network: Layer[] = [
+      { ...at, name: 'c', from: INPUT, filters: 96, kernel: [3, 3] },
+      { ...at, name: 'large', from: 'c', filters: 128, kernel: [3, 3] },
+      { ...at, name: 'small', from: 'large', filters: 64, kernel: [3, 3] },
+      { kind: 'globalAveragePool', name: 'average', from: 'small' },
+      { kind: 'dense', name: LOGITS, from: 'average', units: LABELS, relu: false },
+    ];
+    const options = { layers: network, weights: randomWeights(network), inputSize: SIZE };
+    const model = await exportInt8({ ...options, calibration: [photo] });
+    // The one layer's and the constant itself.
+    expect(Buffer.from(model).toString('latin1').split(PRODUCT_ZERO)).toHaveLength(1 + 2);
   });
 
   it('is the same for the same input', async () => {

@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/light.js';
 
 /**
- * The messages of onnx.proto that the export writes; field numbers are the standard's. The
+ * The messages of onnx.proto that are written here; field numbers are the standard's. The
  * standard's own file has four times as many, for training and for types that are not used here.
  */
 const root = protobuf.Root.fromJSON({
