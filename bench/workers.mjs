@@ -4,7 +4,9 @@
  *
  *   node bench/workers.mjs --photos DIR [--count 100] [--rounds 4] [2 1+1 2+1 …]
  */
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 
@@ -26,6 +28,7 @@ if (!options.photos) {
 }
 const photos = await expandPhotos([options.photos]);
 const splits = positionals.length > 0 ? positionals : ['2', '1+1', '2+1'];
+const cacheDir = await mkdtemp(join(tmpdir(), 'retagger-workers-'));
 const limits = { pixels: 1e8, upload_bytes: 1e8, photo_seconds: 30 };
 
 async function measure(split) {
@@ -37,6 +40,7 @@ async function measure(split) {
       // Too little for a second worker: the split is ours to choose here.
       limits: { ...limits, memory_bytes: 192 * 2 ** 20 },
       log: pino({ level: 'silent' }),
+      cacheDir,
     }),
   );
   await Promise.all(taggers.map((tagger) => tagger.start()));
@@ -70,3 +74,4 @@ for (const [split, measured] of runs) {
     `threads ${split.padEnd(6)} ${perSecond.toFixed(1)} photos/s  ${pss.toFixed(0)} MiB (workers)\n`,
   );
 }
+await rm(cacheDir, { recursive: true });

@@ -44,7 +44,7 @@ async function bench(options: Options, config: Config): Promise<void> {
   process.once('SIGINT', interrupted);
   try {
     const photos = await photosOf(options, scratch);
-    const figures = await measureAll(options, config, photos);
+    const figures = await measureAll(options, config, photos, join(scratch, 'cache'));
     process.stdout.write(engineTable(figures));
     if (options.json) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
     if (figures.every((engine) => 'reason' in engine)) process.exitCode = 1;
@@ -60,11 +60,15 @@ async function photosOf({ photos, count }: Options, scratch: string): Promise<st
   return Array.from({ length: count }, (_, index) => found[index % found.length] as string);
 }
 
-/** Engines in turn within each round, so that a busy moment of the box hits none of them alone. */
+/**
+ * Engines in turn within each round, so that a busy moment of the box hits none of them alone.
+ * @param cacheDir as the daemon has one.
+ */
 async function measureAll(
   options: Options,
   config: Config,
   photos: readonly string[],
+  cacheDir: string,
 ): Promise<EngineFigures[]> {
   const names: readonly EngineName[] =
     config.engine === 'auto' ? ENGINE_NAMES : [config.engine as EngineName];
@@ -77,7 +81,7 @@ async function measureAll(
       if (!reasons.has(engine)) {
         try {
           const { limits } = config;
-          const setup = { modelDir: config.model.dir, engine, limits, log };
+          const setup = { modelDir: config.model.dir, engine, limits, log, cacheDir };
           rounds.get(engine)?.push(await measureEngine(setup, photos));
         } catch (error) {
           reasons.set(engine, (error as Error).message);
