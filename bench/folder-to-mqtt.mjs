@@ -17,6 +17,7 @@ import { photosBelow } from './lib/photos.mjs';
 import { freePort } from './lib/servers.mjs';
 import { treePss } from './process-tree.mjs';
 
+const { median } = await import('../dist/bench/median.js');
 const { values: options } = parseArgs({
   options: {
     photos: { type: 'string' },
@@ -33,7 +34,6 @@ const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const scratch = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
 const children = [];
 
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const percentile = (numbers, p) =>
   numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * p))];
 

@@ -20,6 +20,7 @@ import sharp from 'sharp';
 import { freePort } from './lib/servers.mjs';
 import { processTree, pss } from './process-tree.mjs';
 
+const { median } = await import('../dist/bench/median.js');
 const { values: options } = parseArgs({
   options: {
     minutes: { type: 'string', default: '45' },
@@ -283,7 +284,6 @@ for (let silent = 0; waiting.size > 0 && silent < 3; ) {
     client.publish('retagger/soak/ingest', payload, { qos: 1 });
   }
 }
-const median = (of) => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)];
 const round = (value) => Math.round(value * 10) / 10;
 /** Early and late: medians of two quarters of the samples. */
 const early = samples.slice(Math.floor(samples.length / 8), Math.floor(samples.length * 0.375));

@@ -14,6 +14,7 @@ const load = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
 const { createTagger } = await load('inference/supervisor.js');
 const { BUNDLED_MODEL_DIR } = await load('inference/bundle.js');
 const { expandPhotos } = await load('commands/photo-files.js');
+const { median } = await load('bench/median.js');
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -63,7 +64,6 @@ async function measure(split) {
   return [perSecond, pss / 1024];
 }
 
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const runs = new Map(splits.map((split) => [split, []]));
 for (let round = 0; round < Number(options.rounds); round++) {
   for (const split of splits) runs.get(split).push(await measure(split));

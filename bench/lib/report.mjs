@@ -3,11 +3,7 @@
 const OURS = 'RE-Tagger onnxruntime';
 const SIZE = '2mp';
 
-function median(numbers) {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
+const { median } = await import('../../dist/bench/median.js');
 
 const over = (rounds, pick) => median(rounds.map(pick));
 

@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const load = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
+const { median } = await load('bench/median.js');
 const WAYS = {
   eager: {},
   'eager, oneDNN bf16': { ONEDNN_DEFAULT_FPMATH_MODE: 'BF16' },
@@ -70,7 +71,6 @@ async function measure(count, dir) {
 }
 
 const print = (line) => process.stdout.write(`${line}\n`);
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const softmax = (row) => {
   const exps = row.map((z) => Math.exp(z - Math.max(...row)));
   return exps.map((e) => e / exps.reduce((a, b) => a + b));
