@@ -221,11 +221,11 @@ export class Supervisor implements Tagger {
     const { ending = 'exit' } = slot;
     const expected = ending === 'stop' || ending === 'memory';
     if (slot.jobs.size > 0 || !expected) this.#onFault(slot, how);
-    if (slot === this.#second) {
-      this.#second = null;
+    if (slot !== this.#current) {
+      if (slot === this.#second) this.#second = null;
       this.#reconcile();
+      return;
     }
-    if (slot !== this.#current) return;
     this.#current = null;
     // A replacement that loads already will do.
     if (this.#state !== 'stopped' && !this.#replacing) this.#respawnLater();
@@ -297,7 +297,9 @@ export class Supervisor implements Tagger {
     }
     if (slot.threads !== this.#threads) {
       if (Date.now() >= this.#noReplacementBefore) void this.#replace(slot);
-    } else if (this.#paired && !this.#second) void this.#startSecond();
+    } else if (this.#paired && !this.#second && this.#workers.count === 1) {
+      void this.#startSecond();
+    }
   }
 
   async #startSecond(): Promise<void> {
@@ -311,7 +313,7 @@ export class Supervisor implements Tagger {
       this.#reconcile();
     } catch (error) {
       if (this.#state === 'stopped') return;
-      this.#second = null;
+      if (this.#second === slot) this.#second = null;
       this.#log.warn({ err: error }, 'a second worker does not start');
       this.#unpair('it does not start');
     }

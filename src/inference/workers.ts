@@ -42,6 +42,10 @@ export class Workers {
     return [...this.#slots].flatMap(({ process }) => process.pid ?? []);
   }
 
+  get count(): number {
+    return this.#slots.size;
+  }
+
   has(slot: Slot): boolean {
     return this.#slots.has(slot);
   }

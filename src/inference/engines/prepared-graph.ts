@@ -18,9 +18,9 @@ import type { ModelBundle } from '../bundle.ts';
 import { cpuFeatures, multipliesMatrices } from './cpu-features.ts';
 
 /**
- * The graph as onnxruntime runs it on this CPU, kept on disk: optimised once, its weights in the
- * order the kernels read them. The weights are then mapped instead of copied, so that two workers
- * share one copy of them and a new one starts sooner.
+ * The graph as onnxruntime runs it on this CPU, kept on disk: optimised once, and what weights it
+ * keeps in the order its kernels read them. Weights are mapped instead of copied; those kept in
+ * order stay so and are shared by two workers, those of its own convolution kernels each worker packs.
  */
 
 const GRAPH = 'graph.onnx';
