@@ -98,7 +98,8 @@ async function makeRoom(folder: string, source: string): Promise<void> {
   if (bavail * bsize < ROOM * size) throw new Error(`${folder}: too little room`);
 }
 
-const savingTo = (folder: string): SessionOptions => ({
+/** Has a session leave its optimised graph and packed weights in `folder`. */
+export const savingTo = (folder: string): SessionOptions => ({
   optimizedModelFilePath: join(folder, GRAPH),
   extra: {
     session: {

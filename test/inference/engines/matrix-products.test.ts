@@ -8,6 +8,7 @@ import { cpuFeatures, multipliesMatrices } from '../../../src/inference/engines/
 import { paysAsProduct, writeAsProducts } from '../../../src/inference/engines/matrix-products.ts';
 import { nativeSessionOptions, onnxEngine } from '../../../src/inference/engines/onnx.ts';
 import { InferenceSession, Tensor } from '../../../src/inference/engines/onnxruntime-node.ts';
+import { savingTo } from '../../../src/inference/engines/prepared-graph.ts';
 
 const { dir, manifest } = await loadBundle(BUNDLED_MODEL_DIR);
 const bundled = join(dir, manifest.files.int8);
@@ -35,19 +36,10 @@ async function logits(model: string, pixels: Uint8Array): Promise<Float32Array> 
 
 /** How many weights are kept as they were packed, and so can be mapped. */
 async function packed(model: string): Promise<number> {
-  const graph = join(folder, 'graph.onnx');
-  const session = await InferenceSession.create(model, {
-    ...nativeSessionOptions({ threads: 1 }),
-    optimizedModelFilePath: graph,
-    extra: {
-      session: {
-        save_external_prepacked_constant_initializers: '1',
-        optimized_model_external_initializers_file_name: 'weights.bin',
-      },
-    },
-  });
+  const options = { ...nativeSessionOptions({ threads: 1 }), ...savingTo(folder) };
+  const session = await InferenceSession.create(model, options);
   await session.release();
-  return (await readFile(graph, 'latin1')).split('prepacked_0').length - 1;
+  return (await readFile(join(folder, 'graph.onnx'), 'latin1')).split('prepacked_0').length - 1;
 }
 
 describe('large convolutions as matrix products', () => {
