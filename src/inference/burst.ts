@@ -1,20 +1,21 @@
-/** Two workers pay for their start when photos have waited for so long. */
+/** Two workers pay for their start when there were many photos for so long. */
 const BEGIN_MS = 1000;
 /** A pause this long starts the count anew; shorter ones are between one photo and the next. */
 const GAP_MS = 250;
-/** One is enough again when no photo has waited for so long. */
+/** One is enough again when there were few for so long. */
 const END_MS = 2000;
 
 export interface BurstEvents {
-  /** Comes with every photo until it is followed. */
+  /** Comes again and again until it is followed. */
   begin(): void;
   end(): void;
 }
 
 /**
- * Tells when more photos come than one worker can do, and when that is over. One worker with all
- * threads answers soonest. Two with half the threads each do a tenth more a second, because the
- * threads of one network wait for each other at every layer, those of two do not.
+ * Tells when more photos come than one worker does well, and when that is over. One worker with all
+ * threads answers a lone photo soonest. Two with half the threads each do a tenth to a half more a
+ * second: the threads of one network wait for each other at every layer, and for the core that a
+ * decoder has taken; those of two do not.
  */
 export class Burst {
   readonly #events: BurstEvents;
@@ -26,8 +27,8 @@ export class Burst {
     this.#events = events;
   }
 
-  /** A photo waits while all workers are busy. */
-  waiting(now = performance.now()): void {
+  /** There are more photos than one worker does well. */
+  many(now = performance.now()): void {
     if (now - this.#last > GAP_MS) this.#since = now;
     this.#last = now;
     if (this.#end) this.#end.refresh();

@@ -1,3 +1,5 @@
+import type { Memory } from './memory.ts';
+
 /** The supervisor's rules of thumb, as plain arithmetic. */
 
 const MiB = 1024 * 1024;
@@ -13,9 +15,12 @@ export const backoffMs = (faultsInARow: number): number =>
  * Bytes of resident memory above which a worker is replaced: what the limit leaves beside this
  * process and the replacement, since for a moment there are two workers.
  */
-export const memoryShare = (limit: number, ownRss: number, freshRss: number): number =>
-  Math.max(limit - ownRss - freshRss, freshRss + HEADROOM_BYTES);
+export const memoryShare = (limit: number, daemon: number, fresh: Memory): number =>
+  Math.max(limit - daemon - fresh.own, fresh.total + HEADROOM_BYTES);
 
-/** Whether two workers of together `rss` bytes may run; the second never takes the last room. */
-export const pairFits = (limit: number, ownRss: number, rss: number): boolean =>
-  ownRss + rss + HEADROOM_BYTES <= limit;
+/**
+ * Whether two workers may run; the second never takes the last room. Files both have mapped are in
+ * memory once.
+ */
+export const pairFits = (limit: number, daemon: number, first: Memory, second: Memory): boolean =>
+  daemon + first.total + second.own + HEADROOM_BYTES <= limit;

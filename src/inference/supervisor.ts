@@ -20,6 +20,8 @@ export function createTagger(options: TaggerOptions): Supervisor {
 
 /** So many failed starts in a row are called failed; it goes on trying. */
 const FAILED_STARTS = 5;
+/** One photo in inference and one decoding; with three, two workers do half as many again. */
+const ENOUGH_FOR_ONE = 2;
 /** Wait after a replacement or a second worker that did not load or had no room. */
 const PAUSE_MS = 60_000;
 
@@ -60,9 +62,8 @@ export class Supervisor implements Tagger {
     });
   }
 
-  /** One more than there are places, so that a photo that waits here tells of more behind it. */
   get concurrency(): number {
-    return WORKER_CONCURRENCY * (this.#second ? 2 : 1) + 1;
+    return WORKER_CONCURRENCY * (this.#second ? 2 : 1);
   }
 
   get state(): Tagger['state'] {
@@ -186,14 +187,26 @@ export class Supervisor implements Tagger {
   }
 
   #dispatch(): void {
-    for (const slot of [this.#current, this.#second]) {
-      while (slot && !slot.ending) {
-        const job = this.#jobs.next(slot.jobs, WORKER_CONCURRENCY);
-        if (!job) break;
-        void this.#run(slot, job);
-      }
+    while (this.#handOut());
+    let photos = this.#jobs.waiting;
+    for (const slot of this.#open) photos += slot.jobs.size;
+    if (photos > ENOUGH_FOR_ONE) this.#burst.many();
+  }
+
+  /** Gives one photo to the worker that has the fewest. @returns false where none takes any. */
+  #handOut(): boolean {
+    for (const slot of this.#open.sort((a, b) => a.jobs.size - b.jobs.size)) {
+      const job = this.#jobs.next(slot.jobs, WORKER_CONCURRENCY);
+      if (!job) continue;
+      void this.#run(slot, job);
+      return true;
     }
-    if (this.#jobs.waiting > 0) this.#burst.waiting();
+    return false;
+  }
+
+  /** Workers that take photos. */
+  get #open(): Slot[] {
+    return [this.#current, this.#second].filter((slot) => slot !== null && !slot.ending) as Slot[];
   }
 
   async #run(slot: Slot, job: PhotoJob): Promise<void> {
@@ -270,7 +283,8 @@ export class Supervisor implements Tagger {
     const slot = this.#current;
     if (this.#paired || !slot || this.#threads < 2 || Date.now() < this.#noPairBefore) return;
     const { memory_bytes: limit } = this.#options.limits;
-    if (!pairFits(limit, process.memoryUsage.rss(), 2 * slot.process.freshRss)) return;
+    const { freshMemory } = slot.process;
+    if (!pairFits(limit, process.memoryUsage.rss(), freshMemory, freshMemory)) return;
     this.#log.info('many photos: two workers from now on');
     this.#paired = true;
     this.#reconcile();
@@ -324,15 +338,15 @@ export class Supervisor implements Tagger {
    * that has grown too large; its photos move over when the new one is ready.
    */
   #checkMemory(slot: Slot): void {
-    const { rss, freshRss } = slot.process;
+    const { memory, freshMemory } = slot.process;
     const { memory_bytes: limit } = this.#options.limits;
-    const own = process.memoryUsage.rss();
-    if (this.#second && !pairFits(limit, own, rss + this.#second.process.rss)) {
+    const daemon = process.memoryUsage.rss();
+    if (this.#second && !pairFits(limit, daemon, memory, this.#second.process.memory)) {
       this.#unpair('memory');
     }
-    const share = memoryShare(limit, own, freshRss);
-    if (rss <= share || this.#replacing || Date.now() < this.#noReplacementBefore) return;
-    this.#log.info({ rss, share }, 'worker has grown, replacing it');
+    const share = memoryShare(limit, daemon, freshMemory);
+    if (memory.total <= share || this.#replacing || Date.now() < this.#noReplacementBefore) return;
+    this.#log.info({ resident: memory.total, share }, 'worker has grown, replacing it');
     this.restarts.memory += 1;
     this.#unpair('memory');
     void this.#replace(slot);

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { Memory } from './memory.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';
 import { WorkerKilled } from './while-killed.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
@@ -39,10 +40,10 @@ export class WorkerGone extends Error {}
 export class WorkerProcess {
   /** Rejects where the model does not load or the process ends before, by others with WorkerKilled. */
   readonly ready: Promise<TaggerInfo>;
-  /** Bytes of resident memory, as last reported. */
-  rss = 0;
+  /** As last reported. */
+  memory: Memory = { total: 0, own: 0 };
   /** The same when it was ready, before any photo. */
-  freshRss = 0;
+  freshMemory: Memory = this.memory;
   readonly #child: ChildProcess;
   readonly #replies = new Map<number, Reply>();
   readonly #exited: Promise<void>;
@@ -69,7 +70,7 @@ export class WorkerProcess {
     this.ready = new Promise((resolve, reject) => {
       this.#child.on('message', (message: FromWorker) => {
         if (message.type === 'ready') {
-          this.freshRss = message.rss;
+          this.freshMemory = message.memory;
           resolve(message.info);
         } else if (message.type === 'failed') {
           reject(new Error(message.message));
@@ -139,7 +140,7 @@ export class WorkerProcess {
   }
 
   #receive(message: FromWorker): void {
-    if ('rss' in message) this.rss = message.rss;
+    if ('memory' in message) this.memory = message.memory;
     if (message.type !== 'tagged' && message.type !== 'refused') return;
     const reply = this.#replies.get(message.id);
     this.#replies.delete(message.id);

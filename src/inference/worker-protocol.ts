@@ -2,6 +2,7 @@ import type { ErrorCode } from '../errors.ts';
 import type { ModelBundle } from './bundle.ts';
 import type { EngineOptions } from './engine.ts';
 import type { OneEngine } from './engines.ts';
+import type { Memory } from './memory.ts';
 import type { ImageLimits } from './preprocess.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';
 
@@ -19,21 +20,21 @@ export type ToWorker =
   | { readonly type: 'tag'; readonly id: number; readonly path: string };
 
 export type FromWorker =
-  | { readonly type: 'ready'; readonly info: TaggerInfo; readonly rss: number }
+  | { readonly type: 'ready'; readonly info: TaggerInfo; readonly memory: Memory }
   /** The model or engine does not load. */
   | { readonly type: 'failed'; readonly message: string }
   | {
       readonly type: 'tagged';
       readonly id: number;
       readonly tagging: Tagging;
-      readonly rss: number;
+      readonly memory: Memory;
     }
   | {
       readonly type: 'refused';
       readonly id: number;
       readonly code: ErrorCode;
       readonly message: string;
-      readonly rss: number;
+      readonly memory: Memory;
     };
 
 /**

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { toRetaggerError } from '../errors.ts';
 import { PIXEL_BYTES } from './engine.ts';
 import { loadEngine } from './engines.ts';
+import { residentMemory } from './memory.ts';
 import { PhotoLine } from './photo-line.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
@@ -13,7 +14,6 @@ import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
 const send = (message: FromWorker): void => {
   if (process.connected) process.send?.(message);
 };
-const rss = (): number => process.memoryUsage.rss();
 
 let line: Promise<PhotoLine> | undefined;
 
@@ -39,7 +39,11 @@ async function load(options: WorkerOptions): Promise<PhotoLine> {
   // The first inference allocates; it also shows that the engine works at all.
   await engine.infer(new Uint8Array(PIXEL_BYTES).fill(128));
   const { labels } = bundle.manifest;
-  send({ type: 'ready', info: { model: bundle.id, engine: engine.name, labels }, rss: rss() });
+  send({
+    type: 'ready',
+    info: { model: bundle.id, engine: engine.name, labels },
+    memory: residentMemory(),
+  });
   return new PhotoLine(engine, bundle, limits);
 }
 
@@ -47,10 +51,10 @@ async function tag(id: number, path: string): Promise<void> {
   try {
     if (!line) throw new Error('asked to tag before the model was loaded');
     const tagging = await (await line).tag(path);
-    send({ type: 'tagged', id, tagging, rss: rss() });
+    send({ type: 'tagged', id, tagging, memory: residentMemory() });
   } catch (error) {
     const { code, message } = toRetaggerError(error);
-    send({ type: 'refused', id, code, message, rss: rss() });
+    send({ type: 'refused', id, code, message, memory: residentMemory() });
   }
 }
 

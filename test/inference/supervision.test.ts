@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
-import { backoffMs, memoryShare } from '../../src/inference/supervision.ts';
+import { backoffMs, memoryShare, pairFits } from '../../src/inference/supervision.ts';
 
 const MiB = 1024 * 1024;
+/** A worker that has mapped 90 MiB of files. */
+const FRESH = { total: 140 * MiB, own: 50 * MiB };
 
 it('starts again at once after one fault, then waits ever longer, up to half a minute', () => {
   const waits = Array.from({ length: 12 }, (_, faults) => backoffMs(faults));
@@ -12,10 +14,16 @@ it('starts again at once after one fault, then waits ever longer, up to half a m
   expect(backoffMs(1000)).toBe(30_000);
 });
 
-it('leaves room for this process and for a second worker', () => {
-  expect(memoryShare(512 * MiB, 100 * MiB, 140 * MiB)).toBe(272 * MiB);
+it('leaves room for this process and for what a replacement does not share', () => {
+  expect(memoryShare(512 * MiB, 100 * MiB, FRESH)).toBe(362 * MiB);
+});
+
+it('lets two workers run where there is room, counting the files they share once', () => {
+  const grown = { total: 180 * MiB, own: 90 * MiB };
+  expect(pairFits(512 * MiB, 170 * MiB, FRESH, grown)).toBe(true);
+  expect(pairFits(512 * MiB, 240 * MiB, FRESH, grown)).toBe(false);
 });
 
 it('never replaces a worker that has not grown, however low the limit', () => {
-  expect(memoryShare(192 * MiB, 150 * MiB, 140 * MiB)).toBeGreaterThan(140 * MiB);
+  expect(memoryShare(192 * MiB, 150 * MiB, FRESH)).toBeGreaterThan(140 * MiB);
 });

@@ -380,13 +380,17 @@ function here(path: string): string {
 
 describe('while more photos come than one worker can do', () => {
   /** Photos given out as places become free, until the condition holds. */
-  async function keepBusy(path: string, until: () => boolean, max = 200): Promise<string[]> {
+  async function keepBusy(
+    path: string,
+    until: () => boolean,
+    { max = 200, atOnce = 8 } = {},
+  ): Promise<string[]> {
     const codes: string[] = [];
     let given = 0;
     const lane = async () => {
       while (given++ < max && !until()) codes.push(await codeOf(tagger.tag(path)));
     };
-    await Promise.all(Array.from({ length: 8 }, lane));
+    await Promise.all(Array.from({ length: atOnce }, lane));
     return codes;
   }
 
@@ -407,16 +411,31 @@ describe('while more photos come than one worker can do', () => {
       .poll(() => logged.flatMap((line) => JSON.parse(line).stderr ?? []))
       .toEqual(['threads 2, alone true', ...Array(2).fill('threads 1, alone false')]);
     const poisoned = codeOf(tagger.tag(await named('poison')));
-    expect(new Set([...tagged, ...(await keepBusy(slow, () => false, 60))])).toEqual(
+    expect(new Set([...tagged, ...(await keepBusy(slow, () => false, { max: 60 }))])).toEqual(
       new Set(['tagged']),
     );
     expect(await poisoned).toBe('worker_crashed');
   });
 
+  it('two workers stay for as few as three photos at a time, and share them evenly', async () => {
+    create({ memory_bytes: 2048 * MiB }, { threads: 2 });
+    await tagger.start();
+    const slow = await named('slow');
+    const alone = tagger.concurrency;
+    await keepBusy(slow, () => tagger.concurrency > alone, { atOnce: 3 });
+    const until = Date.now() + 2500;
+    await keepBusy(slow, () => Date.now() > until, { atOnce: 3 });
+    expect(tagger.concurrency).toBeGreaterThan(alone);
+    const counted = await named('counted');
+    await Promise.all(Array.from({ length: 4 }, () => tagger.tag(counted)));
+    const photosFor = (pid: number) => logged.filter((line) => line.includes(`photo for ${pid}`));
+    await expect.poll(() => tagger.pids.map((pid) => photosFor(pid).length)).toEqual([2, 2]);
+  });
+
   it('no second worker takes memory over the limit', async () => {
     create({ memory_bytes: 192 * MiB }, { threads: 2 });
     await tagger.start();
-    const tagged = await keepBusy(await named('slow'), () => tagger.pids.length > 1, 60);
+    const tagged = await keepBusy(await named('slow'), () => tagger.pids.length > 1, { max: 60 });
     expect(tagged).toHaveLength(60);
     expect(tagger.pids).toHaveLength(1);
   });
