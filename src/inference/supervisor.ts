@@ -164,7 +164,8 @@ export class Supervisor implements Tagger {
   }
 
   #spawn(bundle: ModelBundle): Slot {
-    return this.#workers.spawn(bundle, this.#engine, this.#threads, !this.#paired);
+    const [engine, threads, alone] = [this.#engine, this.#threads, !this.#paired];
+    return this.#workers.spawn({ bundle, engine, threads, alone });
   }
 
   async #verified(bundle: ModelBundle): Promise<void> {

@@ -1,9 +1,8 @@
 import type { Logger } from '../log.ts';
-import type { ModelBundle } from './bundle.ts';
-import type { OneEngine } from './engines.ts';
 import type { PhotoJob } from './photo-jobs.ts';
 import type { TaggerInfo, TaggerOptions } from './tagger.ts';
 import { WorkerProcess } from './worker-process.ts';
+import type { WorkerOptions } from './worker-protocol.ts';
 
 /** A worker whose model takes longer to load than this, and than one photo may, is taken for hung. */
 const LOAD_MS = 60_000;
@@ -50,12 +49,12 @@ export class Workers {
     return this.#slots.has(slot);
   }
 
-  /** Starts one; it loads the model, see `load`. @param alone see `EngineOptions`. */
-  spawn(bundle: ModelBundle, engine: OneEngine, threads: number, alone: boolean): Slot {
+  /** Starts one; it loads the model, see `load`. */
+  spawn(what: Required<Pick<WorkerOptions, 'bundle' | 'engine' | 'threads' | 'alone'>>): Slot {
     const { limits, workerPath, cacheDir } = this.#options;
     const process = new WorkerProcess(
       {
-        ...{ bundle, engine, threads, alone, cacheDir, workerPath },
+        ...{ ...what, cacheDir, workerPath },
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
         log: this.#log,
       },
@@ -66,7 +65,7 @@ export class Workers {
         },
       },
     );
-    const slot: Slot = { process, threads, jobs: new Set() };
+    const slot: Slot = { process, threads: what.threads, jobs: new Set() };
     this.#slots.add(slot);
     return slot;
   }
