@@ -38,23 +38,22 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
     .sort((a, b) => b.validationMacroF1 - a.validationMacroF1)[0];
   const { head, full } = options;
   const trained = history.length > 0;
+  const twoStages = epochs('full') > 0;
   const steps = [
     head.epochs > 0
-      ? `Trained in two stages: the head and the last two blocks on frozen features (${epochs('head')} epochs)`
+      ? `${twoStages ? 'Trained in two stages' : 'Stage 1 alone was trained'}: the head and the last two blocks on frozen features (${epochs('head')} epochs)`
       : `${trained ? 'Trained on from' : 'Calibrated and exported, not trained, by this run:'} a model with a head for these labels`,
-    ...(epochs('full') > 0
-      ? [`everything from \`${options.unfreeze}\` up (${epochs('full')} epochs)`]
-      : []),
+    ...(twoStages ? [`everything from \`${options.unfreeze}\` up (${epochs('full')} epochs)`] : []),
   ];
   const training = [
     `RMSProp, ρ ${options.rho}, batch ${options.batch}, dropout ${options.dropout}`,
-    `learning rate ${head.learningRate} (head), ${full.learningRate} (second stage), ${options.schedule}`,
+    `learning rate ${head.learningRate} (head)${twoStages ? `, ${full.learningRate} (second stage)` : ''}, ${options.schedule}`,
     `classes balanced: ${options.balance}; groups spread: ${options.spread}`,
     ...(options.focus
       ? [`photos named ${options.focus} weigh ${options.focusWeight} in training`]
       : []),
     ...(options.weights ? ['some photos weighted by a file'] : []),
-    options.augment ? 'photos augmented' : 'photos not augmented',
+    options.augment ? `augmented, ${options.examples} examples a class` : 'photos not augmented',
     `label smoothing ${options.labelSmoothing}, weight average ${options.ema || 'none'}`,
     ...(options.baseShare > 0 ? [`${options.baseShare} of the base weights in the result`] : []),
   ];
