@@ -7,13 +7,21 @@ export interface Memory {
   readonly own: number;
 }
 
-/** This process's. Where the kernel does not tell the two apart (not Linux) all counts as its own. */
+/** As the kernel tells both, one below the other. */
+const BOTH = /^VmRSS:\s+(\d+) kB\nRssAnon:\s+(\d+) kB$/m;
+
+/** This process's, in one read. Elsewhere than on Linux all counts as its own. */
 export function residentMemory(): Memory {
+  const found = BOTH.exec(status());
+  if (found) return { total: Number(found[1]) * 1024, own: Number(found[2]) * 1024 };
   const total = process.memoryUsage.rss();
+  return { total, own: total };
+}
+
+function status(): string {
   try {
-    const anonymous = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'));
-    return { total, own: anonymous ? Number(anonymous[1]) * 1024 : total };
+    return readFileSync('/proc/self/status', 'latin1');
   } catch {
-    return { total, own: total };
+    return '';
   }
 }

@@ -207,7 +207,7 @@ export class Supervisor implements Tagger {
 
   /** Workers that take photos. */
   get #open(): Slot[] {
-    return [this.#current, this.#second].filter((slot) => slot !== null && !slot.ending) as Slot[];
+    return [this.#current, this.#second].flatMap((slot) => (slot && !slot.ending ? slot : []));
   }
 
   async #run(slot: Slot, job: PhotoJob): Promise<void> {
