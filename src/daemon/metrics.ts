@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { memoryOf, together } from '../inference/memory.ts';
 import type { Tagger } from '../inference/tagger.ts';
 import type { Source } from '../result.ts';
 import type { Outbox, Outcome, Pipeline } from './ports.ts';
@@ -169,8 +169,8 @@ function workerMetrics(registry: Registry, tagger: MetricsParts['tagger']): void
   gauge(
     registry,
     'retagger_worker_resident_memory_bytes',
-    'Resident memory of the inference processes.',
-    () => residentBytes(tagger.pids ?? []),
+    'Resident memory of the inference processes; files they share count once.',
+    () => together((tagger.pids ?? []).flatMap((pid) => memoryOf(pid) ?? [])),
   );
   new Counter({
     name: 'retagger_worker_restarts_total',
@@ -204,29 +204,13 @@ function httpMetrics(registry: Registry): Metrics['httpRequest'] {
   };
 }
 
-function gauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  value: () => number | Promise<number>,
-): void {
+function gauge(registry: Registry, name: string, help: string, value: () => number): void {
   new Gauge({
     name,
     help,
     registers: [registry],
-    async collect() {
-      this.set(await value());
+    collect() {
+      this.set(value());
     },
   });
-}
-
-/** Linux only, like the product; a process that is gone counts nothing. */
-async function residentBytes(pids: readonly number[]): Promise<number> {
-  const sizes = await Promise.all(
-    pids.map(async (pid) => {
-      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
-    }),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
 }

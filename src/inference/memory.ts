@@ -12,15 +12,26 @@ const BOTH = /^VmRSS:\s+(\d+) kB\nRssAnon:\s+(\d+) kB$/m;
 
 /** This process's, in one read. Elsewhere than on Linux all counts as its own. */
 export function residentMemory(): Memory {
-  const found = BOTH.exec(status());
-  if (found) return { total: Number(found[1]) * 1024, own: Number(found[2]) * 1024 };
+  const found = memoryOf('self');
+  if (found) return found;
   const total = process.memoryUsage.rss();
   return { total, own: total };
 }
 
-function status(): string {
+/** Any process's; null for one that is gone. Linux only. */
+export function memoryOf(pid: number | 'self'): Memory | null {
+  const found = BOTH.exec(status(pid));
+  return found && { total: Number(found[1]) * 1024, own: Number(found[2]) * 1024 };
+}
+
+/** Bytes that processes of the same program take: files all have mapped are in memory once. */
+export const together = (processes: readonly Memory[]): number =>
+  processes.reduce((sum, { own }) => sum + own, 0) +
+  Math.max(0, ...processes.map(({ total, own }) => total - own));
+
+function status(pid: number | 'self'): string {
   try {
-    return readFileSync('/proc/self/status', 'latin1');
+    return readFileSync(`/proc/${pid}/status`, 'latin1');
   } catch {
     return '';
   }

@@ -1,4 +1,4 @@
-import type { Memory } from './memory.ts';
+import { type Memory, together } from './memory.ts';
 
 /** The supervisor's rules of thumb, as plain arithmetic. */
 
@@ -18,9 +18,6 @@ export const backoffMs = (faultsInARow: number): number =>
 export const memoryShare = (limit: number, daemon: number, fresh: Memory): number =>
   Math.max(limit - daemon - fresh.own, fresh.total + HEADROOM_BYTES);
 
-/**
- * Whether two workers may run; the second never takes the last room. Files both have mapped are in
- * memory once.
- */
+/** Whether two workers may run; the second never takes the last room. */
 export const pairFits = (limit: number, daemon: number, first: Memory, second: Memory): boolean =>
-  daemon + first.total + second.own + HEADROOM_BYTES <= limit;
+  daemon + together([first, second]) + HEADROOM_BYTES <= limit;
