@@ -6,6 +6,7 @@ import type { Config } from '../../config/schema.ts';
 import type { Logger } from '../../log.ts';
 import { type BoundedPersistence, boundPersistence } from './broker-bounds.ts';
 import type { Incoming } from './ingest.ts';
+import { loadAedes } from './libraries.ts';
 import { largestPacket } from './limits.ts';
 import { PacketCutter } from './packet-cutter.ts';
 
@@ -84,8 +85,7 @@ export class EmbeddedBroker {
 
   async #create(): Promise<Aedes> {
     const { log } = this.#parts;
-    // Read only where there is no other broker.
-    const { Aedes } = await import('aedes');
+    const Aedes = await loadAedes();
     const aedes = await Aedes.createBroker({
       connectTimeout: CONNECT_MS,
       drainTimeout: DRAIN_MS,

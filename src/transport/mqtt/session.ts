@@ -1,5 +1,6 @@
 import { type Duplex, Transform } from 'node:stream';
 import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
+import { loadMqtt } from './libraries.ts';
 import { PacketCutter } from './packet-cutter.ts';
 
 /** How a connection ended, or why there was none. */
@@ -45,7 +46,7 @@ export interface SessionParts {
  */
 export async function openSession(parts: SessionParts): Promise<Session> {
   const { url, options, onMessage, stop } = parts;
-  const { default: mqtt } = await import('mqtt');
+  const mqtt = await loadMqtt();
   const client = mqtt.connect(url, options);
   const gone = new AbortController();
   client.handleMessage = (packet, done) => {

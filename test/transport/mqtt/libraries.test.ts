@@ -1,0 +1,19 @@
+import { createRequire } from 'node:module';
+import { writeToStream } from 'mqtt-packet';
+import { expect, test } from 'vitest';
+import { loadAedes, loadMqtt } from '../../../src/transport/mqtt/libraries.ts';
+
+test.each([
+  ['client', loadMqtt],
+  ['broker', loadAedes],
+])('the %s writes packets without a cache of all numbers', async (_name, load) => {
+  writeToStream.cacheNumbers = true;
+  await load();
+  expect(writeToStream.cacheNumbers).toBe(false);
+});
+
+test.each(['mqtt', 'aedes'])('%s writes with the copy of mqtt-packet that was told', (name) => {
+  const here = createRequire(import.meta.url);
+  const there = createRequire(here.resolve(name));
+  expect(there.resolve('mqtt-packet')).toBe(here.resolve('mqtt-packet'));
+});
