@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from './typebox.ts';
 
 /** Where a photo came in. */
 export const SourceSchema = Type.Union([

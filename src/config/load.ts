@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Value } from 'typebox/value';
 import { parse } from 'yaml';
 import { BUNDLED_MODEL_DIR } from '../inference/bundle.ts';
+import { Value } from '../typebox.ts';
 import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
 import { nearest } from './nearest.ts';

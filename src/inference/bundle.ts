@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { sha256OfFile } from '../file-hash.ts';
+import { type Static, Type, Value } from '../typebox.ts';
 
 /** A model folder's `model.json`. File names are relative to the folder. */
 export const ManifestSchema = Type.Object({

@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import { Type } from 'typebox';
+import { Type } from '../../typebox.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import type { App } from './server.ts';
 

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '../../../typebox.ts';
 import type { Guard } from '../guard.ts';
 import type { HttpDoorParts } from '../parts.ts';
 import type { App } from '../server.ts';

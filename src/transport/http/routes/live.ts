@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '../../../typebox.ts';
 import type { EventStreams } from '../event-streams.ts';
 import { CountsSchema, FeedItemSchema, type LiveFeed } from '../live-feed.ts';
 import { problems } from '../openapi.ts';
