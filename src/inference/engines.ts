@@ -1,4 +1,4 @@
-import type { ModelBundle } from './bundle.ts';
+import type { BundleFile, ModelBundle } from './bundle.ts';
 import type { Engine, EngineFactory, EngineName, EngineOptions } from './engine.ts';
 
 /** One engine. `reference` is for measuring, not for users. */
@@ -17,6 +17,10 @@ const FACTORIES: Readonly<Record<OneEngine, () => Promise<EngineFactory>>> = {
 /** Fastest first. tfjs-node is left out: slower than onnxruntime, and where that does not load it
  * hardly does either. */
 export const AUTO: readonly EngineName[] = ['onnxruntime', 'wasm'];
+
+/** The file of a bundle that the engines of a choice read. */
+export const fileOf = (choice: EngineChoice): BundleFile =>
+  choice === 'tfjs-node' || choice === 'reference' ? 'weights' : 'int8';
 
 /** Loads an engine into this process. @throws Error that says why it does not load. */
 export async function loadEngine(

@@ -244,13 +244,23 @@ describe('a worker', () => {
 describe('start', () => {
   it.each<[string, () => Promise<Partial<TaggerOptions>>, RegExp]>([
     ['no model', async () => ({ modelDir: dir }), /is not a model folder/],
-    ['a damaged model', damagedModel, /does not match its checksum/],
+    ['a damaged model', () => damaged('int8.onnx'), /does not match its checksum/],
+    [
+      'damaged weights',
+      () => damaged('weights.safetensors', 'reference'),
+      /does not match its checksum/,
+    ],
     ['a worker that ends', async () => ({ workerPath: await endingWorker() }), /exit code 3/],
   ])('fails with %s', async (_what, more, message) => {
     create({}, await more());
     await expect(tagger.start()).rejects.toThrow(message);
     expect(tagger.state).toBe('failed');
     expect(tagger.pids).toEqual([]);
+  });
+
+  it('does not read the file of other engines', async () => {
+    create({}, await damaged('weights.safetensors'));
+    expect((await tagger.start()).engine).toBe('onnxruntime');
   });
 });
 
@@ -331,10 +341,13 @@ describe('stop', () => {
   });
 });
 
-async function damagedModel(): Promise<Partial<TaggerOptions>> {
+async function damaged(
+  file: string,
+  engine: TaggerOptions['engine'] = 'onnxruntime',
+): Promise<Partial<TaggerOptions>> {
   const { dir: modelDir } = await writeTinyBundle();
-  await writeFile(join(modelDir, 'int8.onnx'), 'damaged');
-  return { modelDir };
+  await writeFile(join(modelDir, file), 'damaged');
+  return { modelDir, engine };
 }
 
 /** The real worker, which an engine kills while it loads. */
