@@ -54,8 +54,8 @@ export class WorkerProcess {
     const { log, workerPath = WORKER_PATH, ...load } = options;
     if (workerPath === undefined) throw new Error('dist/inference/worker.js is not built');
     this.#child = fork(workerPath, [], {
-      // Photos live outside V8's heap; what is in it lives shortly.
-      execArgv: ['--max-semi-space-size=2'],
+      // Photos live outside V8's heap; what is in it lives shortly, and would lie there for long.
+      execArgv: ['--optimize-for-size'],
       env: workerEnvironment(),
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
