@@ -12,6 +12,8 @@ const UNUSED = [
   /^onnxruntime-web\/lib\//,
   /^onnxruntime-web\/dist\/(?!ort\.node\.min\.mjs$|ort-wasm-simd-threaded\.(mjs|wasm)$)/,
   /^onnxruntime-node\/script\//,
+  // The build has made it part of the program.
+  /^typebox\/build\//,
   // Bundles for browsers.
   /^mqtt\/dist\//,
   // heic.ts loads libheif-wasm/libheif.js and its .wasm.
