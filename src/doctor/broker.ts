@@ -1,7 +1,7 @@
 import { connect as connectTcp } from 'node:net';
-import { connectAsync } from 'mqtt';
 import { withoutPassword } from '../log.ts';
 import { connectOptions } from '../transport/mqtt/connect-options.ts';
+import { loadMqtt } from '../transport/mqtt/libraries.ts';
 import { type Check, fail, ok } from './check.ts';
 
 const CONNECT_MS = 5000;
@@ -19,6 +19,7 @@ export const broker: Check = {
     const url = mqtt.url ?? local;
     try {
       const { clientId: _, ...options } = await connectOptions(config, 'out', 4);
+      const { connectAsync } = await loadMqtt();
       const client = await connectAsync(
         url,
         {

@@ -58,13 +58,16 @@ export async function loadBundle(dir: string): Promise<ModelBundle> {
   return { dir, manifest, id: `${manifest.name}@${manifest.version}` };
 }
 
-/** What a bundle has a file for. */
-export type BundleFile = keyof Manifest['files'];
-const ALL: readonly BundleFile[] = ['weights', 'int8'];
-
-/** Compares files, by default all, with their checksums. @throws Error that names the first damaged one. */
-export async function verifyBundle(bundle: ModelBundle, files = ALL): Promise<void> {
-  for (const file of files.map((name) => bundle.manifest.files[name])) {
+/**
+ * Compares files with their checksums.
+ * @param files names in the folder; by default all that the manifest names.
+ * @throws Error that names the first damaged one.
+ */
+export async function verifyBundle(
+  bundle: ModelBundle,
+  files: readonly string[] = Object.values(bundle.manifest.files),
+): Promise<void> {
+  for (const file of files) {
     const expected = bundle.manifest.sha256[file];
     if ((await sha256OfFile(join(bundle.dir, file))) !== expected) {
       throw new Error(`${join(bundle.dir, file)} does not match its checksum in model.json`);

@@ -1,4 +1,4 @@
-import type { BundleFile, ModelBundle } from './bundle.ts';
+import type { Manifest, ModelBundle } from './bundle.ts';
 import type { Engine, EngineFactory, EngineName, EngineOptions } from './engine.ts';
 
 /** One engine. `reference` is for measuring, not for users. */
@@ -19,8 +19,13 @@ const FACTORIES: Readonly<Record<OneEngine, () => Promise<EngineFactory>>> = {
 export const AUTO: readonly EngineName[] = ['onnxruntime', 'wasm'];
 
 /** The file of a bundle that the engines of a choice read. */
-export const fileOf = (choice: EngineChoice): BundleFile =>
-  choice === 'tfjs-node' || choice === 'reference' ? 'weights' : 'int8';
+export const READS: Readonly<Record<EngineChoice, keyof Manifest['files']>> = {
+  auto: 'int8',
+  onnxruntime: 'int8',
+  wasm: 'int8',
+  'tfjs-node': 'weights',
+  reference: 'weights',
+};
 
 /** Loads an engine into this process. @throws Error that says why it does not load. */
 export async function loadEngine(

@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import { Burst } from './burst.ts';
 import { defaultThreads } from './engines/onnx.ts';
-import { fileOf, firstThatLoads, type OneEngine } from './engines.ts';
+import { firstThatLoads, type OneEngine, READS } from './engines.ts';
 import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
 import { backoffMs, memoryShare, pairFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
@@ -171,7 +171,7 @@ export class Supervisor implements Tagger {
   /** Only what will be read: after a cold start a memory card takes a second for the other file. */
   async #verified(bundle: ModelBundle): Promise<void> {
     try {
-      await verifyBundle(bundle, [fileOf(this.#options.engine)]);
+      await verifyBundle(bundle, [bundle.manifest.files[READS[this.#options.engine]]]);
     } catch (error) {
       if (this.#state === 'starting') this.#state = 'failed';
       this.#workers.kill();

@@ -345,7 +345,8 @@ async function damaged(
   file: string,
   engine: TaggerOptions['engine'] = 'onnxruntime',
 ): Promise<Partial<TaggerOptions>> {
-  const { dir: modelDir } = await writeTinyBundle();
+  const { dir: modelDir, remove } = await writeTinyBundle();
+  onTestFinished(remove);
   await writeFile(join(modelDir, file), 'damaged');
   return { modelDir, engine };
 }
