@@ -1,0 +1,546 @@
+"""How the weights of version 6 were made, on a GPU with PyTorch.
+
+    node models/recipe/plan.mjs PHOTOS SOURCES.csv > plan.json
+    python3 models/recipe/train.py plan.json PHOTOS BASE.safetensors trained.safetensors
+    retagger train --base trained.safetensors --head-epochs 0 --unfreeze none ...
+
+Five networks are trained on the same photos, two of them from `mixed8` up (everything below keeps
+ImageNet's weights), three whole. Their mean answers, on ever new variants of the photos, teach two
+more (Hinton et al. 2015; Beyer et al. 2022, "a good teacher is patient and consistent"), and the
+mean of those two's weights is the result. BASE is InceptionV3 on ImageNet, BatchNorm folded, names
+as in src/inference/inceptionv3.ts. Needs torch, numpy and Pillow; 11 minutes and 30 GiB on an H100.
+
+No photo of the validation side is trained on.
+"""
+
+import io
+import json
+import math
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+HALF = torch.bfloat16
+LABELS = 6
+INPUT = 299
+CANVAS = 320  # longest side of a photo, pixels
+VARIANTS = 5
+VARIANT_CHANCES = [0.5, 0.15, 0.12, 0.13, 0.1]
+
+
+# --- photos -----------------------------------------------------------------
+
+
+def jpeg(image, quality):
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=int(quality))
+    return Image.open(io.BytesIO(data.getvalue())).convert("RGB")
+
+
+def shrunk(image, longest, quality):
+    """The photo as a small one would look, at its own size."""
+    width, height = image.size
+    scale = longest / max(width, height)
+    if scale < 1:
+        small = (max(8, round(width * scale)), max(8, round(height * scale)))
+        image = image.resize(small, Image.LANCZOS)
+    return jpeg(image, quality).resize((width, height), Image.BICUBIC)
+
+
+def read_photo(job):
+    """One photo as it is and made worse in four ways, on canvases; its size; and as it is served."""
+    path, seed = job
+    draw = np.random.default_rng(seed)
+    image = Image.open(path).convert("RGB")
+    image.thumbnail((CANVAS, CANVAS))
+    width, height = image.size
+    variants = [
+        image,
+        jpeg(image, draw.integers(20, 80)),
+        shrunk(image, draw.uniform(100, 150), draw.integers(30, 92)),
+        shrunk(image, draw.uniform(140, 230), draw.integers(30, 92)),
+        jpeg(image, draw.integers(8, 30)),
+    ]
+    mode = "symmetric" if min(width, height) * 2 >= CANVAS else "edge"
+    pad = ((0, CANVAS - height), (0, CANVAS - width), (0, 0))
+    canvases = np.stack([np.pad(np.asarray(variant), pad, mode=mode) for variant in variants])
+    served = np.asarray(image.resize((INPUT, INPUT), Image.LANCZOS))
+    return canvases, (width, height), served
+
+
+class Photos:
+    """All photos on the device, uint8: canvases [n, variants, 3, 320, 320], served [n, 3, 299, 299]."""
+
+    def __init__(self, folder, rows):
+        n = len(rows)
+        self.canvases = torch.empty((n, VARIANTS, 3, CANVAS, CANVAS), dtype=torch.uint8, device=DEVICE)
+        self.served = torch.empty((n, 3, INPUT, INPUT), dtype=torch.uint8, device=DEVICE)
+        sizes = np.zeros((n, 2), np.float32)
+        jobs = [(os.path.join(folder, row["file"]), i) for i, row in enumerate(rows)]
+        with ProcessPoolExecutor() as pool:
+            for i, (canvases, size, served) in enumerate(pool.map(read_photo, jobs, chunksize=8)):
+                self.canvases[i] = torch.from_numpy(canvases).to(DEVICE).movedim(-1, 1)
+                self.served[i] = torch.from_numpy(served.copy()).to(DEVICE).movedim(-1, 0)
+                sizes[i] = size
+        self.sizes = torch.from_numpy(sizes).to(DEVICE)
+        self.labels = torch.tensor([row["label"] for row in rows], device=DEVICE)
+
+
+# --- weights: a dict of name -> float32 tensor --------------------------------
+
+
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        body = file.read()
+    weights = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        start, end = entry["data_offsets"]
+        kind = {"F16": np.float16, "F32": np.float32}[entry["dtype"]]
+        array = np.frombuffer(body[start:end], kind).reshape(entry["shape"]).astype(np.float32)
+        tensor = torch.from_numpy(array).to(DEVICE)
+        if tensor.dim() == 4:  # HWIO -> OIHW
+            tensor = tensor.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+        weights[name] = tensor.t().contiguous() if tensor.dim() == 2 else tensor
+    return weights
+
+
+def write_safetensors(path, weights):
+    header, blocks, offset = {}, [], 0
+    for name, tensor in weights.items():
+        tensor = tensor.detach().float()
+        tensor = tensor.permute(2, 3, 1, 0) if tensor.dim() == 4 else tensor.t() if tensor.dim() == 2 else tensor
+        block = tensor.contiguous().cpu().numpy().astype(np.float16)
+        header[name] = {
+            "dtype": "F16",
+            "shape": list(block.shape),
+            "data_offsets": [offset, offset + block.nbytes],
+        }
+        offset += block.nbytes
+        blocks.append(block.tobytes())
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + b"".join(blocks))
+
+
+def mean(models):
+    return {name: sum(model[name] for model in models) / len(models) for name in models[0]}
+
+
+def halved(weights):
+    return {name: w.to(HALF) if name.startswith("conv") else w for name, w in weights.items()}
+
+
+# --- network ------------------------------------------------------------------
+
+
+class Network:
+    """InceptionV3 from the plan's layer list; weights are passed in, so that several share one graph."""
+
+    def __init__(self, layers):
+        self.layers = layers
+        self.names = [layer["name"] for layer in layers]
+
+    def above(self, cut):
+        """Names of the weights after a layer; of all weights for None."""
+        layers = self.layers if cut is None else self.layers[self.names.index(cut) + 1 :]
+        trained = [layer["name"] for layer in layers if layer["kind"] in ("conv", "dense")]
+        return [f"{name}/{part}" for name in trained for part in ("kernel", "bias")]
+
+    def __call__(self, weights, x, start="input", stop="logits", dropout=0.0, linear=None):
+        """`linear` names a convolution whose output before ReLU is returned."""
+        outputs, running = {start: x}, start == "input"
+        for layer in self.layers:
+            name, kind, source = layer["name"], layer["kind"], layer["from"]
+            if not running:
+                running = name == start
+                continue
+            at = [outputs.get(s) for s in source] if isinstance(source, list) else outputs.get(source)
+            same = layer.get("padding") == "same"
+            if kind == "conv":
+                padding = tuple((k - 1) // 2 for k in layer["kernel"]) if same else 0
+                kernel, bias = (weights[f"{name}/{part}"].to(at.dtype) for part in ("kernel", "bias"))
+                y = F.conv2d(at, kernel, bias, layer["stride"], padding)
+                if name == linear:
+                    return y
+                y = F.relu(y, inplace=True)
+            elif kind == "maxPool":
+                y = F.max_pool2d(at, 3, layer["stride"], int(same))
+            elif kind == "avgPool":
+                y = F.avg_pool2d(at, 3, layer["stride"], int(same), count_include_pad=False)
+            elif kind == "concat":
+                y = torch.cat(at, 1)
+            elif kind == "globalAveragePool":
+                y = at.float().mean((2, 3))
+            elif kind == "dense":
+                y = F.linear(at, weights[f"{name}/kernel"].float(), weights[f"{name}/bias"].float())
+                y = F.relu(y) if layer["relu"] else y
+            else:
+                y = F.dropout(at, dropout, True) if dropout > 0 else at
+            outputs[name] = y
+            if name == stop:
+                return y
+        return outputs[stop]
+
+
+def scaled(pixels):
+    return (pixels.float() / 127.5 - 1).to(HALF).contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def initial(network, base, photos, train):
+    """The base with what it lacks: random head, and two kernels scaled so that outputs are N(0, 1)."""
+    draw = np.random.default_rng(1)
+    he = lambda *shape: draw.standard_normal(shape) * math.sqrt(2 / np.prod(shape[:-1]))
+    weights = dict(base)
+    for name, (inputs, units) in {"dense": (2048, 256), "logits": (256, LABELS)}.items():
+        weights[f"{name}/kernel"] = torch.tensor(he(inputs, units).T, dtype=torch.float32, device=DEVICE)
+        weights[f"{name}/bias"] = torch.zeros(units, device=DEVICE)
+    missing = [n for n in ("conv2d_82", "conv2d_91") if f"{n}/kernel" not in base]
+    for name in missing:
+        kernel = torch.tensor(he(3, 3, 448, 384), dtype=torch.float32, device=DEVICE)
+        weights[f"{name}/kernel"] = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    x = scaled(photos.served[torch.as_tensor(draw.choice(train, min(256, len(train)), replace=False))])
+    for name in missing:
+        y = network(weights, x, linear=name).float()
+        deviation = y.std((0, 2, 3)).clamp(min=1e-6)
+        weights[f"{name}/kernel"] = weights[f"{name}/kernel"] / deviation.view(-1, 1, 1, 1)
+        weights[f"{name}/bias"] = (weights[f"{name}/bias"] - y.mean((0, 2, 3))) / deviation
+    return weights
+
+
+# --- augmentation: x [n, 3, 299, 299], 0..255 ------------------------------------
+
+
+def uniform(n, low, high, *dims):
+    return (torch.rand(n, device=DEVICE) * (high - low) + low).view(-1, *dims)
+
+
+def some(n, chance):
+    return torch.randperm(n, device=DEVICE)[: np.random.binomial(n, chance)]
+
+
+def meshes(x, chance):
+    """
+    Draws nets, grids and bars over some photos, whatever their label: most training balconies have
+    safety nets or grilles, and those shall stand for no class.
+    """
+    chosen = some(len(x), chance)
+    k = len(chosen)
+    if k == 0:
+        return x
+    at = torch.arange(INPUT, device=DEVICE, dtype=torch.float32)
+    down, across = torch.meshgrid(at, at, indexing="ij")
+    value = lambda low, high: uniform(k, low, high, 1, 1)
+    wave = lambda along: value(0, 6) * torch.sin(along * value(0.005, 0.03) + value(0, 6.3))
+    u, v = across + wave(down), down + wave(across)
+    kind = value(0, 1)
+    diamond, mesh = kind < 0.4, kind < 0.7
+    zero = torch.zeros_like(kind)
+    angle = value(-0.12, 0.12) + torch.where(diamond, value(0.6, 1.0), zero)
+    other = torch.where(diamond, -angle, angle + math.pi / 2)
+    spacing = torch.exp(value(1.9, 3.9))
+    thick = (spacing * value(0.03, 0.12)).clamp(0.5, 6)
+
+    def lines(position, gap):
+        off = torch.remainder(position + gap * value(0, 1), gap)
+        return (thick / 2 - torch.minimum(off, gap - off) + 0.5).clamp(0, 1)
+
+    first = lines(u * torch.cos(angle) + v * torch.sin(angle), spacing)
+    second = lines(u * torch.cos(other) + v * torch.sin(other), spacing * value(0.7, 1.4))
+    bars = torch.where(value(0, 1) < 0.5, first, lines(v * torch.cos(angle) - u * torch.sin(angle), spacing))
+    mask = torch.where(mesh, torch.maximum(first, second), bars)
+    # Over the whole photo, or on one side of an edge.
+    turn = value(0, 2 * math.pi)
+    edge = (across / INPUT - 0.5) * torch.cos(turn) + (down / INPUT - 0.5) * torch.sin(turn) + value(-0.1, 0.6)
+    mask = (mask * (edge * 30).clamp(0, 1) * value(0.25, 0.95)).unsqueeze(1)
+    tint = torch.rand(k, 3, 1, 1, device=DEVICE) * 60 - 30
+    colour = (torch.rand(k, 1, 1, 1, device=DEVICE) * 255 + tint).clamp(0, 255)
+    return x.index_copy(0, chosen, x[chosen] * (1 - mask) + colour * mask)
+
+
+def blurred(x, chance):
+    chosen = some(len(x), chance)
+    if len(chosen) == 0:
+        return x
+    sigma = np.random.uniform(0.4, 2.0)
+    radius = max(1, int(3 * sigma))
+    at = torch.arange(-radius, radius + 1, device=DEVICE, dtype=x.dtype)
+    kernel = torch.exp(-at * at / (2 * sigma * sigma))
+    kernel = (kernel / kernel.sum()).repeat(3, 1, 1, 1)
+    y = F.pad(x[chosen], (radius,) * 4, mode="reflect")
+    with torch.backends.cudnn.flags(enabled=False):  # else it searches for the best way at every shape
+        y = F.conv2d(F.conv2d(y, kernel, groups=3), kernel.transpose(2, 3), groups=3)
+    return x.index_copy(0, chosen, y)
+
+
+YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+TO_YIQ, FROM_YIQ = YIQ.to(DEVICE), torch.linalg.inv(YIQ).to(DEVICE)
+
+
+def coloured(x):
+    n = len(x)
+    value = lambda low, high: uniform(n, low, high, 1, 1, 1)
+    y = torch.einsum("ij,njhw->nihw", TO_YIQ, x)
+    saturation = value(0.6, 1.4) * (value(0, 1) >= 0.1)  # one in ten is grey
+    hue = value(-0.21, 0.21)
+    i, q = y[:, 1:2] * saturation, y[:, 2:3] * saturation
+    turned = [y[:, :1], i * torch.cos(hue) - q * torch.sin(hue), i * torch.sin(hue) + q * torch.cos(hue)]
+    x = torch.einsum("ij,njhw->nihw", FROM_YIQ, torch.cat(turned, 1))
+    gain = 1 + torch.rand(n, 3, 1, 1, device=DEVICE) * 0.24 - 0.12
+    contrast = value(0.75, 1.25)
+    return x * gain * contrast * value(0.75, 1.25) + 128 * (1 - contrast)
+
+
+def erased(x, chance):
+    """A rectangle of one colour over some photos."""
+    n = len(x)
+    value = lambda low, high: uniform(n, low, high, 1, 1)
+    at = torch.arange(INPUT, device=DEVICE, dtype=torch.float32)
+    across = (at.view(1, 1, -1) - value(0, INPUT)).abs() < value(15, 70)
+    down = (at.view(1, -1, 1) - value(0, INPUT)).abs() < value(15, 70)
+    inside = (across & down & (value(0, 1) < chance)).unsqueeze(1)
+    return torch.where(inside, torch.rand(n, 3, 1, 1, device=DEVICE) * 255, x)
+
+
+def augmented(photos, batch, options):
+    n = len(batch)
+    width, height = photos.sizes[batch].T
+    variant = torch.from_numpy(np.random.choice(VARIANTS, n, p=VARIANT_CHANCES)).to(DEVICE)
+    x = photos.canvases[batch, variant].float()
+    area, aspect = uniform(n, 0.4, 1), torch.exp(uniform(n, -0.3, 0.3))
+    w = (area * aspect).sqrt().clamp(max=1) * width
+    h = (area / aspect).sqrt().clamp(max=1) * height
+    left, top = uniform(n, 0, 1) * (width - w), uniform(n, 0, 1) * (height - h)
+    flip = torch.where(uniform(n, 0, 1) < 0.5, -1.0, 1.0)
+    turn = torch.where(uniform(n, 0, 1) < 0.25, uniform(n, -0.14, 0.14), torch.zeros(n, device=DEVICE))
+    cos, sin = torch.cos(turn), torch.sin(turn)
+    row = lambda a, b, c: torch.stack([a / CANVAS, b / CANVAS, c / CANVAS - 1], 1)
+    matrix = torch.stack(
+        [row(cos * w * flip, -sin * h, 2 * left + w), row(sin * w * flip, cos * h, 2 * top + h)], 1
+    )
+    grid = F.affine_grid(matrix, (n, 3, INPUT, INPUT), align_corners=False)
+    x = F.grid_sample(x, grid, "bicubic", "reflection", align_corners=False).clamp(0, 255)
+    x = coloured(blurred(meshes(x, 0.3), 0.15))
+    if options["noise"] > 0:
+        x = x + torch.randn_like(x) * (uniform(n, 0, 1, 1, 1, 1) < options["noise"]) * uniform(n, 2, 14, 1, 1, 1)
+    x = x.clamp(0, 255)
+    if options["erase"] > 0:
+        x = erased(x, options["erase"])
+    # One in eight as it is served.
+    return scaled(torch.where(uniform(n, 0, 1, 1, 1, 1) < 0.125, photos.served[batch].float(), x))
+
+
+def mixed(x, target):
+    """Mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019), one each time in two."""
+    other = torch.randperm(len(x), device=DEVICE)
+    if np.random.rand() < 0.5:
+        share = float(np.random.beta(0.4, 0.4))
+        x = (x * share + x[other] * (1 - share)).contiguous(memory_format=torch.channels_last)
+    else:
+        side = int(INPUT * math.sqrt(1 - np.random.beta(1, 1)))
+        left, top = np.random.randint(0, INPUT - side + 1, 2)
+        x = x.clone()
+        x[:, :, top : top + side, left : left + side] = x[other, :, top : top + side, left : left + side]
+        share = 1 - side * side / INPUT / INPUT
+    return x, target * share + target[other] * (1 - share)
+
+
+# --- training -----------------------------------------------------------------
+
+
+def sampler(rows, train, options):
+    """
+    Draws an epoch: of each class the geometric mean of its size and the smallest one's; photos of
+    homes and sites count three times a scene's, those of large sites less, listed ones more.
+    """
+    draw = np.random.default_rng(options["seed"])
+    label = np.array([row["label"] for row in rows])
+    classes = [train[label[train] == k] for k in range(LABELS)]
+    least = min(len(photos) for photos in classes)
+    counts = [round(math.sqrt(least * len(photos))) for photos in classes]
+    weights = []
+    for photos in classes:
+        chosen = [rows[i] for i in photos]
+        groups, where, sizes = np.unique([r["group"] for r in chosen], return_inverse=True, return_counts=True)
+        weight = sizes[where].astype(float) ** -options["spread"]
+        scene = np.array([r["scene"] for r in chosen])
+        if not scene.all():
+            weight[scene] = weight[~scene].mean()
+        listed = np.array([r["weight"] for r in chosen], float)
+        listed = np.where(listed > 1, listed * options["listed"], 1)
+        weights.append(weight * np.where(scene, 1, 3) * listed)
+
+    def epoch():
+        drawn = []
+        for photos, weight, n in zip(classes, weights, counts):
+            order = draw.permutation(len(photos))
+            sums = np.cumsum(weight[order])
+            at = (np.arange(n) + draw.random()) * sums[-1] / n
+            drawn.append(photos[order[np.minimum(np.searchsorted(sums, at, "right"), len(photos) - 1)]])
+        return torch.as_tensor(draw.permutation(np.concatenate(drawn)), device=DEVICE)
+
+    return epoch
+
+
+def ensemble(network, base, models):
+    """Softmax of the models' mean logits; what models from `mixed8` up have in common is computed once."""
+    common = "conv2d_50/kernel"
+    heads = [halved(m) for m in models if m[common] is base[common]]
+    whole = [halved(m) for m in models if m[common] is not base[common]]
+
+    def answer(x):
+        logits = [network(weights, x) for weights in whole]
+        if heads:
+            features = network(heads[0], x, stop="mixed8")
+            logits += [network(weights, features, start="mixed8") for weights in heads]
+        return F.softmax(sum(z - z.mean(1, keepdim=True) for z in logits) / len(logits), 1)
+
+    return answer
+
+
+DEFAULTS = {
+    "cut": None,  # layer above which is trained; None: everything
+    "epochs": 8,
+    "batch": 64,
+    "rate": 4e-4,
+    "decay": 0.8,  # of the rate, a block downwards
+    "constant": False,  # else half a cosine
+    "average": 0.99,  # of the weights
+    "clip": 1.0,  # of the gradient's norm; 0 for none
+    "dropout": 0.5,
+    "smoothing": 0.05,
+    "teaching": 0.0,  # share of the teacher's answer in the target
+    "mix": 0.0,  # share of batches with mixup or CutMix
+    "erase": 0.0,
+    "noise": 0.0,
+    "spread": 0.5,
+    "listed": 1.0,
+    "seed": 1,
+}
+
+
+def train(network, photos, rows, indices, start, teacher=None, **given):
+    """@returns the weights, averaged over the last steps."""
+    options = {**DEFAULTS, **given}
+    cut, batch = options["cut"], min(options["batch"], len(indices))
+    torch.manual_seed(options["seed"])
+    np.random.seed(options["seed"])
+    names = network.above(cut)
+    frozen = {name: w.to(HALF) for name, w in start.items() if name not in set(names)}
+    trained = {name: start[name].clone().requires_grad_(True) for name in names}
+    values = list(trained.values())
+    block, blocks = {}, 0
+    for layer in network.layers:
+        for part in ("kernel", "bias"):
+            block[f"{layer['name']}/{part}"] = blocks
+        blocks += layer["kind"] == "concat" and "_" not in layer["name"]
+    rates = [min(1, options["decay"] ** (blocks - 1 - block[name])) for name in names]
+    rates = [1.0] * len(names) if options["constant"] else rates
+    optimizer = torch.optim.AdamW(
+        [{"params": [value], "factor": rate} for value, rate in zip(values, rates)],
+        lr=options["rate"],
+        betas=(0.9, 0.99),
+        weight_decay=0,
+        fused=DEVICE == "cuda",
+    )
+    average = [value.detach().clone() for value in values]
+    epoch = sampler(rows, indices, options)
+    steps = max(1, len(epoch()) // batch)
+    warmup = max(1, int(0.3 * steps))
+    began, step, smoothing, loss = time.time(), 0, options["smoothing"], None
+    for _ in range(options["epochs"]):
+        drawn = epoch()
+        for i in range(steps):
+            chosen = drawn[i * batch : (i + 1) * batch]
+            cosine = 0.5 * (1 + math.cos(math.pi * step / (steps * options["epochs"])))
+            rate = options["rate"] * min(1, (step + 1) / warmup) * (1 if options["constant"] else cosine)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["factor"]
+            with torch.no_grad():
+                x = augmented(photos, chosen, options)
+                target = F.one_hot(photos.labels[chosen], LABELS) * (1 - smoothing) + smoothing / LABELS
+                if np.random.rand() < options["mix"]:
+                    x, target = mixed(x, target)
+                if teacher:
+                    target = target * (1 - options["teaching"]) + teacher(x) * options["teaching"]
+                if cut:
+                    x = network(frozen, x, stop=cut)
+            optimizer.zero_grad(set_to_none=True)
+            logits = network({**frozen, **trained}, x, start=cut or "input", dropout=options["dropout"])
+            loss = -(target * F.log_softmax(logits, 1)).sum(1).mean()
+            loss.backward()
+            if options["clip"] > 0:
+                torch.nn.utils.clip_grad_norm_(values, options["clip"], foreach=True)
+            optimizer.step()
+            step += 1
+            keep = min(options["average"], (step + 1) / (step + 10))
+            torch._foreach_lerp_(average, [value.detach() for value in values], 1 - keep)
+    print(f"  loss {loss.item():.3f}, {step * batch / (time.time() - began):.0f} photos/s", flush=True)
+    return {**start, **dict(zip(names, average))}
+
+
+@torch.no_grad()
+def accuracy(network, photos, weights, indices):
+    weights, right = halved(weights), 0
+    for i in range(0, len(indices), 256):
+        part = torch.as_tensor(indices[i : i + 256], device=DEVICE)
+        right += (network(weights, scaled(photos.served[part])).argmax(1) == photos.labels[part]).sum().item()
+    return right / len(indices)
+
+
+def main(plan, folder, base, out):
+    torch.backends.cudnn.benchmark = True
+    with open(plan) as file:
+        plan = json.load(file)
+    rows = plan["photos"]
+    quick = int(os.environ.get("TRY_EVERY", 0))  # to see that all of it runs: every n-th photo, one epoch
+    rows = rows[::quick] if quick else rows
+    photos, network = Photos(folder, rows), Network(plan["layers"])
+    side = np.array([row["validation"] for row in rows])
+    indices, validation = np.flatnonzero(~side), np.flatnonzero(side)
+    base = initial(network, read_safetensors(base), photos, indices)
+
+    def run(name, start, teacher=None, **options):
+        options = {**options, "epochs": 1, "batch": 16} if quick else options
+        print(name, flush=True)
+        weights = train(network, photos, rows, indices, start, teacher, **options)
+        print(f"  validation accuracy {accuracy(network, photos, weights, validation):.3f}", flush=True)
+        return weights
+
+    head = {"cut": "mixed8", "rate": 2e-4, "constant": True, "average": 0.996, "epochs": 10, "clip": 0}
+    fewer = {"listed": 0.4, "spread": 0.3, "seed": 2}
+    started = run("stage 1", base, **{**head, "rate": 3e-4, "average": 0.98, "epochs": 3})
+    whole = run("whole network", started)
+    models = [
+        run("from mixed8", base, **head),
+        run("from mixed8, listed photos weigh less", base, **{**head, **fewer}),
+        whole,
+        run("whole network, mixed, longer", started, epochs=12, mix=0.2, **fewer),
+        run("whole network, erased, noisy", started, epochs=12, rate=5e-4, erase=0.1, noise=0.2, seed=3),
+    ]
+    student = {
+        **{"epochs": 16, "rate": 3e-4, "average": 0.995, "dropout": 0.3, "smoothing": 0, "teaching": 0.8},
+        **{"mix": 0.25, "erase": 0.1},
+    }
+    teacher = ensemble(network, base, models)
+    students = [run(f"student, seed {seed}", whole, teacher, **student, seed=seed) for seed in (1, 7)]
+    result = mean(students)
+    print(f"validation accuracy {accuracy(network, photos, result, validation):.3f}")
+    write_safetensors(out, result)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit("usage: train.py plan.json PHOTOS BASE.safetensors OUT.safetensors")
+    main(*sys.argv[1:])
