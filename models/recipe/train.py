@@ -8,7 +8,7 @@ Five networks are trained on the same photos, two of them from `mixed8` up (ever
 ImageNet's weights), three whole. Their mean answers, on ever new variants of the photos, teach two
 more (Hinton et al. 2015; Beyer et al. 2022, "a good teacher is patient and consistent"), and the
 mean of those two's weights is the result. BASE is InceptionV3 on ImageNet, BatchNorm folded, names
-as in src/inference/inceptionv3.ts. Needs torch, numpy and Pillow; 11 minutes and 30 GiB on an H100.
+as in src/inference/inceptionv3.ts. Needs torch, numpy and Pillow; 8 minutes and 30 GiB on an H100.
 
 No photo of the validation side is trained on.
 """
