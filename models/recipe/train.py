@@ -150,6 +150,12 @@ class Network:
     def __init__(self, layers):
         self.layers = layers
         self.names = [layer["name"] for layer in layers]
+        self.depth = {}  # blocks between a weight and the head
+        depth = 0
+        for layer in reversed(layers):
+            depth += layer["kind"] == "concat" and "_" not in layer["name"]
+            for part in ("kernel", "bias"):
+                self.depth[f"{layer['name']}/{part}"] = depth
 
     def above(self, cut):
         """Names of the weights after a layer; of all weights for None."""
@@ -440,15 +446,10 @@ def train(network, photos, rows, indices, start, teacher=None, **given):
     frozen = {name: w.to(HALF) for name, w in start.items() if name not in set(names)}
     trained = {name: start[name].clone().requires_grad_(True) for name in names}
     values = list(trained.values())
-    block, blocks = {}, 0
-    for layer in network.layers:
-        for part in ("kernel", "bias"):
-            block[f"{layer['name']}/{part}"] = blocks
-        blocks += layer["kind"] == "concat" and "_" not in layer["name"]
-    rates = [min(1, options["decay"] ** (blocks - 1 - block[name])) for name in names]
-    rates = [1.0] * len(names) if options["constant"] else rates
+    # The head learns as fast as the last block.
+    factors = [options["decay"] ** max(0, network.depth[name] - 1) for name in names]
     optimizer = torch.optim.AdamW(
-        [{"params": [value], "factor": rate} for value, rate in zip(values, rates)],
+        [{"params": [value], "factor": factor} for value, factor in zip(values, factors)],
         lr=options["rate"],
         betas=(0.9, 0.99),
         weight_decay=0,
@@ -518,7 +519,7 @@ def main(plan, folder, base, out):
         print(f"  validation accuracy {accuracy(network, photos, weights, validation):.3f}", flush=True)
         return weights
 
-    head = {"cut": "mixed8", "rate": 2e-4, "constant": True, "average": 0.996, "epochs": 10, "clip": 0}
+    head = {"cut": "mixed8", "rate": 2e-4, "decay": 1, "constant": True, "average": 0.996, "epochs": 10, "clip": 0}
     fewer = {"listed": 0.4, "spread": 0.3, "seed": 2}
     started = run("stage 1", base, **{**head, "rate": 3e-4, "average": 0.98, "epochs": 3})
     whole = run("whole network", started)
