@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import type { IPublishPacket } from 'mqtt';
 import type { Config } from '../../config/schema.ts';
@@ -48,8 +48,11 @@ export class Connection {
   readonly #parts: ConnectionParts;
   readonly #stopped = new AbortController();
   readonly #backoff = new Backoff(RETRY);
+  readonly #events = new EventEmitter();
   #running: Promise<void> | null = null;
   #session: Session | null = null;
+  /** Ends the wait for the next try. */
+  #pause = new AbortController();
   /** The message that is being taken, and what ends its waiting for room. */
   #receiving: Promise<unknown> = Promise.resolve();
   #waits = new AbortController();
@@ -81,12 +84,26 @@ export class Connection {
     this.#running ??= this.#run();
   }
 
+  /** Tries at once, where it waits for the next try. */
+  hurry(): void {
+    this.#pause.abort();
+  }
+
+  /**
+   * Resolves when the connection is up, at once where it is.
+   * @throws AbortError
+   */
+  async whenUp(signal: AbortSignal): Promise<void> {
+    if (!this.#state.up) await once(this.#events, 'up', { signal });
+  }
+
   /**
    * Ends the connection as MQTT wants it, so that no will is sent. A message that is just being
    * stored is acknowledged first; one that waits for room is not, and comes again.
    */
   async stop(): Promise<void> {
     this.#stopped.abort();
+    this.#pause.abort();
     this.#waits.abort();
     await within(STOP_MS, this.#receiving);
     const session = this.#session;
@@ -111,7 +128,9 @@ export class Connection {
       if (this.#olderVersion(end)) continue;
       this.#down(end);
       if (Date.now() - begun >= STABLE_MS) this.#backoff.reset();
-      await setTimeout(this.#backoff.next(), undefined, { signal }).catch(() => {});
+      this.#pause = new AbortController();
+      const over = this.#pause.signal;
+      await setTimeout(this.#backoff.next(), undefined, { signal: over }).catch(() => {});
     }
   }
 
@@ -160,6 +179,7 @@ export class Connection {
     this.#state = { up: true, since: new Date(), version, reason: null };
     const { log, role, url } = this.#parts;
     log.info({ url: url(), role, mqtt: versionName(version) }, 'connected to the broker');
+    this.#events.emit('up');
   }
 
   #down(error: Error): void {

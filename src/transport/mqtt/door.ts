@@ -20,6 +20,8 @@ import { type Topics, topicsOf } from './topics.ts';
 
 /** Milliseconds for results on their way when the daemon stops. */
 const DRAIN_MS = 1000;
+/** Milliseconds to subscribe in; longer where the broker does not allow it. */
+const SUBSCRIBE_MS = 5000;
 /** Milliseconds in which a broker on this box answers. */
 const LOOK_MS = 1000;
 
@@ -72,7 +74,10 @@ export class MqttDoor implements Part, HealthSource {
     const url = () => this.url;
     this.#in = new Connection({
       ...{ config, log, url, role: 'in' as const },
-      onUp: (session) => this.#subscriptions.subscribe(session),
+      onUp: (session) => {
+        this.#out.hurry();
+        return this.#subscriptions.subscribe(session);
+      },
       onDown: () => this.#journal.doubt(),
       onMessage: (packet, signal) => this.#take(packet, signal),
     });
@@ -130,8 +135,19 @@ export class MqttDoor implements Part, HealthSource {
   }
 
   #up(session: Session): void {
-    this.#presence.up(session);
     this.#delivery.up(session);
+    void this.#announce(session);
+  }
+
+  /** Who reads that we are online may send a photo: a broker drops what nobody subscribes to. */
+  async #announce(session: Session): Promise<void> {
+    const { signal } = session;
+    if (!this.#embedded) {
+      this.#in.hurry();
+      const late = setTimeout(SUBSCRIBE_MS, undefined, { signal });
+      await Promise.race([this.#in.whenUp(signal), late]).catch(() => {});
+    }
+    if (!signal.aborted) this.#presence.up(session);
   }
 
   #down(): void {

@@ -29,6 +29,7 @@ export class Presence {
   /** Payloads on this connection by topic. */
   readonly #told = new Map<string, string>();
   #timer: NodeJS.Timeout | null = null;
+  #left = false;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -48,6 +49,7 @@ export class Presence {
 
   /** Says that we are here and what we are, and again whenever the model or engine changes. */
   up(session: Session): void {
+    if (this.#left) return;
     this.#session = session;
     this.#told.clear();
     this.#look();
@@ -60,9 +62,10 @@ export class Presence {
     this.#timer = null;
   }
 
-  /** Says goodbye. Resolves when the broker knows, or after a second. */
+  /** Says goodbye, for good. Resolves when the broker knows, or after a second. */
   async leave(): Promise<void> {
     const session = this.#session;
+    this.#left = true;
     this.down();
     if (session === null || session.signal.aborted) return;
     const late = setTimeout(ACK_MS, undefined, { ref: false });

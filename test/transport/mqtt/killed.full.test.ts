@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { eventually, temporaryDir } from '../../daemon/support.ts';
+import { temporaryDir } from '../../daemon/support.ts';
 import { mosquitto, withoutMqtt5 } from './mosquitto.ts';
 import { connected, listener } from './support.ts';
 
@@ -71,7 +71,7 @@ test('SIGKILL at any moment: every photo is stored, and each has one id', async 
   }
   await sending;
   const ids = () => readdirSync(dir).filter((name) => name.endsWith('.id'));
-  await eventually(() => ids().length >= PHOTOS);
+  await expect.poll(() => ids().length).toBe(PHOTOS);
   // Time for a repeat to show.
   await new Promise((resolve) => setTimeout(resolve, 1000));
   expect(ids()).toHaveLength(PHOTOS);

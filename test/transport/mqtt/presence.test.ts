@@ -18,6 +18,33 @@ test('online, retained, with what is loaded', async () => {
   expect(status?.packet.retain).toBe(true);
 });
 
+test('a photo sent at the word online is taken', async () => {
+  const broker = await otherBroker({
+    // A slow one: what is published meanwhile is dropped.
+    authorizeSubscribe: (client, subscription, done) => {
+      setTimeout(() => done(null, subscription), client && /-in$/.test(client.id) ? 300 : 0);
+    },
+  });
+  const sub = await listener(broker.url, [STATUS, 'retagger/box/result']);
+  await openDoor({ mqtt: { url: broker.url } });
+  await sub.first('/status');
+  await sub.client.publishAsync('retagger/box/ingest', 'hall 1', { qos: 1 });
+  await sub.first('/result');
+});
+
+test('online also where the broker lets no box subscribe', async () => {
+  const broker = await otherBroker({
+    authorizeSubscribe: (client, subscription, done) => {
+      done(null, client && /-in$/.test(client.id) ? null : subscription);
+    },
+  });
+  const sub = await listener(broker.url, [STATUS]);
+  const { door } = await openDoor({ mqtt: { url: broker.url } });
+  const [status] = await sub.first('/status');
+  expect(status?.json).toMatchObject({ state: 'online' });
+  expect(door.health().ok).toBe(false);
+}, 30_000);
+
 test('offline when the connection dies, and online again', async () => {
   const broker = await otherBroker();
   const sub = await listener(broker.url, [STATUS]);
