@@ -1,4 +1,12 @@
-import { copyFile, lstat, open, rename, unlink, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  type FileHandle,
+  lstat,
+  open,
+  rename,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { RetaggerError } from '../errors.ts';
 import { isCode, isDiskTrouble } from './disk.ts';
@@ -7,8 +15,8 @@ import { type AnyPath, printable } from './paths.ts';
 /** How a photo's bytes get into the spool. */
 
 const MODE = 0o640;
-/** Chunks of an upload are written so many bytes at a time: most photos at once. */
-const WRITE_BYTES = 1024 * 1024;
+/** Chunks of an upload are written so many bytes at a time: small photos at once. */
+const WRITE_BYTES = 256 * 1024;
 
 export const tooLarge = (limit: number) =>
   new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
@@ -36,7 +44,7 @@ export async function writeStream(
   let heldBytes = 0;
   const file = await open(path, 'w', MODE);
   const drain = async () => {
-    await file.writeFile(Buffer.concat(held));
+    await writeAll(file, held, heldBytes);
     held = [];
     heldBytes = 0;
   };
@@ -57,6 +65,21 @@ export async function writeStream(
     await file.close();
   }
   return size;
+}
+
+/**
+ * Writes chunks as they are. Joining them first would make as much garbage again, and V8 answers
+ * garbage outside its heap with full collections: one every four photos of 12 megapixels.
+ * @param bytes of all chunks.
+ */
+export async function writeAll(
+  file: Pick<FileHandle, 'writev' | 'writeFile'>,
+  chunks: readonly Uint8Array[],
+  bytes: number,
+): Promise<void> {
+  const { bytesWritten } = await file.writev(chunks);
+  // A disk that is just full takes a part; writing the rest says why.
+  if (bytesWritten < bytes) await file.writeFile(Buffer.concat(chunks).subarray(bytesWritten));
 }
 
 /** What `moveInto` made of the file. */

@@ -1,0 +1,41 @@
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { expect, test } from 'vitest';
+import { writeAll, writeStream } from '../../src/daemon/body.ts';
+import { temporaryDir } from './support.ts';
+
+const LIMIT = 2 ** 20;
+
+test.each([
+  ['more chunks than one system call takes', Array.from({ length: 5000 }, (_, n) => n % 251)],
+  ['none', []],
+])('%s', async (_, bytes) => {
+  const path = join(await temporaryDir(), 'photo');
+  const chunks = Readable.from(bytes.map((byte) => Buffer.from([byte])));
+  expect(await writeStream(chunks, path, LIMIT, false)).toBe(bytes.length);
+  expect(await readFile(path)).toEqual(Buffer.from(bytes));
+});
+
+test('several megabytes', async () => {
+  const path = join(await temporaryDir(), 'photo');
+  const chunks = Array.from({ length: 50 }, (_, n) => Buffer.alloc(65_521, n));
+  const size = await writeStream(Readable.from(chunks), path, 2 ** 24, false);
+  expect(size).toBe(50 * 65_521);
+  expect((await readFile(path)).equals(Buffer.concat(chunks))).toBe(true);
+});
+
+test('a disk that takes a part at a time gets the rest', async () => {
+  const path = join(await temporaryDir(), 'photo');
+  const file = await open(path, 'w');
+  const partly = {
+    writev: async (chunks: readonly Uint8Array[]) => {
+      const { bytesWritten } = await file.write(Buffer.concat(chunks).subarray(0, 4));
+      return { bytesWritten, buffers: chunks };
+    },
+    writeFile: file.writeFile.bind(file),
+  } as Pick<FileHandle, 'writev' | 'writeFile'>;
+  await writeAll(partly, [Buffer.from('bal'), Buffer.from('co'), Buffer.from('ny')], 7);
+  await file.close();
+  expect(await readFile(path, 'utf8')).toBe('balcony');
+});
