@@ -10,14 +10,14 @@ const LIMIT = 2 ** 20;
 test.each([
   ['more chunks than one system call takes', Array.from({ length: 5000 }, (_, n) => n % 251)],
   ['none', []],
-])('%s', async (_, bytes) => {
+])('chunks of an upload: %s', async (_, bytes) => {
   const path = join(await temporaryDir(), 'photo');
   const chunks = Readable.from(bytes.map((byte) => Buffer.from([byte])));
   expect(await writeStream(chunks, path, LIMIT, false)).toBe(bytes.length);
   expect(await readFile(path)).toEqual(Buffer.from(bytes));
 });
 
-test('several megabytes', async () => {
+test('chunks of an upload: several megabytes', async () => {
   const path = join(await temporaryDir(), 'photo');
   const chunks = Array.from({ length: 50 }, (_, n) => Buffer.alloc(65_521, n));
   const size = await writeStream(Readable.from(chunks), path, 2 ** 24, false);

@@ -7,6 +7,7 @@ import { Backoff } from './backoff.ts';
 import { connectOptions, type Role } from './connect-options.ts';
 import { largestPacket } from './limits.ts';
 import { ConnectionError, openSession, type Session } from './session.ts';
+import { within } from './within.ts';
 
 /** Milliseconds between tries. */
 const RETRY = { first: 250, longest: 30_000 };
@@ -206,13 +207,6 @@ export class Connection {
     this.#version = 4;
     return true;
   }
-}
-
-/** Resolves when the work is done, however, or the time is up. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const late = new AbortController();
-  await Promise.race([work.catch(() => {}), setTimeout(ms, null, { signal: late.signal })]);
-  late.abort();
 }
 
 export const versionName = (version: 4 | 5) => (version === 5 ? '5.0' : '3.1.1');

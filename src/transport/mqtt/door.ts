@@ -1,6 +1,5 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import type { IPublishPacket } from 'mqtt';
 import type { Config } from '../../config/schema.ts';
 import type { Health, HealthSource, Outbox, Part, Pipeline } from '../../daemon/ports.ts';
@@ -17,10 +16,11 @@ import { Presence } from './presence.ts';
 import type { Session } from './session.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { type Topics, topicsOf } from './topics.ts';
+import { within } from './within.ts';
 
 /** Milliseconds for results on their way when the daemon stops. */
 const DRAIN_MS = 1000;
-/** Milliseconds to subscribe in; longer where the broker does not allow it. */
+/** Milliseconds for the ingest topics; a broker that takes longer presumably allows no subscription. */
 const SUBSCRIBE_MS = 5000;
 /** Milliseconds in which a broker on this box answers. */
 const LOOK_MS = 1000;
@@ -128,7 +128,7 @@ export class MqttDoor implements Part, HealthSource {
 
   /** The last results, the goodbye, then the connection they went by. */
   async #leave(): Promise<void> {
-    await Promise.race([this.#delivery.drained(), setTimeout(DRAIN_MS, null, { ref: false })]);
+    await within(DRAIN_MS, this.#delivery.drained());
     await this.#presence.leave();
     this.#delivery.stop();
     await this.#out.stop();
@@ -144,8 +144,7 @@ export class MqttDoor implements Part, HealthSource {
     const { signal } = session;
     if (!this.#embedded) {
       this.#in.hurry();
-      const late = setTimeout(SUBSCRIBE_MS, undefined, { signal });
-      await Promise.race([this.#in.whenUp(signal), late]).catch(() => {});
+      await within(SUBSCRIBE_MS, this.#in.whenUp(signal));
     }
     if (!signal.aborted) this.#presence.up(session);
   }

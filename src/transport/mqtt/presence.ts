@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
 import type { TaggerInfo } from '../../inference/tagger.ts';
 import type { Logger } from '../../log.ts';
 import type { Announcement } from './discovery.ts';
 import type { Session } from './session.ts';
+import { within } from './within.ts';
 
 /** How often the model and engine are looked at, in milliseconds. */
 const LOOK_MS = 2000;
@@ -68,8 +68,7 @@ export class Presence {
     this.#left = true;
     this.down();
     if (session === null || session.signal.aborted) return;
-    const late = setTimeout(ACK_MS, undefined, { ref: false });
-    await Promise.race([this.#publish(session, this.#status('offline')), late]);
+    await within(ACK_MS, this.#publish(session, this.#status('offline')));
   }
 
   #look(): void {
