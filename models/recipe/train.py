@@ -1,14 +1,16 @@
-"""How the weights of version 6 were made, on a GPU with PyTorch.
+"""How the weights of version 7 were made, on a GPU with PyTorch.
 
     node models/recipe/plan.mjs PHOTOS SOURCES.csv > plan.json
-    python3 models/recipe/train.py plan.json PHOTOS BASE.safetensors trained.safetensors
+    python3 models/recipe/train.py plan.json PHOTOS BASE.safetensors PREVIOUS.safetensors trained.safetensors
     retagger train --base trained.safetensors --head-epochs 0 --unfreeze none ...
 
-Five networks are trained on the same photos, two of them from `mixed8` up (everything below keeps
-ImageNet's weights), three whole. Their mean answers, on ever new variants of the photos, teach two
-more (Hinton et al. 2015; Beyer et al. 2022, "a good teacher is patient and consistent"), and the
-mean of those two's weights is the result. BASE is InceptionV3 on ImageNet, BatchNorm folded, names
-as in src/inference/inceptionv3.ts. Needs torch, numpy and Pillow; 8 minutes and 30 GiB on an H100.
+Seven networks are trained on the same photos: one from `mixed8` up and three from `mixed4` up
+(everything below keeps ImageNet's weights), three whole at a low rate. They and version 6 teach two
+more by their mean answer on ever new variants of the photos (Hinton et al. 2015; Beyer et al. 2022,
+"a good teacher is patient and consistent"). These start from the mean of the three whole networks'
+weights, and the mean of their own is the result. BASE is InceptionV3 on ImageNet, BatchNorm folded,
+names as in src/inference/inceptionv3.ts; PREVIOUS is version 6. Needs torch, numpy and Pillow; 10
+minutes and 40 GiB on an H200.
 
 No photo of the validation side is trained on.
 """
@@ -33,6 +35,7 @@ INPUT = 299
 CANVAS = 320  # longest side of a photo, pixels
 VARIANTS = 5
 VARIANT_CHANCES = [0.5, 0.15, 0.12, 0.13, 0.1]
+CHUNK = 8  # batches that are augmented, and shown to a teacher, at once
 
 
 # --- photos -----------------------------------------------------------------
@@ -399,18 +402,26 @@ def sampler(rows, train, options):
     return epoch
 
 
-def ensemble(network, base, models):
-    """Softmax of the models' mean logits; what models from `mixed8` up have in common is computed once."""
-    common = "conv2d_50/kernel"
-    heads = [halved(m) for m in models if m[common] is base[common]]
-    whole = [halved(m) for m in models if m[common] is not base[common]]
+def ensemble(network, members):
+    """
+    Softmax of the weighted mean of the members' logits. A member is its weights, the layer up to which
+    they are the base's (None: nowhere) and its share; what several have of the base is computed once.
+    """
+    members = [(halved(weights), cut, share) for weights, cut, share in members]
+    cuts = sorted({cut for _, cut, _ in members if cut}, key=network.names.index)
+    total = sum(share for *_, share in members)
 
     def answer(x):
-        logits = [network(weights, x) for weights in whole]
-        if heads:
-            features = network(heads[0], x, stop="mixed8")
-            logits += [network(weights, features, start="mixed8") for weights in heads]
-        return F.softmax(sum(z - z.mean(1, keepdim=True) for z in logits) / len(logits), 1)
+        at = ("input", x)
+        starts = {None: at}
+        for cut in cuts:
+            weights = next(weights for weights, c, _ in members if c == cut)
+            at = starts[cut] = (cut, network(weights, at[1], start=at[0], stop=cut))
+        logits = 0
+        for weights, cut, share in members:
+            z = network(weights, starts[cut][1], start=starts[cut][0])
+            logits = logits + (z - z.mean(1, keepdim=True)) * (share / total)
+        return F.softmax(logits, 1)
 
     return answer
 
@@ -457,36 +468,39 @@ def train(network, photos, rows, indices, start, teacher=None, **given):
     )
     average = [value.detach().clone() for value in values]
     epoch = sampler(rows, indices, options)
-    steps = max(1, len(epoch()) // batch)
+    steps = max(1, round(len(epoch()) / batch / CHUNK)) * CHUNK
     warmup = max(1, int(0.3 * steps))
     began, step, smoothing, loss = time.time(), 0, options["smoothing"], None
     for _ in range(options["epochs"]):
         drawn = epoch()
-        for i in range(steps):
-            chosen = drawn[i * batch : (i + 1) * batch]
-            cosine = 0.5 * (1 + math.cos(math.pi * step / (steps * options["epochs"])))
-            rate = options["rate"] * min(1, (step + 1) / warmup) * (1 if options["constant"] else cosine)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
+        drawn = torch.cat([drawn, drawn])[: steps * batch]
+        for chosen in drawn.split(CHUNK * batch):
             with torch.no_grad():
-                x = augmented(photos, chosen, options)
-                target = F.one_hot(photos.labels[chosen], LABELS) * (1 - smoothing) + smoothing / LABELS
-                if np.random.rand() < options["mix"]:
-                    x, target = mixed(x, target)
+                xs = augmented(photos, chosen, options)
+                targets = F.one_hot(photos.labels[chosen], LABELS) * (1 - smoothing) + smoothing / LABELS
+                for i in range(0, len(chosen), batch):
+                    if np.random.rand() < options["mix"]:
+                        part = slice(i, i + batch)
+                        xs[part], targets[part] = mixed(xs[part], targets[part])
                 if teacher:
-                    target = target * (1 - options["teaching"]) + teacher(x) * options["teaching"]
+                    targets = targets * (1 - options["teaching"]) + teacher(xs) * options["teaching"]
                 if cut:
-                    x = network(frozen, x, stop=cut)
-            optimizer.zero_grad(set_to_none=True)
-            logits = network({**frozen, **trained}, x, start=cut or "input", dropout=options["dropout"])
-            loss = -(target * F.log_softmax(logits, 1)).sum(1).mean()
-            loss.backward()
-            if options["clip"] > 0:
-                torch.nn.utils.clip_grad_norm_(values, options["clip"], foreach=True)
-            optimizer.step()
-            step += 1
-            keep = min(options["average"], (step + 1) / (step + 10))
-            torch._foreach_lerp_(average, [value.detach() for value in values], 1 - keep)
+                    xs = network(frozen, xs, stop=cut)
+            for x, target in zip(xs.split(batch), targets.split(batch)):
+                cosine = 0.5 * (1 + math.cos(math.pi * step / (steps * options["epochs"])))
+                rate = options["rate"] * min(1, (step + 1) / warmup) * (1 if options["constant"] else cosine)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group["factor"]
+                optimizer.zero_grad(set_to_none=True)
+                logits = network({**frozen, **trained}, x, start=cut or "input", dropout=options["dropout"])
+                loss = -(target * F.log_softmax(logits, 1)).sum(1).mean()
+                loss.backward()
+                if options["clip"] > 0:
+                    torch.nn.utils.clip_grad_norm_(values, options["clip"], foreach=True)
+                optimizer.step()
+                step += 1
+                keep = min(options["average"], (step + 1) / (step + 10))
+                torch._foreach_lerp_(average, [value.detach() for value in values], 1 - keep)
     print(f"  loss {loss.item():.3f}, {step * batch / (time.time() - began):.0f} photos/s", flush=True)
     return {**start, **dict(zip(names, average))}
 
@@ -500,7 +514,7 @@ def accuracy(network, photos, weights, indices):
     return right / len(indices)
 
 
-def main(plan, folder, base, out):
+def main(plan, folder, base, previous, out):
     torch.backends.cudnn.benchmark = True
     with open(plan) as file:
         plan = json.load(file)
@@ -513,35 +527,44 @@ def main(plan, folder, base, out):
     base = initial(network, read_safetensors(base), photos, indices)
 
     def run(name, start, teacher=None, **options):
-        options = {**options, "epochs": 1, "batch": 16} if quick else options
+        options = {**options, "epochs": 1, "batch": 2} if quick else options
         print(name, flush=True)
         weights = train(network, photos, rows, indices, start, teacher, **options)
         print(f"  validation accuracy {accuracy(network, photos, weights, validation):.3f}", flush=True)
         return weights
 
-    head = {"cut": "mixed8", "rate": 2e-4, "decay": 1, "constant": True, "average": 0.996, "epochs": 10, "clip": 0}
-    fewer = {"listed": 0.4, "spread": 0.3, "seed": 2}
+    constant = {"constant": True, "epochs": 10}
+    head = {**constant, "cut": "mixed8", "rate": 2e-4, "decay": 1, "average": 0.996, "clip": 0}
+    upper = {**constant, "cut": "mixed4", "rate": 2e-4, "average": 0.997}
+    whole = {**constant, "rate": 1.5e-4, "average": 0.998}
+    fewer = {"listed": 0.4, "spread": 0.3}  # listed photos, and those of small homes, weigh less
     started = run("stage 1", base, **{**head, "rate": 3e-4, "average": 0.98, "epochs": 3})
-    whole = run("whole network", started)
-    models = [
-        run("from mixed8", base, **head),
-        run("from mixed8, listed photos weigh less", base, **{**head, **fewer}),
-        whole,
-        run("whole network, mixed, longer", started, epochs=12, mix=0.2, **fewer),
-        run("whole network, erased, noisy", started, epochs=12, rate=5e-4, erase=0.1, noise=0.2, seed=3),
+    wholes = [
+        run("whole", started, **whole, seed=11),
+        run("whole, listed less, erased", started, **whole, **fewer, seed=12, erase=0.1),
+        run("whole, mixed, noisy", started, **whole, seed=13, mix=0.2, noise=0.2),
+    ]
+    members = [
+        (read_safetensors(previous), None, 2),
+        (run("from mixed8, listed less", base, **head, **fewer, seed=2), "mixed8", 1),
+        (wholes[1], None, 1),
+        (wholes[2], None, 1),
+        (run("from mixed4", started, **upper, seed=21), "mixed4", 1),
+        (run("from mixed4, listed less", started, **upper, **fewer, seed=22), "mixed4", 1),
+        (run("from mixed4, erased, noisy, mixed", started, **upper, seed=23, erase=0.1, noise=0.2, mix=0.2), "mixed4", 1),
     ]
     student = {
-        **{"epochs": 16, "rate": 3e-4, "average": 0.995, "dropout": 0.3, "smoothing": 0, "teaching": 0.8},
+        **{"epochs": 28, "rate": 1.5e-4, "average": 0.995, "dropout": 0.3, "smoothing": 0, "teaching": 0.8},
         **{"mix": 0.25, "erase": 0.1},
     }
-    teacher = ensemble(network, base, models)
-    students = [run(f"student, seed {seed}", whole, teacher, **student, seed=seed) for seed in (1, 7)]
+    teacher = ensemble(network, members)
+    students = [run(f"student, seed {seed}", mean(wholes), teacher, **student, seed=seed) for seed in (1, 7)]
     result = mean(students)
     print(f"validation accuracy {accuracy(network, photos, result, validation):.3f}")
     write_safetensors(out, result)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
-        sys.exit("usage: train.py plan.json PHOTOS BASE.safetensors OUT.safetensors")
+    if len(sys.argv) != 6:
+        sys.exit("usage: train.py plan.json PHOTOS BASE.safetensors PREVIOUS.safetensors OUT.safetensors")
     main(*sys.argv[1:])
