@@ -29,7 +29,7 @@ export async function createLogger(options: LogOptions): Promise<Logger> {
         paths: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
         censor: '[secret]',
       },
-      serializers: { url: (url: unknown) => withoutPassword(String(url)) },
+      serializers: { url: (url: unknown) => withoutCredentials(String(url)) },
     },
     options.destination ??
       ((options.pretty ?? terminal)
@@ -39,9 +39,9 @@ export async function createLogger(options: LogOptions): Promise<Logger> {
   );
 }
 
-/** `mqtts://user:secret@host` → `mqtts://user:***@host`. */
-export function withoutPassword(url: string): string {
-  return url.replace(/(:\/\/[^/@:]*):[^/]*@/, '$1:***@');
+/** `mqtts://user:secret@host` → `mqtts://***@host`; also of what a typing error made no URL. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/^(\w+:\/*)?.*@/s, '$1***@');
 }
 
 async function prettyStream(fd: number): Promise<DestinationStream> {

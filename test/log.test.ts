@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createLogger, withoutPassword } from '../src/log.ts';
+import { createLogger, withoutCredentials } from '../src/log.ts';
 
 async function logged(about: object): Promise<Record<string, unknown>> {
   let line = '';
@@ -33,11 +33,15 @@ test('secrets are not in it', async () => {
     }),
   );
   expect(line).not.toContain('s3cret');
-  expect(line).toContain('mqtts://me:***@host:8883');
+  expect(line).toContain('mqtts://***@host:8883');
 });
 
-test('a URL without a password stays as it is', () => {
-  expect(withoutPassword('mqtt://127.0.0.1:1883')).toBe('mqtt://127.0.0.1:1883');
-  expect(withoutPassword('mqtt://me@host')).toBe('mqtt://me@host');
-  expect(withoutPassword('mqtt://me:p@ss:word@host')).toBe('mqtt://me:***@host');
+test.each([
+  ['mqtt://127.0.0.1:1883', 'mqtt://127.0.0.1:1883'],
+  ['mqtts://token@host', 'mqtts://***@host'],
+  ['mqtt://me:p@ss:wo/rd@host', 'mqtt://***@host'],
+  ['mqtt:/me:word@host', 'mqtt:/***@host'],
+  ['//me:word@host', '***@host'],
+])('%s is shown as %s', (url, shown) => {
+  expect(withoutCredentials(url)).toBe(shown);
 });

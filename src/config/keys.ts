@@ -16,6 +16,7 @@ export interface ConfigKey {
     readonly minimum?: number;
     readonly maximum?: number;
     readonly minLength?: number;
+    readonly maxLength?: number;
     readonly pattern?: string;
     readonly anyOf?: readonly { readonly const?: string }[];
   };
@@ -58,7 +59,10 @@ export function allowed({ schema }: ConfigKey): string {
   }
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'array') return 'a list of names (with commas outside YAML)';
-  if (schema.pattern) return `text that matches ${schema.pattern}`;
+  if (schema.pattern) {
+    const most = schema.maxLength === undefined ? '' : `, at most ${schema.maxLength} characters`;
+    return `text that matches ${schema.pattern}${most}`;
+  }
   if (schema.minLength) return `text of at least ${schema.minLength} characters`;
   return 'text';
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse } from 'yaml';
 import { BUNDLED_MODEL_DIR } from '../inference/bundle.ts';
+import { withoutCredentials } from '../log.ts';
 import { Value } from '../typebox.ts';
 import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
@@ -135,9 +136,14 @@ function fromText({ schema }: ConfigKey, text: string): unknown {
   return text;
 }
 
+/** A broker's URL may hold a password. */
+function withoutSecrets({ path }: ConfigKey, value: unknown): unknown {
+  return path === 'mqtt.url' && typeof value === 'string' ? withoutCredentials(value) : value;
+}
+
 function checked(key: ConfigKey, { value, origin }: Given): unknown {
   if (Value.Check(key.schema, value)) return value;
-  const shown = key.secret ? '(hidden)' : JSON.stringify(value);
+  const shown = key.secret ? '(hidden)' : JSON.stringify(withoutSecrets(key, value));
   throw new ConfigError(`${origin}: ${shown} is not allowed; ${key.path} is ${allowed(key)}`);
 }
 

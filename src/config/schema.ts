@@ -84,7 +84,8 @@ export const ConfigSchema = Type.Object(
         token: Type.Optional(
           Type.String({
             minLength: 16,
-            description: 'Bearer token for every route but /healthz and /readyz.',
+            description:
+              'Bearer token for every route but /healthz, /readyz and the page’s own files.',
           }),
         ),
         allowed_hosts: Type.Array(Type.String(), {

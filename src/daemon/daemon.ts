@@ -5,7 +5,7 @@ import { forNextStart } from '../config/live.ts';
 import type { Config } from '../config/schema.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import type { Tagger } from '../inference/tagger.ts';
-import { type Logger, withoutPassword } from '../log.ts';
+import { type Logger, withoutCredentials } from '../log.ts';
 import { FolderDoor } from '../transport/folder/door.ts';
 import { HttpDoor } from '../transport/http/door.ts';
 import { MqttDoor } from '../transport/mqtt/door.ts';
@@ -88,7 +88,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
 
   return {
     get urls() {
-      return { http: http?.url ?? null, broker: mqtt ? withoutPassword(mqtt.url) : null };
+      return { http: http?.url ?? null, broker: mqtt ? withoutCredentials(mqtt.url) : null };
     },
     health,
     async start() {

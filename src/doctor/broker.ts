@@ -1,5 +1,5 @@
 import { connect as connectTcp } from 'node:net';
-import { withoutPassword } from '../log.ts';
+import { withoutCredentials } from '../log.ts';
 import { connectOptions } from '../transport/mqtt/connect-options.ts';
 import { loadMqtt } from '../transport/mqtt/libraries.ts';
 import { type Check, fail, ok } from './check.ts';
@@ -33,10 +33,10 @@ export const broker: Check = {
         false,
       );
       await client.endAsync(true);
-      return ok(`${withoutPassword(url)} answers and lets us in`);
+      return ok(`${withoutCredentials(url)} answers and lets us in`);
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
-      return fail(`${withoutPassword(url)}: ${message || code}`, adviceFor(message, code));
+      return fail(`${withoutCredentials(url)}: ${message || code}`, adviceFor(message, code));
     }
   },
 };

@@ -85,6 +85,8 @@ describe('what is wrong is named', () => {
   test('a secret is not shown', () => {
     expect(() => load({ flags: { 'http-token': 'short' } })).toThrow(/\(hidden\)/);
     expect(() => load({ flags: { 'http-token': 'short' } })).not.toThrow(/short/);
+    const env = { RETAGGER_MQTT_URL: 'mqtt:/me:s3cret@host' };
+    expect(() => load({ env })).toThrow(/"mqtt:\/\*\*\*@host" is not allowed/);
   });
 });
 

@@ -4,7 +4,7 @@ import type { IPublishPacket } from 'mqtt';
 import type { Config } from '../../config/schema.ts';
 import type { Health, HealthSource, Outbox, Part, Pipeline } from '../../daemon/ports.ts';
 import type { TaggerInfo } from '../../inference/tagger.ts';
-import { type Logger, withoutPassword } from '../../log.ts';
+import { type Logger, withoutCredentials } from '../../log.ts';
 import { EmbeddedBroker } from './broker.ts';
 import { clientId } from './connect-options.ts';
 import { Connection, versionName } from './connection.ts';
@@ -115,7 +115,7 @@ export class MqttDoor implements Part, HealthSource {
   health(): Health {
     const [out, incoming] = [this.#out.state, this.#in.state];
     const refused = this.#delivery.refused;
-    const name = this.#embedded ? 'embedded broker' : String(withoutPassword(this.url));
+    const name = this.#embedded ? 'embedded broker' : String(withoutCredentials(this.url));
     const states = this.#embedded ? [out] : [out, incoming];
     const down = states.find((state) => !state.up);
     if (down) {

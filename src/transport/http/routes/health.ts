@@ -1,5 +1,6 @@
 import { Type } from '../../../typebox.ts';
 import type { Guard } from '../guard.ts';
+import { problems } from '../openapi.ts';
 import type { HttpDoorParts } from '../parts.ts';
 import type { App } from '../server.ts';
 
@@ -31,7 +32,7 @@ export function healthRoutes(app: App, { health }: HttpDoorParts, guard: Guard):
         summary: 'Whether the process answers',
         tags: ['operation'],
         security: [],
-        response: { 200: Type.Object({ status: Type.Literal('ok') }) },
+        response: { 200: Type.Object({ status: Type.Literal('ok') }), ...problems(403) },
       },
     },
     async () => ({ status: 'ok' as const }),
@@ -46,7 +47,7 @@ export function healthRoutes(app: App, { health }: HttpDoorParts, guard: Guard):
         summary: 'Whether photos are tagged and delivered',
         tags: ['operation'],
         security: [],
-        response: { 200: ReadinessSchema, 503: ReadinessSchema },
+        response: { 200: ReadinessSchema, 503: ReadinessSchema, ...problems(403) },
       },
     },
     async (request, reply) => {
