@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { BUNDLED_MODEL_DIR } from '../inference/bundle.ts';
 import { withoutCredentials } from '../log.ts';
 import { Value } from '../typebox.ts';
+import { isBrokerUrl } from './broker-url.ts';
 import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
 import { nearest } from './nearest.ts';
@@ -152,6 +153,11 @@ function finish(raw: RawConfig, given: ReadonlyMap<string, Given>, cwd: string):
   if (!isLoopback(raw.http.host) && !raw.http.token && raw.http.enabled) {
     throw new ConfigError(
       `${from('http.host')}: ${JSON.stringify(raw.http.host)} is not loopback, so http.token is required`,
+    );
+  }
+  if (raw.mqtt.url !== undefined && !isBrokerUrl(raw.mqtt.url)) {
+    throw new ConfigError(
+      `${from('mqtt.url')}: ${JSON.stringify(withoutCredentials(raw.mqtt.url))} is no broker's address like mqtts://broker.example:8883; a password with special characters goes into mqtt.password`,
     );
   }
   for (const [one, other] of [

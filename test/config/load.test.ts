@@ -75,6 +75,13 @@ describe('what is wrong is named', () => {
       /http.token is required/,
     ],
     ['a certificate without key', { flags: { 'mqtt-cert': 'a.pem' } }, /mqtt.key/],
+    ['a broker without a host', { flags: { 'mqtt-url': 'mqtt://:1883' } }, /no broker's address/],
+    ['a broker at no port', { flags: { 'mqtt-url': 'mqtt://host:99999' } }, /no broker's address/],
+    [
+      'a broker password half encoded',
+      { flags: { 'mqtt-url': 'mqtt://me:5%@host' } },
+      /"mqtt:\/\/\*\*\*@host" is no broker/,
+    ],
     ['a wildcard in the base topic', { flags: { 'mqtt-base': 'a/#' } }, /mqtt.base/],
   ];
   test.each(cases)('%s', (_name, sources, message) => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
 import type { IClientOptions } from 'mqtt';
 import type { Config } from '../../config/schema.ts';
 
@@ -23,7 +24,7 @@ export function clientId(config: Config, role: Role): string {
 
 /**
  * Options for one connection. Certificates are read every time, so that a renewed one is used.
- * @throws Error that names the file which cannot be read.
+ * @throws Error that names the file which cannot be read, or says that one holds no certificate or key.
  */
 export async function connectOptions(
   config: Config,
@@ -32,6 +33,7 @@ export async function connectOptions(
 ): Promise<IClientOptions & { keepalive: number }> {
   const { username, password, ca, cert, key } = config.mqtt;
   const inbound = role === 'in';
+  const files = await certificates({ ca, cert, key });
   return {
     clientId: clientId(config, role),
     protocolVersion: version,
@@ -48,10 +50,27 @@ export async function connectOptions(
     resubscribe: false,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    ...(ca === undefined ? {} : { ca: await pem('mqtt.ca', ca) }),
-    ...(cert === undefined ? {} : { cert: await pem('mqtt.cert', cert) }),
-    ...(key === undefined ? {} : { key: await pem('mqtt.key', key) }),
+    ...files,
   };
+}
+
+type Pems = { ca?: Buffer; cert?: Buffer; key?: Buffer };
+
+async function certificates(paths: { readonly [name in keyof Pems]: string | undefined }) {
+  const files: Pems = {};
+  for (const name of ['ca', 'cert', 'key'] as const) {
+    const path = paths[name];
+    if (path !== undefined) files[name] = await pem(`mqtt.${name}`, path);
+  }
+  try {
+    if (Object.keys(files).length > 0) createSecureContext(files);
+  } catch (error) {
+    // OpenSSL names no file.
+    throw new Error(`mqtt.ca, mqtt.cert or mqtt.key: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return files;
 }
 
 async function pem(name: string, path: string): Promise<Buffer> {
