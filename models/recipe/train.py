@@ -473,6 +473,7 @@ def train(network, photos, rows, indices, start, teacher=None, **given):
     began, step, smoothing, loss = time.time(), 0, options["smoothing"], None
     for _ in range(options["epochs"]):
         drawn = epoch()
+        # Whole chunks only: some photos twice, or the last ones not.
         drawn = torch.cat([drawn, drawn])[: steps * batch]
         for chosen in drawn.split(CHUNK * batch):
             with torch.no_grad():
@@ -558,7 +559,8 @@ def main(plan, folder, base, previous, out):
         **{"mix": 0.25, "erase": 0.1},
     }
     teacher = ensemble(network, members)
-    students = [run(f"student, seed {seed}", mean(wholes), teacher, **student, seed=seed) for seed in (1, 7)]
+    middle = mean(wholes)
+    students = [run(f"student, seed {seed}", middle, teacher, **student, seed=seed) for seed in (1, 7)]
     result = mean(students)
     print(f"validation accuracy {accuracy(network, photos, result, validation):.3f}")
     write_safetensors(out, result)

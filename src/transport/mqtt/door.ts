@@ -115,7 +115,7 @@ export class MqttDoor implements Part, HealthSource {
   health(): Health {
     const [out, incoming] = [this.#out.state, this.#in.state];
     const refused = this.#delivery.refused;
-    const name = this.#embedded ? 'embedded broker' : String(withoutCredentials(this.url));
+    const name = this.#embedded ? 'embedded broker' : withoutCredentials(this.url);
     const states = this.#embedded ? [out] : [out, incoming];
     const down = states.find((state) => !state.up);
     if (down) {

@@ -42,7 +42,7 @@ export interface SessionParts {
 
 /**
  * Opens one connection.
- * @throws ConnectionError; Error of the TLS library for a certificate or key that is none.
+ * @throws ConnectionError; Error where nothing can be connected to, as at a port that is none.
  */
 export async function openSession(parts: SessionParts): Promise<Session> {
   const { url, options, onMessage, stop } = parts;
@@ -80,7 +80,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
     });
   });
   const connected = new Promise<IConnackPacket>((resolve) => client.once('connect', resolve));
-  // Throws where no connection can come of it, for a certificate that is none; then there is nothing to end.
+  // Before the listener: where this throws there is nothing to end.
   client.connect();
   const giveUp = () => client.end(true);
   stop.addEventListener('abort', giveUp, { once: true });
