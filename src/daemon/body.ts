@@ -10,6 +10,7 @@ import {
 import type { Readable } from 'node:stream';
 import { RetaggerError } from '../errors.ts';
 import { isCode, isDiskTrouble } from './disk.ts';
+import { lookAt, type Origin, same } from './origin.ts';
 import { type AnyPath, printable } from './paths.ts';
 
 /** How a photo's bytes get into the spool. */
@@ -17,6 +18,8 @@ import { type AnyPath, printable } from './paths.ts';
 const MODE = 0o640;
 /** Chunks of an upload are written so many bytes at a time: small photos at once. */
 const WRITE_BYTES = 256 * 1024;
+/** Copies of a file that changes under our hands; the last counts, and the change is seen later. */
+const MAX_COPIES = 3;
 
 export const tooLarge = (limit: number) =>
   new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
@@ -89,35 +92,39 @@ export interface Moved {
   readonly mtimeMs: number;
   /** True where the file stayed in its place. */
   readonly kept: boolean;
+  /** The file a copy was made of; it is still there. */
+  readonly origin?: Origin;
 }
 
 /**
- * Renames a file to `target`, or copies it where that is another file system: then the original
- * goes only after the copy is durable. One over the limit is not copied but left in its place.
- * @param syncTarget makes the names in the target's folder durable.
+ * Swapped for a link or pipe between the door's look and ours: following it could read any file or
+ * block for ever.
  */
-export async function moveInto(
-  origin: AnyPath,
-  target: string,
-  limit: number,
-  syncTarget: () => Promise<void>,
-): Promise<Moved> {
+const notRegular = () => new RetaggerError('image_unsupported', 'This is not a regular file.');
+
+/**
+ * Renames a file to `target`, or copies it where that is another file system; the original then
+ * stays. One over the limit is not copied but left in its place.
+ */
+export async function moveInto(path: AnyPath, target: string, limit: number): Promise<Moved> {
+  let origin: Origin | undefined;
   try {
-    await rename(origin, target);
+    await rename(path, target);
   } catch (error) {
     if (!isCode(error, 'EXDEV')) throw error;
-    const { size, mtimeMs } = await lstat(origin);
-    if (size > limit) return { path: printable(origin), size, mtimeMs, kept: true };
-    await copyAcross(origin, target, syncTarget);
+    const stats = await lstat(path);
+    if (!stats.isFile()) throw notRegular();
+    const { size, mtimeMs } = stats;
+    if (size > limit) return { path: printable(path), size, mtimeMs, kept: true };
+    origin = await copyAcross(path, target);
   }
   const stats = await lstat(target);
   if (!stats.isFile()) {
-    // Swapped for a link or pipe between the door's look and ours: following it could read
-    // any file or block for ever.
     await unlink(target);
-    throw new RetaggerError('image_unsupported', 'This is not a regular file.');
+    throw notRegular();
   }
-  return { path: target, size: stats.size, mtimeMs: stats.mtimeMs, kept: false };
+  const { size, mtimeMs } = stats;
+  return { path: target, size, mtimeMs, kept: false, ...(origin && { origin }) };
 }
 
 /** A durable copy; an older file at `to` is replaced. */
@@ -131,16 +138,16 @@ export async function copyDurably(from: AnyPath, to: string): Promise<void> {
   }
 }
 
-async function copyAcross(origin: AnyPath, target: string, syncTarget: () => Promise<void>) {
+/** @returns the file as it was copied. */
+async function copyAcross(path: AnyPath, target: string): Promise<Origin> {
   const partial = target.replace(/\.photo$/, '.part');
-  await copyDurably(origin, partial);
-  await rename(partial, target);
-  try {
-    await syncTarget();
-    await unlink(origin);
-  } catch (error) {
-    // The original is still there and would be taken again: the copy must not count.
-    await unlink(target);
-    throw error;
+  let before = await lookAt(path);
+  for (let copies = 1; ; copies++) {
+    await copyDurably(path, partial);
+    const after = await lookAt(path);
+    if (same(before, after) || copies === MAX_COPIES) break;
+    before = after;
   }
+  await rename(partial, target);
+  return before;
 }

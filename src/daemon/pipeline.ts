@@ -8,6 +8,7 @@ import type { Answers } from './answers.ts';
 import { isDiskTrouble } from './disk.ts';
 import type { Filing } from './filing.ts';
 import { type Job, newJob } from './job.ts';
+import { hasChanged } from './origin.ts';
 import type { DiskOutbox } from './outbox.ts';
 import { failed, messageOf, outcomeOf, tagged } from './outcome.ts';
 import type {
@@ -243,7 +244,12 @@ export class TaggingPipeline implements Pipeline, Part {
         return null;
       }
       const writer = await stillWritten(entry, error, job.look, config.ingest.settle_ms);
-      if (writer === null) return failed(entry, error);
+      if (writer === null) {
+        if (!(await isOutdated(entry))) return failed(entry, error);
+        job.reject(new RetaggerError('file_missing', 'The file changed after it was copied.'));
+        await this.#drop(job);
+        return null;
+      }
       job.look = writer.look;
       job.entry = { ...entry, size: writer.look.size };
       this.#later(job, writer.waitMs);
@@ -334,6 +340,13 @@ export class TaggingPipeline implements Pipeline, Part {
       }
     }
   }
+}
+
+/** A copy of a file that its writer has changed since: the folder takes the whole one, as another. */
+async function isOutdated({ source, origin }: SpoolEntry): Promise<boolean> {
+  return (
+    source === 'folder' && origin !== undefined && (await hasChanged(origin).catch(() => false))
+  );
 }
 
 const finishing = (job: Job): boolean => job.finishing;

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { lstat, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, lstat, stat } from 'node:fs/promises';
+import { dirname, join, parse } from 'node:path';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { moveInto, writeBytes, writeStream } from './body.ts';
 import { disk, isCode, isDiskTrouble } from './disk.ts';
-import { decodePath, encodePath, type StoredPath } from './paths.ts';
+import { dropOrigin, lookAt, type Origin, Originals } from './origin.ts';
+import { type AnyPath, decodePath, encodePath, printable, type StoredPath } from './paths.ts';
 import type { NewPhoto, SpooledPhoto } from './ports.ts';
 import { FileStore } from './store.ts';
 
@@ -19,6 +20,8 @@ export interface SpoolEntry extends SpooledPhoto {
   readonly body: Body;
   /** Modification time when it was taken, to see whether a writer was still at it. */
   readonly mtimeMs: number;
+  /** The user's file that may still be there; it goes when the photo has been dealt with. */
+  readonly origin?: Origin;
 }
 
 export type Body = 'upload' | 'moved' | 'kept';
@@ -33,8 +36,10 @@ interface Meta {
   /** Where the bytes are: `<key>.upload`, `<key>.photo`, or the user's own file. */
   readonly body: Body;
   readonly path?: StoredPath;
-  /** Inode of the file at `path` when it was taken (`moved`). */
+  /** The file at `path` when it was taken (`moved`). */
   readonly ino?: number;
+  readonly size?: number;
+  readonly mtime_ms?: number;
 }
 
 const META_BYTES = 64 * 1024;
@@ -53,6 +58,7 @@ export class Spool {
   readonly #maxBytes: number;
   readonly #log: Logger;
   readonly #sizes = new Map<string, number>();
+  readonly #originals = new Originals();
   #bytes = 0;
 
   /** @param uploadBytes largest photo in bytes. */
@@ -68,16 +74,23 @@ export class Spool {
     return this.#bytes;
   }
 
-  /** Name of a photo's entry. Bytes count too: one sender's id must not hide another's photo. */
-  static key(photo: NewPhoto): string {
-    const hash = createHash('sha256').update(`${photo.source}\0${photo.id}`);
-    if ('bytes' in photo.body) hash.update(photo.body.bytes);
+  /**
+   * Name of a photo's entry. A sender's id must not hide another photo: bytes count too, and so does
+   * the path where the id is the sender's.
+   */
+  static key({ source, id, body }: NewPhoto): string {
+    const hash = createHash('sha256').update(`${source}\0${id}`);
+    if ('bytes' in body) hash.update(body.bytes);
+    else if (source === 'mqtt' && 'move' in body) hash.update('\0').update(body.move);
+    else if (source === 'mqtt' && 'keep' in body) hash.update('\0').update(body.keep);
     return hash.digest('hex').slice(0, 32);
   }
 
   /**
-   * Drops what was never accepted and finds what was.
-   * @returns accepted photos, oldest first, and `.photo` files without a story.
+   * Drops what was never accepted and finds what was. An entry that the disk cannot read now stays
+   * for the next start.
+   * @returns accepted photos, oldest first, and what is to be set aside: photos without a story,
+   *   stories that say nothing with what belongs to them.
    */
   async open(): Promise<{ entries: SpoolEntry[]; strays: string[] }> {
     const keys: string[] = [];
@@ -87,18 +100,29 @@ export class Spool {
       (name) => others.push(name),
     );
     const entries: SpoolEntry[] = [];
-    const used = new Set<string>();
-    for (const key of keys) {
-      const entry = await this.#recover(key);
-      if (entry === null) continue;
-      entries.push(entry);
-      used.add(entry.path);
-    }
     const strays: string[] = [];
+    const used = new Set<string>();
+    const left = new Set<string>();
+    const damaged = new Set<string>();
+    for (const key of keys) {
+      try {
+        const entry = await this.#recover(key);
+        if (entry === null) continue;
+        entries.push(entry);
+        used.add(entry.path);
+      } catch (error) {
+        const isDamaged = error instanceof SyntaxError;
+        (isDamaged ? damaged : left).add(key);
+        if (isDamaged) strays.push(join(this.dir, `${key}.json`));
+        const fate = isDamaged ? 'it is set aside' : 'it stays for the next start';
+        this.#log.error({ err: error, key }, `a spool entry cannot be read; ${fate}`);
+      }
+    }
     for (const path of others.map((name) => join(this.dir, name))) {
-      if (used.has(path)) continue;
-      if (path.endsWith('.photo')) strays.push(path);
-      else if (/\.(upload|part)$/.test(path)) await disk.remove(path);
+      const { name: key, ext } = parse(path);
+      if (used.has(path) || left.has(key)) continue;
+      if (ext === '.photo' || (ext === '.upload' && damaged.has(key))) strays.push(path);
+      else if (ext === '.upload' || ext === '.part') await disk.remove(path);
     }
     entries.sort((a, b) => (a.receivedAt < b.receivedAt ? -1 : 1));
     return { entries, strays };
@@ -132,9 +156,12 @@ export class Spool {
 
   /** Forgets a photo that has been dealt with. The user's own file (`kept`) stays. */
   async remove(entry: SpoolEntry): Promise<void> {
-    // Bytes before story: a story without bytes is a finished photo, not the other way round.
+    // In this order: while the bytes are here the original may go, and a story without bytes is a
+    // finished photo.
+    if (entry.origin) await dropOrigin(entry.origin);
     if (!entry.kept) await disk.remove(entry.path);
     if (entry.durable) await this.#store.remove(entry.key);
+    if (entry.origin) this.#originals.release(entry.origin);
     this.#bytes -= this.#sizes.get(entry.key) ?? 0;
     this.#sizes.delete(entry.key);
   }
@@ -158,13 +185,18 @@ export class Spool {
       return { ...rest, key, durable, path, size, kept: true, body: 'kept', mtimeMs };
     }
     const path = join(this.dir, `${key}.photo`);
-    const { ino } = await present(lstat(body.move));
-    await this.#store.put(key, meta(photo, { body: 'moved', path: encodePath(body.move), ino }));
-    const moved = await present(
-      moveInto(body.move, path, this.#maxBytes, () => this.#store.sync()),
-    );
-    const where: Body = moved.kept ? 'kept' : 'moved';
-    return { ...rest, key, durable: true, ...moved, body: where };
+    const origin = await present(lookAt(body.move));
+    await removable(body.move);
+    if (!this.#originals.claim(origin)) throw new RetaggerError('file_missing');
+    try {
+      await this.#store.put(key, meta(photo, { body: 'moved', ...storedOrigin(origin) }));
+      const moved = await present(moveInto(body.move, path, this.#maxBytes));
+      if (moved.origin) this.#originals.hold(moved.origin);
+      const where: Body = moved.kept ? 'kept' : 'moved';
+      return { ...rest, key, durable: true, ...moved, body: where };
+    } finally {
+      this.#originals.release(origin);
+    }
   }
 
   /** After a failed `add`: a moved file may be here already and must not be deleted. */
@@ -179,58 +211,48 @@ export class Spool {
     }
   }
 
+  /**
+   * @returns null where nothing is left to do: filed already, or still in the ingest folder.
+   * @throws SyntaxError for a story that is none; system errors of the disk.
+   */
   async #recover(key: string): Promise<SpoolEntry | null> {
-    let found: Meta | null;
-    try {
-      found = (await this.#store.get(key)) as Meta | null;
-    } catch (error) {
-      this.#log.error({ err: error, key }, 'unreadable spool entry');
-      return null;
-    }
-    if (found === null) return null;
+    const found = (await this.#store.get(key)) as Meta | null;
+    if (typeof found?.id !== 'string') throw new SyntaxError('This is not the story of a photo.');
     const path = this.#bodyPath(key, found);
-    try {
-      const { size, mtimeMs, ino } = await stat(path);
-      if (found.body === 'moved') await this.#dropCopied(found, ino);
-      if (found.body !== 'kept') {
-        this.#sizes.set(key, size);
-        this.#bytes += size;
-      }
-      return {
-        id: found.id,
-        source: found.source,
-        file: found.file,
-        receivedAt: found.received_at,
-        ...(found.reply ? { reply: found.reply } : {}),
-        ...{ key, durable: true, path, size, mtimeMs },
-        ...{ kept: found.body === 'kept', body: found.body },
-      };
-    } catch (error) {
+    const stats = await stat(path).catch((error) => {
       if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
-      // Filed already, or still in the ingest folder: either way nothing is left to do here.
+      return null;
+    });
+    if (stats === null) {
       await this.#store.remove(key);
       return null;
     }
+    const { size, mtimeMs } = stats;
+    if (found.body !== 'kept') {
+      this.#sizes.set(key, size);
+      this.#bytes += size;
+    }
+    const origin = found.body === 'moved' ? originOf(found) : null;
+    if (origin) this.#originals.hold(origin);
+    return {
+      id: found.id,
+      source: found.source,
+      file: found.file,
+      receivedAt: found.received_at,
+      ...(found.reply ? { reply: found.reply } : {}),
+      ...{ key, durable: true, path, size, mtimeMs },
+      ...{ kept: found.body === 'kept', body: found.body },
+      ...(origin ? { origin } : {}),
+    };
   }
 
   #bodyPath(key: string, found: Meta): string {
     if (found.body === 'kept') return String(decodePath(found.path ?? ''));
     return join(this.dir, `${key}.${found.body === 'moved' ? 'photo' : 'upload'}`);
   }
-
-  /** A photo copied from another file system whose original could not be unlinked in time. */
-  async #dropCopied(found: Meta, spooled: number): Promise<void> {
-    if (found.path === undefined || found.ino === spooled) return;
-    const origin = decodePath(found.path);
-    const ino = await lstat(origin).then(
-      (stats) => stats.ino,
-      () => null,
-    );
-    if (ino === found.ino) await unlink(origin);
-  }
 }
 
-function meta(photo: NewPhoto, where: Pick<Meta, 'body' | 'path' | 'ino'>): Meta {
+function meta(photo: NewPhoto, where: Pick<Meta, 'body' | keyof StoredOrigin>): Meta {
   return {
     id: photo.id,
     source: photo.source,
@@ -239,6 +261,19 @@ function meta(photo: NewPhoto, where: Pick<Meta, 'body' | 'path' | 'ino'>): Meta
     ...(photo.reply ? { reply: photo.reply } : {}),
     ...where,
   };
+}
+
+type StoredOrigin = Pick<Meta, 'path' | 'ino' | 'size' | 'mtime_ms'>;
+
+const storedOrigin = ({ path, ino, size, mtimeMs }: Origin): StoredOrigin => ({
+  path: encodePath(path),
+  ...{ ino, size, mtime_ms: mtimeMs },
+});
+
+function originOf({ path, ino, size, mtime_ms: mtimeMs }: StoredOrigin): Origin | null {
+  if (path === undefined || ino === undefined) return null;
+  if (size === undefined || mtimeMs === undefined) return null;
+  return { path: decodePath(path), ino, size, mtimeMs };
 }
 
 const exists = (path: string) =>
@@ -254,5 +289,20 @@ async function present<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     if (isCode(error, 'ENOENT', 'ENOTDIR')) throw new RetaggerError('file_missing');
     throw error;
+  }
+}
+
+/** Before anything is written: a file in a folder that is not ours to change cannot be taken. */
+async function removable(file: AnyPath): Promise<void> {
+  const text = printable(file);
+  const folder =
+    typeof file === 'string' ? dirname(file) : file.subarray(0, file.lastIndexOf(0x2f));
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    if (!isCode(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
+    throw new RetaggerError('file_missing', `${text} cannot be moved: its folder is read-only.`, {
+      cause: error,
+    });
   }
 }

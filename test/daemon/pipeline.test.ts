@@ -4,7 +4,15 @@ import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { NewPhoto, Outcome } from '../../src/daemon/ports.ts';
 import type { Source } from '../../src/result.ts';
-import { build, configIn, eventually, TextTagger, temporaryDir } from './support.ts';
+import {
+  build,
+  configIn,
+  dirOnOtherDisk,
+  eventually,
+  hasOtherDisk,
+  TextTagger,
+  temporaryDir,
+} from './support.ts';
 
 let count = 0;
 const photo = (source: Source, text: string, id = `p${++count}`): NewPhoto => ({
@@ -279,4 +287,28 @@ describe('a watched file still being written', () => {
     daemon.tagger.letGo();
     expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
   });
+
+  test.skipIf(!hasOtherDisk)(
+    'on another disk: half a copy is no photo, the folder takes the whole',
+    async () => {
+      const config = configIn(await temporaryDir(), { ingest: { settle_ms: 20 } });
+      const file = join(await dirOnOtherDisk(), 'slow.jpg');
+      await writeFile(file, 'image_corrupt');
+      const daemon = build(config);
+      await daemon.start();
+      daemon.tagger.hold();
+      await daemon.pipeline.accept({ ...photo('folder', '', 'f1'), body: { move: file } });
+      await eventually(() => daemon.tagger.seen.length === 1);
+      await writeFile(file, 'kitchen and more');
+      daemon.tagger.letGo();
+      await eventually(() => daemon.pipeline.length === 0);
+      expect(daemon.outbox.length).toBe(0);
+      expect(await ls(daemon.spool.dir)).toEqual([]);
+      const whole = { ...photo('folder', '', 'f2'), body: { move: file } };
+      const { outcome } = await daemon.pipeline.accept(whole);
+      expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
+      await eventually(() => daemon.pipeline.length === 0);
+      await expect(readFile(file)).rejects.toThrow('ENOENT');
+    },
+  );
 });

@@ -1,12 +1,21 @@
-import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { NewPhoto } from '../../src/daemon/ports.ts';
 import { Spool } from '../../src/daemon/spool.ts';
 import { holds } from '../property.ts';
-import { silent, temporaryDir } from './support.ts';
+import { dirOnOtherDisk, hasOtherDisk, silent, temporaryDir } from './support.ts';
 
 const LIMIT = 1000;
 
@@ -25,6 +34,18 @@ async function opened(dir: string) {
 }
 const add = (spool: Spool, each: NewPhoto) => spool.add(each, Spool.key(each));
 const files = (spool: Spool) => readdir(spool.dir).then((names) => names.sort());
+
+test('a sender that gives all its photos one id hides none behind another', () => {
+  const [a, b] = ['a.jpg', 'b.jpg'];
+  for (const [one, two] of [
+    [{ move: a }, { move: b }],
+    [{ keep: a }, { keep: b }],
+    [{ bytes: Buffer.from(a) }, { bytes: Buffer.from(b) }],
+  ] as const) {
+    expect(Spool.key(photo(one))).not.toBe(Spool.key(photo(two)));
+    expect(Spool.key(photo(one))).toBe(Spool.key(photo(one)));
+  }
+});
 
 describe('a photo in the spool', () => {
   test('from MQTT is found after a restart with all that is known of it', async () => {
@@ -126,6 +147,55 @@ describe('a photo in the spool', () => {
   });
 });
 
+describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
+  async function taken() {
+    const dir = await temporaryDir();
+    const file = join(await dirOnOtherDisk(), 'a.jpg');
+    await writeFile(file, 'half');
+    const { spool } = await opened(dir);
+    const entry = await add(spool, photo({ move: file }, { source: 'folder' }));
+    return { dir, file, spool, entry };
+  }
+
+  test('is copied, and stays until the photo has been dealt with', async () => {
+    const { file, spool, entry } = await taken();
+    expect(await readFile(entry.path, 'utf8')).toBe('half');
+    expect(await readFile(file, 'utf8')).toBe('half');
+    await spool.remove(entry);
+    await expect(readFile(file)).rejects.toThrow('ENOENT');
+    expect(await files(spool)).toEqual([]);
+  });
+
+  test.each([
+    ['by a writer that had only paused', (file: string) => appendFile(file, ' and half')],
+    ['for another', (file: string) => rm(file).then(() => writeFile(file, 'half and half'))],
+  ])('is not deleted where it was changed meanwhile: %s', async (_, change) => {
+    const { dir, file, spool, entry } = await taken();
+    await change(file);
+    await spool.remove(entry);
+    expect(await readFile(file, 'utf8')).toBe('half and half');
+    expect((await opened(dir)).entries).toEqual([]);
+  });
+
+  test('is no second photo for whoever names it meanwhile, also after a restart', async () => {
+    const { dir, file, spool, entry } = await taken();
+    const again = photo({ move: file }, { id: 'id-2' });
+    await expect(add(spool, again)).rejects.toMatchObject({ code: 'file_missing' });
+    const second = await opened(dir);
+    await expect(add(second.spool, again)).rejects.toMatchObject({ code: 'file_missing' });
+    expect(await files(spool)).toEqual([`${entry.key}.json`, `${entry.key}.photo`]);
+    await appendFile(file, ' and half');
+    await expect(add(second.spool, again)).resolves.toMatchObject({ size: 13 });
+  });
+
+  test('over the limit stays where it is', async () => {
+    const { file, spool } = await taken();
+    await writeFile(`${file}.2`, Buffer.alloc(LIMIT + 1));
+    const large = await add(spool, photo({ move: `${file}.2` }, { id: 'id-2' }));
+    expect(large).toMatchObject({ kept: true, path: `${file}.2`, body: 'kept' });
+  });
+});
+
 describe('a crash', () => {
   test('between the story and the move leaves the photo where it was, to be handed in again', async () => {
     const dir = await temporaryDir();
@@ -140,7 +210,7 @@ describe('a crash', () => {
     expect(await files(spool)).toEqual([]);
   });
 
-  test('before an original on another disk was unlinked does not leave two', async () => {
+  test('before the original of a copy was unlinked does not leave two', async () => {
     const dir = await temporaryDir();
     const { spool } = await opened(dir);
     const origin = join(dir, 'a.jpg');
@@ -151,6 +221,7 @@ describe('a crash', () => {
     await writeFile(entry.path, 'jpeg');
     const again = await opened(dir);
     expect(again.entries).toHaveLength(1);
+    for (const found of again.entries) await again.spool.remove(found);
     await expect(readFile(origin)).rejects.toThrow('ENOENT');
   });
 
@@ -162,16 +233,44 @@ describe('a crash', () => {
     await writeFile(join(spool.dir, 'broken.json'), '{"id":');
     await writeFile(join(spool.dir, 'empty.photo'), 'a third');
     await writeFile(join(spool.dir, 'empty.json'), 'null');
+    await writeFile(join(spool.dir, 'torn.upload'), 'of a sender who was told it is safe');
+    await writeFile(join(spool.dir, 'torn.json'), '\0\0\0\0');
+    await writeFile(join(spool.dir, 'unfinished.upload'), 'of one who was not');
     await writeFile(join(spool.dir, 'half.part'), 'x');
     const again = await opened(dir);
     expect(again.entries).toEqual([]);
-    expect(again.strays.sort()).toEqual([
-      join(spool.dir, 'broken.photo'),
-      join(spool.dir, 'empty.photo'),
-      join(spool.dir, 'stray.photo'),
+    expect(again.strays.map((path) => relative(spool.dir, path)).sort()).toEqual([
+      ...['broken.json', 'broken.photo', 'empty.json', 'empty.photo', 'stray.photo'],
+      ...['torn.json', 'torn.upload'],
     ]);
+    expect(await files(spool)).not.toContain('unfinished.upload');
     expect(await files(spool)).not.toContain('half.part');
   });
+
+  test.each(['its story', 'its file'])(
+    'on a disk that cannot read %s now costs no photo',
+    async (which) => {
+      const dir = await temporaryDir();
+      const { spool } = await opened(dir);
+      const entry = await add(spool, photo({ bytes: Buffer.from('jpeg') }));
+      const kept = join(dir, 'kept.jpg');
+      await writeFile(kept, 'kept');
+      const other = await add(spool, photo({ keep: kept }, { id: 'id-2' }));
+      // What the kernel refuses to root as to anybody: a folder is not read, a loop not followed.
+      const [victim, whole] = which === 'its story' ? [entry, other] : [other, entry];
+      const story = join(spool.dir, `${victim.key}.json`);
+      const unreadable = which === 'its story' ? story : kept;
+      await rename(unreadable, `${dir}/aside`);
+      if (which === 'its story') await mkdir(story);
+      else await symlink(kept, kept);
+      const second = await opened(dir);
+      expect(second.entries.map(({ key }) => key)).toEqual([whole.key]);
+      expect(second.strays).toEqual([]);
+      await rm(unreadable, { recursive: true });
+      await rename(`${dir}/aside`, unreadable);
+      expect((await opened(dir)).entries).toHaveLength(2);
+    },
+  );
 });
 
 test('any order of taking in, restarting and removing keeps exactly what was taken in', async () => {

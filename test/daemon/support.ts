@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,18 @@ export const silent = pino({ level: 'silent' });
 export async function temporaryDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'retagger-test-'));
   // What a test leaves running may still write there for a moment.
+  onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
+  return dir;
+}
+
+const SHM = '/dev/shm';
+
+/** Whether there is a second file system at hand, for files that a rename cannot bring over. */
+export const hasOtherDisk = existsSync(SHM) && statSync(SHM).dev !== statSync(tmpdir()).dev;
+
+/** A folder on that other file system, gone after the test. */
+export async function dirOnOtherDisk(): Promise<string> {
+  const dir = await mkdtemp(join(SHM, 'retagger-test-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
   return dir;
 }
