@@ -120,8 +120,8 @@ export class Supervisor implements Tagger {
     if (this.#replacing || !this.#current) throw new Error('a worker is being replaced; try again');
     this.#replacing = true;
     this.#unpair('a new model');
-    const slot = this.#spawn(bundle);
     try {
+      const slot = this.#spawn(bundle);
       const info = await this.#workers.load(slot);
       this.#bundle = bundle;
       this.#info = info;
@@ -265,8 +265,9 @@ export class Supervisor implements Tagger {
   }
 
   async #restart(): Promise<void> {
-    const slot = this.#spawn(this.#bundle as ModelBundle);
+    let slot: Slot;
     try {
+      slot = this.#spawn(this.#bundle as ModelBundle);
       this.#info = await this.#workers.load(slot);
     } catch (error) {
       if (this.#state === 'stopped') return;
@@ -319,17 +320,18 @@ export class Supervisor implements Tagger {
   }
 
   async #startSecond(): Promise<void> {
-    const slot = this.#spawn(this.#bundle as ModelBundle);
-    this.#second = slot;
-    slot.ending = 'stop'; // it takes no photos until it is loaded
+    let slot: Slot | undefined;
     try {
+      slot = this.#spawn(this.#bundle as ModelBundle);
+      this.#second = slot;
+      slot.ending = 'stop'; // it takes no photos until it is loaded
       await this.#workers.load(slot);
       delete slot.ending;
       this.#dispatch();
       this.#reconcile();
     } catch (error) {
       if (this.#state === 'stopped') return;
-      if (this.#second === slot) this.#second = null;
+      if (slot && this.#second === slot) this.#second = null;
       this.#log.warn({ err: error }, 'a second worker does not start');
       this.#unpair('it does not start');
     }
@@ -357,8 +359,8 @@ export class Supervisor implements Tagger {
   async #replace(old: Slot): Promise<void> {
     if (this.#replacing) return;
     this.#replacing = true;
-    const slot = this.#spawn(this.#bundle as ModelBundle);
     try {
+      const slot = this.#spawn(this.#bundle as ModelBundle);
       await this.#workers.load(slot);
       this.#workers.retire(old, 'memory');
       this.#replacing = false;

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoffMs } from './supervision.ts';
 
-/** Somebody else sent the worker SIGKILL while it loaded: the kernel short of memory, or a person. */
+/**
+ * The worker did not start, or was sent SIGKILL while it loaded, and not by us: the kernel is short of
+ * memory or processes, or it was a person.
+ */
 export class WorkerKilled extends Error {}
 
 /** After so many it is more than bad luck, and another engine may need less memory. */

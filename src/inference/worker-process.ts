@@ -46,19 +46,15 @@ export class WorkerProcess {
   freshMemory: Memory = this.memory;
   readonly #child: ChildProcess;
   readonly #replies = new Map<number, Reply>();
-  readonly #exited: Promise<void>;
+  /** How it ended. */
+  readonly #gone: Promise<string>;
   #killedByUs = false;
   #lastId = 0;
 
   constructor(options: WorkerProcessOptions, events: WorkerEvents) {
     const { log, workerPath = WORKER_PATH, ...load } = options;
     if (workerPath === undefined) throw new Error('dist/inference/worker.js is not built');
-    this.#child = fork(workerPath, [], {
-      // Photos live outside V8's heap; what is in it lives shortly, and would lie there for long.
-      execArgv: ['--optimize-for-size'],
-      env: workerEnvironment(),
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
+    this.#child = start(workerPath);
     // Errors of the channel to a process that is going; its exit tells all there is to tell.
     this.#child.on('error', (error) => log.debug({ err: error }, 'worker channel'));
     if (this.#child.stderr) {
@@ -66,7 +62,7 @@ export class WorkerProcess {
         log.warn({ stderr: line.slice(0, MAX_LINE) }, 'worker wrote to stderr');
       });
     }
-    this.#exited = new Promise((resolve) => this.#onGone(() => resolve()));
+    this.#gone = this.#whenGone();
     this.ready = new Promise((resolve, reject) => {
       this.#child.on('message', (message: FromWorker) => {
         if (message.type === 'ready') {
@@ -77,8 +73,9 @@ export class WorkerProcess {
         }
         this.#receive(message);
       });
-      this.#onGone((how) => {
-        const byOthers = this.#child.signalCode === 'SIGKILL' && !this.#killedByUs;
+      void this.#gone.then((how) => {
+        const killed = this.#child.signalCode === 'SIGKILL' && !this.#killedByUs;
+        const byOthers = killed || this.#child.pid === undefined;
         const Reason = byOthers ? WorkerKilled : Error;
         reject(new Reason(`the worker ended before it was ready: ${how}`));
         events.onExit(how);
@@ -107,14 +104,14 @@ export class WorkerProcess {
   /** Ends it at once, whatever it is doing. Resolves when it is gone. */
   async kill(): Promise<void> {
     this.#kill();
-    await this.#exited;
+    await this.#gone;
   }
 
   /** Lets it end by itself. Resolves when it is gone. */
   async stop(graceMs = 2000): Promise<void> {
     const timer = setTimeout(() => this.#kill(), graceMs);
     if (this.#child.connected) this.#child.disconnect();
-    await this.#exited;
+    await this.#gone;
     clearTimeout(timer);
   }
 
@@ -124,14 +121,20 @@ export class WorkerProcess {
   }
 
   /**
-   * When it has ended and all it said was heard. Not 'close': Node 20 does not emit that after our
-   * own `disconnect`.
+   * Resolves when it has ended and all it said was heard. Not by 'close': Node 20 does not emit that
+   * after our own `disconnect`.
    */
-  #onGone(listener: (how: string) => void): void {
-    this.#child.once('exit', (code, signal) => {
-      const how = signal ? `signal ${signal}` : `exit code ${code}`;
-      if (this.#child.connected) this.#child.once('disconnect', () => listener(how));
-      else listener(how);
+  #whenGone(): Promise<string> {
+    return new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => {
+        const how = signal ? `signal ${signal}` : `exit code ${code}`;
+        if (this.#child.connected) this.#child.once('disconnect', () => resolve(how));
+        else resolve(how);
+      });
+      // A process that never came to be (the kernel is out of processes or files) has no exit.
+      this.#child.once('error', (error) => {
+        if (this.#child.pid === undefined) resolve(error.message);
+      });
     });
   }
 
@@ -146,6 +149,20 @@ export class WorkerProcess {
     this.#replies.delete(message.id);
     if (message.type === 'tagged') reply?.resolve(message.tagging);
     else reply?.reject(new RetaggerError(message.code, message.message));
+  }
+}
+
+/** @throws WorkerKilled where the kernel has no memory for it. */
+function start(path: string): ChildProcess {
+  try {
+    return fork(path, [], {
+      // Photos live outside V8's heap; what is in it lives shortly, and would lie there for long.
+      execArgv: ['--optimize-for-size'],
+      env: workerEnvironment(),
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+  } catch (error) {
+    throw new WorkerKilled(`the worker cannot be started: ${(error as Error).message}`);
   }
 }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { copyFile, cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -54,6 +55,28 @@ function create(
     },
   });
   return tagger;
+}
+
+/** The tiny model as another version, perhaps with a damaged file. */
+async function version(name: string, damage = false): Promise<string> {
+  const folder = join(dir, name);
+  await cp(model.dir, folder, { recursive: true });
+  const manifest = JSON.parse(await readFile(join(folder, 'model.json'), 'utf8'));
+  manifest.version = name;
+  await writeFile(join(folder, 'model.json'), JSON.stringify(manifest));
+  if (damage) await writeFile(join(folder, manifest.files.int8), 'damaged');
+  return folder;
+}
+
+/** Has the kernel refuse every process from now on; Node starts workers with this program. */
+function refusedBy(program: string): () => void {
+  const { execPath } = process;
+  const restore = () => {
+    process.execPath = execPath;
+  };
+  process.execPath = program;
+  onTestFinished(restore);
+  return restore;
 }
 
 /** A copy of a good photo, under a name the faulty worker knows. */
@@ -204,6 +227,39 @@ describe('a worker', () => {
     expect(await codeOf(waiting)).toBe('tagged');
     expect(tagger.state).toBe('ready');
   });
+
+  // ENOENT comes the way that too many processes or open files (EAGAIN, EMFILE) do, as an event; a
+  // path that is none is thrown, as it is where memory is short (ENOMEM).
+  it.each([
+    ['in an event', '/nowhere/node'],
+    ['by a throw', '\0'],
+  ])(
+    'whose process the kernel refuses %s is tried until it can; photos wait',
+    async (_, program) => {
+      create({}, { engine: 'auto' });
+      let restore = refusedBy(program);
+      const starting = tagger.start();
+      await sleep(300);
+      restore();
+      expect((await starting).engine).toBe('onnxruntime');
+
+      restore = refusedBy(program);
+      process.kill(tagger.pids[0] as number, 'SIGKILL');
+      const waiting = tagger.tag(ROOMS[0] as string);
+      await expect.poll(() => logged.some((line) => line.includes('does not start'))).toBe(true);
+      expect(tagger.state).toBe('restarting');
+      restore();
+      expect(await codeOf(waiting)).toBe('tagged');
+      expect(tagger.pids).toHaveLength(1);
+
+      restore = refusedBy(program);
+      const other = await version('10');
+      await expect(tagger.swap(other)).rejects.toThrow();
+      expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
+      restore();
+      expect((await tagger.swap(other)).model).toBe('tiny@10');
+    },
+  );
 
   it('has none of our settings in its environment, and few malloc arenas', async () => {
     const ours = {
@@ -446,6 +502,26 @@ describe('while more photos come than one worker can do', () => {
     await expect.poll(() => tagger.pids.map((pid) => photosFor(pid).length)).toEqual([2, 2]);
   });
 
+  it.each([
+    ['first of the two', 1, 'worker could not be replaced'],
+    ['second', 2, 'a second worker does not start'],
+  ])('a %s that the kernel refuses is done without', async (_, processes, message) => {
+    create({ memory_bytes: 2048 * MiB }, { threads: 2 });
+    await tagger.start();
+    let refusing = false;
+    const refused = () => {
+      // From when the first is there and loads, the next is the second.
+      if (!refusing && tagger.pids.length === processes) refusedBy('/nowhere/node');
+      refusing ||= tagger.pids.length === processes;
+      return logged.some((line) => line.includes(message));
+    };
+    const tagged = await keepBusy(await named('slow'), refused);
+    expect(refused()).toBe(true);
+    expect(new Set(tagged)).toEqual(new Set(['tagged']));
+    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
+    expect(tagger.pids).toHaveLength(1);
+  });
+
   it('no second worker takes memory over the limit', async () => {
     create({ memory_bytes: 192 * MiB }, { threads: 2 });
     await tagger.start();
@@ -456,17 +532,6 @@ describe('while more photos come than one worker can do', () => {
 });
 
 describe('another model', () => {
-  /** The tiny model as another version, perhaps with a damaged file. */
-  async function version(name: string, damage = false): Promise<string> {
-    const folder = join(dir, name);
-    await cp(model.dir, folder, { recursive: true });
-    const manifest = JSON.parse(await readFile(join(folder, 'model.json'), 'utf8'));
-    manifest.version = name;
-    await writeFile(join(folder, 'model.json'), JSON.stringify(manifest));
-    if (damage) await writeFile(join(folder, manifest.files.int8), 'damaged');
-    return folder;
-  }
-
   it('is taken while photos are tagged, none of which waits or fails', async () => {
     create();
     await tagger.start();
