@@ -10,6 +10,7 @@ export class NoOutbox implements Outbox {
   }
   async remove(): Promise<void> {}
   release(): void {}
+  giveBack(): void {}
   onPut(): () => void {
     return () => {};
   }

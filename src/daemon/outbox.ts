@@ -36,7 +36,7 @@ export class DiskOutbox implements Outbox {
   #fresh = new Lane();
   /** About how many late keys on disk are not in the lane; listing corrects it. */
   #unlisted = 0;
-  /** Late keys put so far: those of a listing's time may have been missed by it. */
+  /** Late keys put or given back so far: those of a listing's time may have been missed by it. */
   #latePuts = 0;
   /** Keys up to this one are late. */
   #boundary = '';
@@ -149,6 +149,19 @@ export class DiskOutbox implements Outbox {
     this.#fresh = new Lane();
     this.#unlisted = this.#length;
     this.#boundary = this.#newKey();
+  }
+
+  giveBack(keys: readonly string[]): void {
+    const back = keys.filter((key) => this.#taken.delete(key));
+    const late = back.filter((key) => key <= this.#boundary);
+    for (const key of back) if (key > this.#boundary) this.#fresh.insert(key);
+    if (late.length > 0) {
+      // Older than what is in the lane, perhaps; the next listing puts all in order.
+      this.#unlisted += late.length + this.#late.length;
+      this.#latePuts += late.length;
+      this.#late = new Lane();
+    }
+    if (this.#fresh.length > this.#window) this.#fallBehind();
   }
 
   onPut(listener: () => void): () => void {

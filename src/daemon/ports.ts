@@ -90,8 +90,10 @@ export interface Outbox {
   take(limit: number): Promise<readonly OutboxEntry[]>;
   /** Called by the MQTT door after PUBACK. */
   remove(entry: OutboxEntry): Promise<void>;
-  /** Gives taken entries back, after a lost connection. */
+  /** Gives all taken entries back, after a lost connection. */
   release(): void;
+  /** Gives some back: they are taken once more. */
+  giveBack(keys: readonly string[]): void;
   /** Called when something was put. */
   onPut(listener: () => void): () => void;
   readonly length: number;

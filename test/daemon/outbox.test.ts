@@ -172,10 +172,26 @@ describe('an outbox', () => {
   });
 });
 
+test('what is given back while the folder is being listed is not left there', async () => {
+  for (let ticks = 0; ticks < 12; ticks++) {
+    const dir = await temporaryDir();
+    const first = await opened(dir);
+    for (const id of ['a', 'b', 'c', 'd', 'e', 'f']) await first.put(message(id));
+    const outbox = await opened(dir, 3);
+    const taken = await outbox.take(3);
+    const listing = outbox.take(9);
+    for (let n = 0; n < ticks; n++) await new Promise(setImmediate);
+    outbox.giveBack(taken.map(({ key }) => key));
+    const again = [...(await listing), ...(await outbox.take(9))];
+    expect(ids(again).sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+  }
+});
+
 type Step =
   | { kind: 'put' }
   | { kind: 'take'; limit: number }
   | { kind: 'remove'; which: number }
+  | { kind: 'give back'; every: number; amid: boolean }
   | { kind: 'release'; amid: boolean }
   | { kind: 'restart' };
 
@@ -187,6 +203,12 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       arbitrary: fc.integer({ min: 1, max: 6 }).map<Step>((limit) => ({ kind: 'take', limit })),
     },
     { weight: 5, arbitrary: fc.nat(9).map<Step>((which) => ({ kind: 'remove', which })) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(fc.integer({ min: 1, max: 3 }), fc.boolean())
+        .map<Step>(([every, amid]) => ({ kind: 'give back', every, amid })),
+    },
     { weight: 1, arbitrary: fc.boolean().map<Step>((amid) => ({ kind: 'release', amid })) },
     { weight: 1, arbitrary: fc.constant<Step>({ kind: 'restart' }) },
   ),
@@ -226,6 +248,21 @@ test('whatever happens, nothing is lost, nothing removed comes back, late and ne
           const [id, entry] = [...taken][step.which % Math.max(1, taken.size)] ?? [];
           if (entry) await outbox.remove(entry);
           if (id) taken.delete(id);
+        } else if (step.kind === 'give back') {
+          const back = [...taken].filter((_, n) => n % step.every === 0);
+          // Also while the folder is being listed.
+          const amid = step.amid ? outbox.take(2) : null;
+          for (let n = 0; amid && n < step.every; n++) await new Promise(setImmediate);
+          outbox.giveBack(back.map(([, { key }]) => key));
+          for (const [id] of back) {
+            taken.delete(id);
+            waiting.add(id);
+          }
+          for (const entry of (await amid) ?? []) {
+            const [id = ''] = ids([entry]);
+            expect(waiting.delete(id), `${id} is waiting`).toBe(true);
+            taken.set(id, entry);
+          }
         } else {
           for (const id of taken.keys()) waiting.add(id);
           taken.clear();

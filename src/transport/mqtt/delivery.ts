@@ -145,7 +145,8 @@ export class Delivery {
     try {
       checkSize(session, body.length + Buffer.byteLength(this.#topics[kind]));
       await session.client.publishAsync(this.#topics[kind], body, options);
-      this.#refusals.accepted(kind);
+      const parked = this.#refusals.accepted(kind);
+      if (parked.length > 0) this.#outbox.giveBack(parked);
     } catch (error) {
       if (this.#isOpen(session)) this.#refusals.refused(entry, error as Error);
       return false;

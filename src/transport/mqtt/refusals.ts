@@ -4,8 +4,10 @@ import { Backoff } from './backoff.ts';
 
 /** Milliseconds between tries at what the broker refused. */
 const RETRY = { first: 1000, longest: 60_000 };
-/** Refused messages held here; with more nothing new is taken from the outbox. */
+/** Refused messages of a kind in memory. */
 const HELD = 1000;
+/** Keys of more of them. Beyond, nothing of either kind is taken from the outbox. */
+const PARKED = 100_000;
 
 type Kind = Message['kind'];
 
@@ -13,6 +15,8 @@ interface Refused {
   readonly reason: string;
   readonly backoff: Backoff;
   readonly entries: OutboxEntry[];
+  /** Keys in the outbox of what is over `HELD`. */
+  readonly parked: string[];
   /** `Date.now()` of the next try. */
   next: number;
   /** The first of `entries` is with the broker. */
@@ -21,8 +25,8 @@ interface Refused {
 
 /**
  * Messages that the broker answers with an error (no right to the topic, over a quota). They stay
- * in the outbox; one of them is tried now and then, and when it is taken the others follow. The
- * other kind of message goes on meanwhile.
+ * in the outbox; one of them is tried now and then, each in its turn, and when one is taken the
+ * others follow. The other kind of message goes on meanwhile.
  */
 export class Refusals {
   readonly #log: Logger;
@@ -41,9 +45,7 @@ export class Refusals {
 
   /** No more can be held. */
   get full(): boolean {
-    let held = this.#ready.length;
-    for (const { entries } of this.#refused.values()) held += entries.length;
-    return held >= HELD;
+    return [...this.#refused.values()].some(({ parked }) => parked.length >= PARKED);
   }
 
   /** The broker said no. */
@@ -52,31 +54,36 @@ export class Refusals {
     let state = this.#refused.get(kind);
     if (state === undefined) {
       state = {
-        ...{ reason: error.message, backoff: new Backoff(RETRY), entries: [] },
+        ...{ reason: error.message, backoff: new Backoff(RETRY) },
+        ...{ entries: [], parked: [] },
         ...{ next: 0, trying: true },
       };
       this.#refused.set(kind, state);
       this.#log.error({ kind, reason: error.message }, 'the broker refuses messages; trying again');
     }
-    state.entries.push(entry);
+    keep(state, entry);
     if (!state.trying) return;
     state.trying = false;
     state.next = Date.now() + state.backoff.next();
   }
 
-  /** The broker has taken one of this kind. */
-  accepted(kind: Kind): void {
+  /**
+   * The broker has taken one of this kind.
+   * @returns keys of messages that are not held here and go back to the outbox.
+   */
+  accepted(kind: Kind): readonly string[] {
     const state = this.#refused.get(kind);
-    if (state === undefined) return;
+    if (state === undefined) return [];
     this.#refused.delete(kind);
     this.#ready.push(...state.entries);
     this.#log.info({ kind }, 'the broker takes messages again');
+    return state.parked;
   }
 
   /** @returns whether the message is kept back, because its kind is refused at present. */
   hold(entry: OutboxEntry): boolean {
     const state = this.#refused.get(entry.message.kind);
-    state?.entries.push(entry);
+    if (state !== undefined) keep(state, entry);
     return state !== undefined;
   }
 
@@ -98,4 +105,9 @@ export class Refusals {
     this.#refused.clear();
     this.#ready = [];
   }
+}
+
+function keep({ entries, parked }: Refused, entry: OutboxEntry): void {
+  if (entries.length < HELD) entries.push(entry);
+  else parked.push(entry.key);
 }

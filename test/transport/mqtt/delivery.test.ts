@@ -138,3 +138,30 @@ test('stopping waits for what is on its way', async () => {
   expect(box.outbox.length).toBe(0);
   await sub.first('/error', 20);
 });
+
+test('thousands of messages of one kind that the broker refuses hold up none of the other', async () => {
+  let refuses = true;
+  const seen: string[] = [];
+  const url = await scriptedBroker([], (packet, socket) => {
+    if (packet.type !== PUBLISH) return;
+    const topic = topicOf(packet);
+    seen.push(topic);
+    const id = packet.body.subarray(2 + packet.body.readUInt16BE(0)).subarray(0, 2);
+    const no = refuses && topic.endsWith('/error');
+    // PUBACK: not authorized, or success.
+    socket.write(Buffer.from(no ? [0x40, 3, ...id, 0x87] : [0x40, 2, ...id]));
+  });
+  const box = await doorIn(await temporaryDir(), { mqtt: { url } });
+  await box.start();
+  for (let n = 0; n < 2500; n++) await box.outbox.put(failure(`${n}`));
+  await box.door.start();
+  await eventually(() => box.door.health().detail.includes('refuses errors: '));
+  const result = { ...failure('tagged'), kind: 'result' as const };
+  await box.outbox.put(result);
+  await eventually(() => seen.some((topic) => topic.endsWith('/result')));
+  await eventually(() => box.outbox.length === 2500);
+  // A look now and then, no storm.
+  expect(seen.length).toBeLessThan(200);
+  refuses = false;
+  await eventually(() => box.outbox.length === 0);
+});
