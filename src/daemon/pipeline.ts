@@ -126,7 +126,7 @@ export class TaggingPipeline implements Pipeline, Part {
     // The same photo once more, after a lost acknowledgement or a crash: it is here already.
     const known = this.#jobs.get(key) ?? this.#adding.get(key);
     if (known !== undefined) {
-      if ('stream' in photo.body) photo.body.stream.resume();
+      if ('stream' in photo.body) photo.body.stream.on('error', () => {}).resume();
       return { outcome: (await known).outcome };
     }
     const refusal = this.refusal(photo.source);

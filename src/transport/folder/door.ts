@@ -1,6 +1,7 @@
 import { constants, createReadStream, type Stats } from 'node:fs';
 import { access, lstat, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import type { Config } from '../../config/schema.ts';
 import { pathOf, printable } from '../../daemon/paths.ts';
 import type { Health, HealthSource, NewPhoto, Part, Pipeline } from '../../daemon/ports.ts';
@@ -19,6 +20,8 @@ import { Watcher } from './watcher.ts';
 const MAX_SETTLING = 10_000;
 /** How often the folder itself is looked at: gone, replaced, read-only? */
 const LOOK_MS = 2000;
+/** Until what changed while it was looked at is looked at again. */
+const SOON_MS = 20;
 /** A rescan may cost about 5 % of a core: it pauses so long for each file it met. */
 const PAUSE_PER_FILE_MS = 1;
 const LEAST_PAUSE_MS = 1000;
@@ -49,6 +52,8 @@ export class FolderDoor implements Part, HealthSource {
   readonly #stopped = new AbortController();
   /** Paths being looked at (latin1: one character a byte). */
   readonly #looking = new Set<string>();
+  /** Those of them of which there was a notice meanwhile. */
+  readonly #changed = new Set<string>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   /** Files turned down but left in their place (too large to copy from another disk). */
   readonly #left = new Set<string>();
@@ -75,8 +80,11 @@ export class FolderDoor implements Part, HealthSource {
 
   async start(): Promise<void> {
     if (this.#keep) await this.#ledger.load();
-    this.#unsubscribe = this.#pipeline.onOutcome(({ photo }) => {
+    this.#unsubscribe = this.#pipeline.onOutcome((outcome) => {
+      const { photo } = outcome;
       if (photo.source !== 'folder') return;
+      // A disk that was pulled out may come back.
+      if (!outcome.ok && outcome.failure.code === 'file_missing') return;
       if (this.#keep) this.#ledger.add(photo.id);
       else if (photo.kept && this.#left.size < MAX_SETTLING) this.#left.add(photo.id);
     });
@@ -116,6 +124,7 @@ export class FolderDoor implements Part, HealthSource {
   #hinted(folder: Buffer, name: Buffer): void {
     const path = joinPath(folder, name);
     const key = path.toString('latin1');
+    if (this.#looking.has(key)) this.#changed.add(key);
     // Its next look is due anyway.
     if (this.#timers.has(key) || this.#looking.has(key)) return;
     if (!this.#hints.push(key, path)) this.#rescanNow();
@@ -133,11 +142,12 @@ export class FolderDoor implements Part, HealthSource {
       if (!this.#stopped.signal.aborted) this.#trouble(path, key, error);
     } finally {
       this.#looking.delete(key);
+      if (this.#changed.delete(key)) this.#lookAgain(path, key, SOON_MS);
     }
   }
 
   #lookAgain(path: Buffer, key: string, waitMs: number): void {
-    if (this.#stopped.signal.aborted) return;
+    if (this.#stopped.signal.aborted || this.#timers.has(key)) return;
     this.#timers.set(
       key,
       setTimeout(() => {
@@ -200,7 +210,7 @@ export class FolderDoor implements Part, HealthSource {
       : typeof exact === 'string'
         ? { keep: exact }
         : // The worker opens files by text; a name that is none has to be copied.
-          { stream: createReadStream(exact) };
+          { stream: Readable.from(chunksOf(exact)) };
     return {
       id,
       source: 'folder',
@@ -235,7 +245,7 @@ export class FolderDoor implements Part, HealthSource {
       this.#ledger.beginScan();
       this.#once.beginRound();
       const { files, complete } = await this.#walk(this.#root);
-      if (complete && this.#keep) await this.#ledger.endScan();
+      if (complete && this.#keep) await this.#ledger.endScan(files);
       const pause = Math.max(this.#config.rescan_s * 1000, files * PAUSE_PER_FILE_MS);
       await this.#pause(pause);
     }
@@ -305,4 +315,9 @@ export class FolderDoor implements Part, HealthSource {
       this.#log.error({ reason: this.#fault }, 'the watch folder cannot be used; looking again');
     }
   }
+}
+
+/** Opened when it is first read: where the photo is refused nobody does, and nobody would close it. */
+async function* chunksOf(path: Buffer): AsyncGenerator<Buffer> {
+  yield* createReadStream(path);
 }

@@ -7,14 +7,15 @@ import type { Logger } from '../../log.ts';
 const ID = /^[0-9a-f]{32}$/;
 /** Lines are gathered for so long before they are synced; a crash repeats at most these. */
 const FLUSH_MS = 500;
-/** Full scans in which a file must be missing before it is forgotten. */
+/** Full scans in which a file must be missing before it may be forgotten. */
 const FORGET_AFTER = 2;
 export const LEDGER_LIMIT = 250_000;
 
 /**
  * Which files of a watch folder in `keep` mode are done: a text file with one id a line, appended
- * to, and written anew when more than half of it is about files that are gone. When it is full
- * nothing new is taken, since forgetting would tag old photos again and again.
+ * to, and written anew when more than half of it is about files that are gone. Those are forgotten
+ * only where room is needed, since a disk that is away looks like one that was emptied. When it is
+ * full nothing new is taken: forgetting would tag old photos again and again.
  */
 export class Ledger {
   readonly #path: string;
@@ -74,9 +75,16 @@ export class Ledger {
     this.#scan += 1;
   }
 
-  /** Call after a scan that could read everything: files long gone are forgotten. */
-  async endScan(): Promise<void> {
+  /**
+   * Call after a scan that could read everything: where it is more than half full, files long gone
+   * are forgotten, those first that were tagged first.
+   * @param files met by the scan; with none the folder may be the place of a disk that is away.
+   */
+  async endScan(files: number): Promise<void> {
+    if (files === 0) return;
+    const enough = Math.floor(this.#limit / 2);
     for (const [id, seen] of this.#seen) {
+      if (this.#seen.size <= enough) break;
       if (seen <= this.#scan - FORGET_AFTER) this.#seen.delete(id);
     }
     if (this.#lines > 2 * this.#seen.size + 1000) await this.#enqueue(() => this.#rewrite());

@@ -38,8 +38,16 @@ export class Watcher {
       return;
     }
     try {
+      const parts = folder.lastIndexOf(0x2f);
+      const [parent, own] = [folder.subarray(0, parts), folder.subarray(parts + 1)];
       const watcher = watch(folder, { encoding: 'buffer' }, (_event, name) => {
-        if (name !== null) this.#hint(folder, name);
+        if (name === null) return;
+        this.#hint(folder, name);
+        if (!name.equals(own)) return;
+        // The kernel's word for its own end, unless a child has its name: another folder may be in
+        // its place, and this watch would not tell of it.
+        this.remove(folder);
+        this.#hint(parent, own);
       });
       // A folder that goes away; its end is noticed by the scan too.
       watcher.on('error', () => this.remove(folder));

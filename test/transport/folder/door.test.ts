@@ -1,8 +1,10 @@
+import { mkdirSync, rmSync } from 'node:fs';
 import {
   appendFile,
   mkdir,
   readdir,
   readFile,
+  readlink,
   rename,
   rm,
   symlink,
@@ -13,7 +15,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { RawConfig } from '../../../src/config/schema.ts';
-import type { Outcome } from '../../../src/daemon/ports.ts';
+import type { Outcome, Pipeline } from '../../../src/daemon/ports.ts';
+import { RetaggerError } from '../../../src/errors.ts';
 import { FolderDoor } from '../../../src/transport/folder/door.ts';
 import { Watcher } from '../../../src/transport/folder/watcher.ts';
 import {
@@ -239,6 +242,21 @@ test('what the kernel did not report is found by the rescan', async () => {
   await folder.idle(1);
 });
 
+test('a subfolder that is deleted and made anew at once is watched as before', async () => {
+  const folder = await open();
+  await folder.start();
+  const sub = join(folder.root, 'sub');
+  for (let n = 0; n < 20; n++) {
+    // In one go: when the notice of its end is here, another has its name.
+    rmSync(sub, { recursive: true, force: true });
+    mkdirSync(join(sub, 'sub'), { recursive: true });
+    if (n % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    await folder.drop('sub/a.jpg', `kitchen ${n}`);
+    await folder.drop('sub/sub/b.jpg', `hall ${n}`);
+    await folder.idle(2 * n + 2);
+  }
+});
+
 describe('after', () => {
   test('delete: a tagged photo is gone, a failed one is set aside', async () => {
     const folder = await open({ after: 'delete' });
@@ -273,6 +291,57 @@ describe('after', () => {
     expect(second.daemon.tagger.seen).toEqual(['hall changed']);
     expect(await second.tree('tagged/kitchen')).toEqual(['a.jpg.json']);
   });
+});
+
+test('keep: a disk that is away for a while has nothing tagged again, or never tagged', async () => {
+  const tagger = new TextTagger();
+  const folder = await open({ after: 'keep', rescan_s: 1 }, undefined, tagger);
+  await folder.start();
+  await folder.drop('a.jpg', 'kitchen');
+  await folder.idle(1);
+  // The disk goes, and its mount point is there, empty, before a worker has read the next photo.
+  const away = `${folder.root}.away`;
+  const pulled = vi.spyOn(tagger, 'tag').mockImplementationOnce(async () => {
+    await rename(folder.root, away);
+    await mkdir(folder.root);
+    throw new RetaggerError('file_missing');
+  });
+  await folder.drop('b.jpg', 'hall');
+  await folder.idle(2);
+  await new Promise((resolve) => setTimeout(resolve, 3500));
+  await rm(folder.root, { recursive: true });
+  await rename(away, folder.root);
+  await folder.idle(3);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  expect(tagger.seen).toEqual(['kitchen', 'hall']);
+  expect(pulled).toHaveBeenCalledTimes(2);
+});
+
+test('keep: a name that is no UTF-8 costs no open file where the photo is refused', async () => {
+  const config = configIn(await temporaryDir(), { ingest: { settle_ms: 0, after: 'keep' } });
+  await mkdir(config.ingest.dir);
+  const path = Buffer.concat([Buffer.from(`${config.ingest.dir}/`), Buffer.from([0x61, 0xff])]);
+  await writeFile(path, 'kitchen');
+  let tries = 0;
+  let taken = '';
+  const pipeline: Pipeline = {
+    accept: async ({ body }) => {
+      if (++tries < 20) throw new RetaggerError('busy');
+      if ('stream' in body) for await (const chunk of body.stream) taken += chunk;
+      return { outcome: new Promise(() => {}) };
+    },
+    refusal: () => null,
+    room: async () => {},
+    onOutcome: () => () => {},
+  };
+  const door = new FolderDoor({ config, log: silent, pipeline });
+  onTestFinished(() => door.stop());
+  await door.start();
+  await eventually(() => taken === 'kitchen');
+  const open = await Promise.all(
+    (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+  );
+  expect(open.filter((file) => file.startsWith(config.ingest.dir))).toEqual([]);
 });
 
 describe('the folder itself', () => {

@@ -81,19 +81,33 @@ describe('the ledger of kept photos', () => {
     expect([1, 2, 3, 4].map((n) => third.has(id(n)))).toEqual([true, true, false, true]);
   });
 
-  test('forgets what two scans did not see, and writes itself anew', async () => {
+  /** A ledger of 2,000 photos after scans that met only one of them. */
+  async function scanned(limit: number, files: number) {
     const path = join(await temporaryDir(), 'kept.ledger');
-    const ledger = new Ledger(path, silent);
+    const ledger = new Ledger(path, silent, limit);
     for (let n = 0; n < 2000; n++) ledger.add(id(n));
     await ledger.flush();
     for (let scan = 0; scan < 2; scan++) {
       ledger.beginScan();
-      ledger.has(id(7));
-      await ledger.endScan();
+      if (files > 0) ledger.has(id(7));
+      await ledger.endScan(files);
       if (scan === 0) expect(ledger.size).toBe(2000);
     }
-    expect(ledger.size).toBe(1);
-    expect(await readFile(path, 'utf8')).toBe(`${id(7)}\n`);
+    return { ledger, path };
+  }
+
+  test('forgets what two scans did not see where it needs the room, the oldest first, and writes itself anew', async () => {
+    const { ledger, path } = await scanned(200, 1);
+    expect(ledger.size).toBe(100);
+    const rest = Array.from({ length: 99 }, (_, n) => id(1901 + n));
+    expect(await readFile(path, 'utf8')).toBe(`${[id(7), ...rest].join('\n')}\n`);
+  });
+
+  test.each([
+    ['while there is room', 250_000, 1],
+    ['of an empty folder: its disk may be away', 200, 0],
+  ])('forgets nothing %s', async (_, limit, files) => {
+    expect((await scanned(limit, files)).ledger.size).toBe(2000);
   });
 
   test('is full at its limit', async () => {
