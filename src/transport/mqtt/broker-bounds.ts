@@ -1,74 +1,114 @@
+import { Readable } from 'node:stream';
 import type { Logger } from '../../log.ts';
+import { OutgoingQueues, type Queued } from './outgoing-queues.ts';
 
-/** Messages kept for one client that is away, as Mosquitto does by default. */
-const QUEUED = 1000;
-/** The same for all clients together, and in bytes. */
-const QUEUED_ALL = 10_000;
-const QUEUED_BYTES = 32 * 1024 * 1024;
+/** Messages not acknowledged: for one client as Mosquitto does by default, for all, in bytes. */
+const QUEUED = { one: 1000, all: 10_000, bytes: 32 * 1024 * 1024 };
+/** Sessions kept for clients that are away. */
+const AWAY = 100;
 /** Retained messages, and bytes of one. */
 const RETAINED = 1000;
 const RETAINED_BYTES = 64 * 1024;
 
-interface Packet {
+interface Packet extends Queued {
   readonly topic: string;
   readonly payload: Buffer;
+}
+interface ClientId {
+  readonly id: string;
 }
 
 /** The part of aedes' memory store that grows with what clients do. */
 export interface BoundedPersistence {
+  outgoingEnqueue(sub: { clientId: string }, packet: Packet): Promise<void>;
   outgoingEnqueueCombi(subs: readonly { clientId: string }[], packet: Packet): Promise<void>;
-  outgoingClearMessageId(client: { id: string }, packet: Packet): Promise<Packet | undefined>;
+  outgoingUpdate(client: ClientId, packet: Queued): Promise<void>;
+  outgoingClearMessageId(client: ClientId, packet: Queued): Promise<Queued | undefined>;
+  outgoingStream(client: ClientId): Readable;
+  incomingStorePacket(client: ClientId, packet: Packet): Promise<void>;
   storeRetained(packet: Packet): Promise<void>;
+  cleanSubscriptions(client: ClientId): Promise<void>;
+  cleanIncoming(client: ClientId): Promise<void>;
+}
+
+/** The part of aedes that is bounded here. */
+export interface BoundedBroker {
+  readonly persistence: BoundedPersistence;
+  on(event: 'client' | 'clientDisconnect', listener: (client: Connected) => void): unknown;
+}
+
+interface Connected extends ClientId {
+  /** Without a session. */
+  readonly clean: boolean;
 }
 
 /** Keeps the embedded broker's memory bounded; what is over a bound is not stored, and logged. */
-export function boundPersistence(
-  { persistence }: { persistence: BoundedPersistence },
-  log: Logger,
-): void {
-  const enqueue = persistence.outgoingEnqueueCombi.bind(persistence);
-  const clear = persistence.outgoingClearMessageId.bind(persistence);
-  const retain = persistence.storeRetained.bind(persistence);
-  const queued = new Map<string, number>();
-  const retained = new Set<string>();
+export function boundPersistence(broker: BoundedBroker, log: Logger): void {
+  boundSessions(broker, log);
+  boundRetained(broker.persistence, log);
+  const { persistence } = broker;
+  const store = persistence.incomingStorePacket.bind(persistence);
+  // Until its PUBREL only the id of a QoS 2 message is asked for; it has been forwarded.
+  persistence.incomingStorePacket = (client, packet) =>
+    store(client, { ...packet, payload: Buffer.alloc(0) });
+}
+
+/**
+ * Clients that keep a session have their messages kept while they are away. Where there are too
+ * many, whoever has been away the longest loses the session: never one who is there.
+ */
+function boundSessions(broker: BoundedBroker, log: Logger): void {
+  const { persistence } = broker;
+  const queues = new OutgoingQueues(QUEUED);
+  /** Longest first. */
+  const away = new Set<string>();
   const full = new Set<string>();
-  let all = 0;
-  let bytes = 0;
 
-  const room = (client: string, size: number): boolean => {
-    const count = queued.get(client) ?? 0;
-    if (count < QUEUED && all < QUEUED_ALL && bytes + size <= QUEUED_BYTES) return true;
-    if (!full.has(client) && full.size < QUEUED) {
-      full.add(client);
-      log.warn({ client }, 'the embedded broker keeps no more messages for a client that is away');
+  const end = (id: string) => {
+    away.delete(id);
+    full.delete(id);
+    queues.drop(id);
+    void persistence.cleanSubscriptions({ id });
+    void persistence.cleanIncoming({ id });
+    log.warn({ client: id }, 'the embedded broker ended the session of a client that is away');
+  };
+  broker.on('client', ({ id }) => away.delete(id));
+  broker.on('clientDisconnect', ({ id, clean }) => {
+    if (clean) return;
+    away.add(id);
+    const [longest] = away;
+    if (away.size > AWAY && longest !== undefined) end(longest);
+  });
+
+  /** Ends sessions for as long as this client's are not the first to go. */
+  const makeRoom = (client: string, bytes: number) => {
+    for (const id of away) {
+      if (id === client || !queues.isOver(bytes)) return;
+      if (queues.lengthOf(id) > 0) end(id);
     }
-    return false;
+  };
+  const add = (client: string, packet: Packet) => {
+    makeRoom(client, packet.payload.length);
+    if (queues.add(client, packet) || full.has(client)) return;
+    full.add(client);
+    log.warn({ client }, 'the embedded broker keeps no more messages for this client');
   };
 
-  persistence.outgoingEnqueueCombi = (subs, packet) => {
-    const size = packet.payload.length;
-    const taken = subs.filter(({ clientId }) => {
-      if (!room(clientId, size)) return false;
-      queued.set(clientId, (queued.get(clientId) ?? 0) + 1);
-      all += 1;
-      bytes += size;
-      return true;
-    });
-    return enqueue(taken, packet);
+  persistence.outgoingEnqueue = async ({ clientId }, packet) => add(clientId, packet);
+  persistence.outgoingEnqueueCombi = async (subs, packet) => {
+    for (const { clientId } of subs) add(clientId, packet);
   };
-
-  persistence.outgoingClearMessageId = async (client, packet) => {
-    const cleared = await clear(client, packet);
-    if (cleared === undefined) return cleared;
-    const left = (queued.get(client.id) ?? 1) - 1;
-    if (left > 0) queued.set(client.id, left);
-    else queued.delete(client.id);
-    full.delete(client.id);
-    all -= 1;
-    bytes -= cleared.payload.length;
-    return cleared;
+  persistence.outgoingUpdate = async ({ id }, packet) => queues.update(id, packet);
+  persistence.outgoingClearMessageId = async ({ id }, { messageId }) => {
+    full.delete(id);
+    return queues.remove(id, messageId);
   };
+  persistence.outgoingStream = ({ id }) => Readable.from(queues.list(id));
+}
 
+function boundRetained(persistence: BoundedPersistence, log: Logger): void {
+  const retain = persistence.storeRetained.bind(persistence);
+  const retained = new Set<string>();
   persistence.storeRetained = async (packet) => {
     if (packet.payload.length === 0) retained.delete(packet.topic);
     else if (packet.payload.length > RETAINED_BYTES || over(retained, packet.topic)) {

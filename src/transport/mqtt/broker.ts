@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Aedes, AedesOptions, Client, PublishPacket } from 'aedes';
 import type { Config } from '../../config/schema.ts';
 import type { Logger } from '../../log.ts';
-import { type BoundedPersistence, boundPersistence } from './broker-bounds.ts';
+import { type BoundedBroker, boundPersistence } from './broker-bounds.ts';
 import type { Incoming } from './ingest.ts';
 import { loadAedes } from './libraries.ts';
 import { largestPacket } from './limits.ts';
@@ -93,7 +93,7 @@ export class EmbeddedBroker {
       authenticate: this.#authenticate,
       authorizePublish: (client, packet, done) => this.#authorize(client, packet, done),
     });
-    boundPersistence(aedes as unknown as { persistence: BoundedPersistence }, log);
+    boundPersistence(aedes as unknown as BoundedBroker, log);
     aedes.on('clientDisconnect', (client) => this.#gone.get(client)?.abort());
     aedes.on('clientError', (client, error) => {
       log.debug({ client: client.id, err: error }, 'a client of the embedded broker failed');

@@ -101,6 +101,66 @@ test('a subscriber that is away gets the first thousand messages', async () => {
   expect(seen.map(({ json }) => json.n)).toEqual([...Array(1000).keys(), 'last']);
 });
 
+test('a subscriber with a session and QoS 2 gets every message once, also after it was away', async () => {
+  const { door } = await openDoor();
+  const options = { clientId: 'exact', clean: false, reconnectPeriod: 0 };
+  const first = await connected(door.url, options);
+  const seen: string[] = [];
+  first.on('message', (_topic, payload) => seen.push(payload.toString()));
+  await first.subscribeAsync('news', { qos: 2 });
+  const sender = await connected(door.url);
+  const send = async (from: number, to: number) => {
+    for (let n = from; n < to; n++) await sender.publishAsync('news', `${n}`, { qos: 2 });
+  };
+  await send(0, 50);
+  await eventually(() => seen.length === 50);
+  await first.endAsync();
+  await send(50, 100);
+  const second = mqtt.connect(door.url, options);
+  onTestFinished(() => second.endAsync(true));
+  second.on('message', (_topic, payload) => seen.push(payload.toString()));
+  await eventually(() => seen.length === 100);
+  await send(100, 150);
+  await eventually(() => seen.length === 150);
+  expect(seen).toEqual(Array.from({ length: 150 }, (_, n) => `${n}`));
+  expect(second.connected).toBe(true);
+});
+
+test('sessions nobody comes back to take nothing from a subscriber that is there', async () => {
+  const { door } = await openDoor();
+  for (let n = 0; n < 11; n++) {
+    const options = { clientId: `gone-${n}`, clean: false };
+    await (await listener(door.url, ['news'], options)).client.endAsync();
+  }
+  const there = await listener(door.url, ['news'], { clientId: 'there', clean: false });
+  const sender = await connected(door.url);
+  for (let n = 0; n < 1100; n++) await sender.publishAsync('news', `{"n":${n}}`, { qos: 1 });
+  const seen = await there.first('news', 1100);
+  expect(seen.map(({ json }) => json.n)).toEqual([...Array(1100).keys()]);
+  // The last to leave still has what there is room for.
+  const back = await listener(door.url, ['news'], { clientId: 'gone-10', clean: false });
+  expect((await back.first('news', 1000)).map(({ json }) => json.n)).toEqual([
+    ...Array(1000).keys(),
+  ]);
+});
+
+test('no more than a hundred sessions are kept for clients that are away', async () => {
+  const { door } = await openDoor();
+  const visit = async (clientId: string) => {
+    const client = mqtt.connect(door.url, { clientId, clean: false, reconnectPeriod: 0 });
+    const sessionPresent = await new Promise<boolean>((resolve) => {
+      client.once('connect', (connack) => resolve(connack.sessionPresent));
+    });
+    await client.subscribeAsync('news', { qos: 1 });
+    await client.endAsync();
+    return sessionPresent;
+  };
+  for (let n = 0; n < 102; n++) expect(await visit(`visitor-${n}`)).toBe(false);
+  await eventually(async () => (await visit('visitor-101')) === true);
+  expect(await visit('visitor-50')).toBe(true);
+  expect(await visit('visitor-0')).toBe(false);
+});
+
 test('a photo is not retained, and one that is too large is cut before it is read whole', async () => {
   const { door } = await openDoor({ limits: { upload_bytes: 1024 } });
   const sub = await listener(door.url, ['retagger/box/#']);

@@ -1,0 +1,112 @@
+/** A PUBLISH on its way to a client that keeps a session, or the PUBREL that took its place. */
+export interface Queued {
+  readonly brokerId?: string;
+  readonly brokerCounter?: number;
+  messageId?: number | undefined;
+  /** A PUBREL has none. */
+  readonly payload?: Buffer;
+}
+
+interface Queue {
+  readonly packets: Queued[];
+  bytes: number;
+}
+
+export interface QueueLimits {
+  /** Messages for one client. */
+  readonly one: number;
+  /** Messages for all. */
+  readonly all: number;
+  /** Payload of all. */
+  readonly bytes: number;
+}
+
+/**
+ * Messages of the embedded broker that their receivers have not acknowledged, by client id. Kept
+ * for clients that are there as for those that are away: a store for aedes, with bounds.
+ */
+export class OutgoingQueues {
+  readonly #limits: QueueLimits;
+  readonly #queues = new Map<string, Queue>();
+  #count = 0;
+  #bytes = 0;
+
+  constructor(limits: QueueLimits) {
+    this.#limits = limits;
+  }
+
+  /** Messages for one client. */
+  lengthOf(client: string): number {
+    return this.#queues.get(client)?.packets.length ?? 0;
+  }
+
+  /** Whether `bytes` more would be too much for all together. */
+  isOver(bytes: number): boolean {
+    return this.#count >= this.#limits.all || this.#bytes + bytes > this.#limits.bytes;
+  }
+
+  /** @returns false where there is no room. */
+  add(client: string, packet: Queued): boolean {
+    const size = sizeOf(packet);
+    if (this.lengthOf(client) >= this.#limits.one || this.isOver(size)) return false;
+    const queue = this.#queues.get(client) ?? { packets: [], bytes: 0 };
+    this.#queues.set(client, queue);
+    queue.packets.push({ ...packet, messageId: undefined });
+    this.#count += 1;
+    this.#grow(queue, size);
+    return true;
+  }
+
+  /**
+   * Gives a message the id it is sent with, or puts a PUBREL in its place.
+   * @throws Error where it is not here.
+   */
+  update(client: string, packet: Queued): void {
+    const queue = this.#queues.get(client);
+    for (const [at, each] of queue?.packets.entries() ?? []) {
+      if (packet.brokerId !== undefined && each.brokerId === packet.brokerId) {
+        // Ids come round again; the counter tells one message from another. A PUBREL has neither.
+        if (each.brokerCounter !== packet.brokerCounter) continue;
+        each.messageId = packet.messageId;
+        return;
+      }
+      if (each.messageId !== packet.messageId) continue;
+      (queue as Queue).packets[at] = packet;
+      this.#grow(queue as Queue, sizeOf(packet) - sizeOf(each));
+      return;
+    }
+    throw new Error('no such packet');
+  }
+
+  /** @returns what was there with this id. */
+  remove(client: string, messageId: number | undefined): Queued | undefined {
+    const queue = this.#queues.get(client);
+    const at = queue?.packets.findIndex((each) => each.messageId === messageId) ?? -1;
+    if (queue === undefined || at < 0) return undefined;
+    const [removed] = queue.packets.splice(at, 1) as [Queued];
+    this.#count -= 1;
+    this.#grow(queue, -sizeOf(removed));
+    if (queue.packets.length === 0) this.#queues.delete(client);
+    return removed;
+  }
+
+  /** Oldest first. */
+  list(client: string): readonly Queued[] {
+    return [...(this.#queues.get(client)?.packets ?? [])];
+  }
+
+  drop(client: string): void {
+    const queue = this.#queues.get(client);
+    if (queue === undefined) return;
+    this.#count -= queue.packets.length;
+    this.#grow(queue, -queue.bytes);
+    this.#queues.delete(client);
+  }
+
+  #grow(queue: Queue, bytes: number): void {
+    queue.bytes += bytes;
+    this.#bytes += bytes;
+  }
+}
+
+const sizeOf = ({ payload }: Queued): number => payload?.length ?? 0;
