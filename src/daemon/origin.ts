@@ -21,10 +21,10 @@ export async function lookAt(path: AnyPath): Promise<Origin> {
   return { path, ino, size, mtimeMs };
 }
 
-/** Whether another file, or more of the same, is there by now. */
+/** Whether it is no more: gone, replaced, or written to since. */
 export async function hasChanged(origin: Origin): Promise<boolean> {
   const now = await lookNow(origin);
-  return now !== null && !same(now, origin);
+  return now === null || !same(now, origin);
 }
 
 /** Removes it, unless it has changed: then it is another photo, and the folder's to take. */

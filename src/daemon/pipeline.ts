@@ -342,7 +342,10 @@ export class TaggingPipeline implements Pipeline, Part {
   }
 }
 
-/** A copy of a file that its writer has changed since: the folder takes the whole one, as another. */
+/**
+ * A copy of half a file: its writer went on since, and the folder takes the whole one, as another, or
+ * has taken it already; or gave up and deleted it.
+ */
 async function isOutdated({ source, origin }: SpoolEntry): Promise<boolean> {
   return (
     source === 'folder' && origin !== undefined && (await hasChanged(origin).catch(() => false))
