@@ -6,9 +6,10 @@ import type { Logger } from '../log.ts';
 import { moveInto, writeBytes, writeStream } from './body.ts';
 import { disk, isCode, isDiskTrouble } from './disk.ts';
 import { dropOrigin, lookAt, type Origin, Originals } from './origin.ts';
-import { type AnyPath, decodePath, encodePath, printable, type StoredPath } from './paths.ts';
+import { type AnyPath, decodePath, printable } from './paths.ts';
 import type { NewPhoto, SpooledPhoto } from './ports.ts';
 import { FileStore } from './store.ts';
+import { type Body, originOf, readStory, type Story, storyOf } from './story.ts';
 
 /** A photo in the spool. */
 export interface SpoolEntry extends SpooledPhoto {
@@ -16,7 +17,6 @@ export interface SpoolEntry extends SpooledPhoto {
   readonly key: string;
   /** False for HTTP: its caller waits for the answer and asks again after a crash. */
   readonly durable: boolean;
-  /** Whose bytes: written by us, the user's file renamed here, or the user's file in its place. */
   readonly body: Body;
   /** Modification time when it was taken, to see whether a writer was still at it. */
   readonly mtimeMs: number;
@@ -24,25 +24,7 @@ export interface SpoolEntry extends SpooledPhoto {
   readonly origin?: Origin;
 }
 
-export type Body = 'upload' | 'moved' | 'kept';
-
-/** `<key>.json`. An entry exists as soon as this file does. */
-interface Meta {
-  readonly id: string;
-  readonly source: NewPhoto['source'];
-  readonly file: string | null;
-  readonly received_at: string;
-  readonly reply?: NewPhoto['reply'];
-  /** Where the bytes are: `<key>.upload`, `<key>.photo`, or the user's own file. */
-  readonly body: Body;
-  readonly path?: StoredPath;
-  /** The file at `path` when it was taken (`moved`). */
-  readonly ino?: number;
-  readonly size?: number;
-  readonly mtime_ms?: number;
-}
-
-const META_BYTES = 64 * 1024;
+const STORY_BYTES = 64 * 1024;
 
 /**
  * Accepted photos on disk, `<data.dir>/spool`. Per photo a `<key>.json` and its bytes:
@@ -64,7 +46,7 @@ export class Spool {
   /** @param uploadBytes largest photo in bytes. */
   constructor(dir: string, uploadBytes: number, log: Logger) {
     this.dir = dir;
-    this.#store = new FileStore(dir, { maxEntryBytes: META_BYTES });
+    this.#store = new FileStore(dir, { maxEntryBytes: STORY_BYTES });
     this.#maxBytes = uploadBytes;
     this.#log = log;
   }
@@ -175,12 +157,12 @@ export class Spool {
         'bytes' in body
           ? await writeBytes(body.bytes, path, this.#maxBytes, durable)
           : await writeStream(body.stream, path, this.#maxBytes, durable);
-      if (durable) await this.#store.put(key, meta(photo, { body: 'upload' }));
+      if (durable) await this.#store.put(key, storyOf(photo, { body: 'upload' }));
       return { ...rest, key, durable, path, size, kept: false, body: 'upload', mtimeMs: 0 };
     }
     if ('keep' in body) {
       const { size, mtimeMs } = await present(stat(body.keep));
-      if (durable) await this.#store.put(key, meta(photo, { body: 'kept', path: body.keep }));
+      if (durable) await this.#store.put(key, storyOf(photo, { body: 'kept', path: body.keep }));
       const path = body.keep;
       return { ...rest, key, durable, path, size, kept: true, body: 'kept', mtimeMs };
     }
@@ -189,7 +171,7 @@ export class Spool {
     await removable(body.move);
     if (!this.#originals.claim(origin)) throw new RetaggerError('file_missing');
     try {
-      await this.#store.put(key, meta(photo, { body: 'moved', ...storedOrigin(origin) }));
+      await this.#store.put(key, storyOf(photo, { body: 'moved', origin }));
       const moved = await present(moveInto(body.move, path, this.#maxBytes));
       if (moved.origin) this.#originals.hold(moved.origin);
       const where: Body = moved.kept ? 'kept' : 'moved';
@@ -216,8 +198,7 @@ export class Spool {
    * @throws SyntaxError for a story that is none; system errors of the disk.
    */
   async #recover(key: string): Promise<SpoolEntry | null> {
-    const found = (await this.#store.get(key)) as Meta | null;
-    if (typeof found?.id !== 'string') throw new SyntaxError('This is not the story of a photo.');
+    const found = readStory(await this.#store.get(key));
     const path = this.#bodyPath(key, found);
     const stats = await stat(path).catch((error) => {
       if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
@@ -232,7 +213,7 @@ export class Spool {
       this.#sizes.set(key, size);
       this.#bytes += size;
     }
-    const origin = found.body === 'moved' ? originOf(found) : null;
+    const origin = originOf(found);
     if (origin) this.#originals.hold(origin);
     return {
       id: found.id,
@@ -246,34 +227,10 @@ export class Spool {
     };
   }
 
-  #bodyPath(key: string, found: Meta): string {
+  #bodyPath(key: string, found: Story): string {
     if (found.body === 'kept') return String(decodePath(found.path ?? ''));
     return join(this.dir, `${key}.${found.body === 'moved' ? 'photo' : 'upload'}`);
   }
-}
-
-function meta(photo: NewPhoto, where: Pick<Meta, 'body' | keyof StoredOrigin>): Meta {
-  return {
-    id: photo.id,
-    source: photo.source,
-    file: photo.file,
-    received_at: photo.receivedAt,
-    ...(photo.reply ? { reply: photo.reply } : {}),
-    ...where,
-  };
-}
-
-type StoredOrigin = Pick<Meta, 'path' | 'ino' | 'size' | 'mtime_ms'>;
-
-const storedOrigin = ({ path, ino, size, mtimeMs }: Origin): StoredOrigin => ({
-  path: encodePath(path),
-  ...{ ino, size, mtime_ms: mtimeMs },
-});
-
-function originOf({ path, ino, size, mtime_ms: mtimeMs }: StoredOrigin): Origin | null {
-  if (path === undefined || ino === undefined) return null;
-  if (size === undefined || mtimeMs === undefined) return null;
-  return { path: decodePath(path), ino, size, mtimeMs };
 }
 
 const exists = (path: string) =>

@@ -1,0 +1,57 @@
+import type { Origin } from './origin.ts';
+import { decodePath, encodePath, type StoredPath } from './paths.ts';
+import type { NewPhoto } from './ports.ts';
+
+/** Whose bytes: written by us, the user's file renamed or copied here, or the user's in its place. */
+export type Body = 'upload' | 'moved' | 'kept';
+
+/** What the spool keeps of a photo besides its bytes: `<key>.json`. */
+export interface Story {
+  readonly id: string;
+  readonly source: NewPhoto['source'];
+  readonly file: string | null;
+  readonly received_at: string;
+  readonly reply?: NewPhoto['reply'];
+  readonly body: Body;
+  /** The user's file (`moved`, `kept`). */
+  readonly path?: StoredPath;
+  /** That file when it was taken (`moved`). */
+  readonly ino?: number;
+  readonly size?: number;
+  readonly mtime_ms?: number;
+}
+
+type Where =
+  | { readonly body: 'upload' }
+  | { readonly body: 'kept'; readonly path: string }
+  | { readonly body: 'moved'; readonly origin: Origin };
+
+export function storyOf(photo: NewPhoto, where: Where): Story {
+  return {
+    id: photo.id,
+    source: photo.source,
+    file: photo.file,
+    received_at: photo.receivedAt,
+    ...(photo.reply ? { reply: photo.reply } : {}),
+    ...('origin' in where ? { body: where.body, ...stored(where.origin) } : where),
+  };
+}
+
+/** @throws SyntaxError for a value that is no story. */
+export function readStory(value: unknown): Story {
+  const story = value as Story | null;
+  if (typeof story?.id !== 'string') throw new SyntaxError('This is not the story of a photo.');
+  return story;
+}
+
+const stored = ({ path, ino, size, mtimeMs }: Origin) => ({
+  path: encodePath(path),
+  ...{ ino, size, mtime_ms: mtimeMs },
+});
+
+/** The file that was moved, as it was; null where the story does not say. */
+export function originOf({ body, path, ino, size, mtime_ms: mtimeMs }: Story): Origin | null {
+  if (body !== 'moved' || path === undefined || ino === undefined) return null;
+  if (size === undefined || mtimeMs === undefined) return null;
+  return { path: decodePath(path), ino, size, mtimeMs };
+}
