@@ -105,8 +105,14 @@ const notRegular = () => new RetaggerError('image_unsupported', 'This is not a r
 /**
  * Renames a file to `target`, or copies it where that is another file system; the original then
  * stays. One over the limit is not copied but left in its place.
+ * @param onCopied called with the original when its copy is complete, before that has its name.
  */
-export async function moveInto(path: AnyPath, target: string, limit: number): Promise<Moved> {
+export async function moveInto(
+  path: AnyPath,
+  target: string,
+  limit: number,
+  onCopied: (origin: Origin) => Promise<void>,
+): Promise<Moved> {
   let origin: Origin | undefined;
   try {
     await rename(path, target);
@@ -116,7 +122,10 @@ export async function moveInto(path: AnyPath, target: string, limit: number): Pr
     if (!stats.isFile()) throw notRegular();
     const { size, mtimeMs } = stats;
     if (size > limit) return { path: printable(path), size, mtimeMs, kept: true };
-    origin = await copyAcross(path, target);
+    const partial = target.replace(/\.photo$/, '.part');
+    origin = await copyAcross(path, partial);
+    await onCopied(origin);
+    await rename(partial, target);
   }
   const stats = await lstat(target);
   if (!stats.isFile()) {
@@ -139,15 +148,12 @@ export async function copyDurably(from: AnyPath, to: string): Promise<void> {
 }
 
 /** @returns the file as it was copied. */
-async function copyAcross(path: AnyPath, target: string): Promise<Origin> {
-  const partial = target.replace(/\.photo$/, '.part');
+async function copyAcross(path: AnyPath, to: string): Promise<Origin> {
   let before = await lookAt(path);
   for (let copies = 1; ; copies++) {
-    await copyDurably(path, partial);
+    await copyDurably(path, to);
     const after = await lookAt(path);
-    if (same(before, after) || copies === MAX_COPIES) break;
+    if (same(before, after) || copies === MAX_COPIES) return before;
     before = after;
   }
-  await rename(partial, target);
-  return before;
 }

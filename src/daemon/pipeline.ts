@@ -245,7 +245,7 @@ export class TaggingPipeline implements Pipeline, Part {
       }
       const writer = await stillWritten(entry, error, job.look, config.ingest.settle_ms);
       if (writer === null) {
-        if (!(await isOutdated(entry))) return failed(entry, error);
+        if (!(await isOutdated(entry, error))) return failed(entry, error);
         job.reject(new RetaggerError('file_missing', 'The file changed after it was copied.'));
         await this.#drop(job);
         return null;
@@ -346,10 +346,10 @@ export class TaggingPipeline implements Pipeline, Part {
  * A copy of half a file: its writer went on since, and the folder takes the whole one, as another, or
  * has taken it already; or gave up and deleted it.
  */
-async function isOutdated({ source, origin }: SpoolEntry): Promise<boolean> {
-  return (
-    source === 'folder' && origin !== undefined && (await hasChanged(origin).catch(() => false))
-  );
+async function isOutdated(entry: SpoolEntry, { code }: RetaggerError): Promise<boolean> {
+  if (entry.source !== 'folder' || entry.origin === undefined) return false;
+  if (code !== 'image_corrupt' && code !== 'image_unsupported') return false;
+  return hasChanged(entry.origin).catch(() => false);
 }
 
 const finishing = (job: Job): boolean => job.finishing;

@@ -20,7 +20,7 @@ export interface SpoolEntry extends SpooledPhoto {
   readonly body: Body;
   /** Modification time when it was taken, to see whether a writer was still at it. */
   readonly mtimeMs: number;
-  /** The user's file that may still be there; it goes when the photo has been dealt with. */
+  /** The user's file that this is a copy of; it goes when the photo has been dealt with. */
   readonly origin?: Origin;
 }
 
@@ -171,8 +171,12 @@ export class Spool {
     await removable(body.move);
     if (!this.#originals.claim(origin)) throw new RetaggerError('file_missing');
     try {
-      await this.#store.put(key, storyOf(photo, { body: 'moved', origin }));
-      const moved = await present(moveInto(body.move, path, this.#maxBytes));
+      await this.#store.put(key, storyOf(photo, { body: 'moved' }));
+      const moved = await present(
+        moveInto(body.move, path, this.#maxBytes, (copied) =>
+          this.#store.put(key, storyOf(photo, { body: 'moved', origin: copied })),
+        ),
+      );
       if (moved.origin) this.#originals.hold(moved.origin);
       const where: Body = moved.kept ? 'kept' : 'moved';
       return { ...rest, key, durable: true, ...moved, body: where };

@@ -13,9 +13,9 @@ export interface Story {
   readonly received_at: string;
   readonly reply?: NewPhoto['reply'];
   readonly body: Body;
-  /** The user's file (`moved`, `kept`). */
+  /** The user's file, where it stayed (`kept`) or was copied (`moved`). */
   readonly path?: StoredPath;
-  /** That file when it was taken (`moved`). */
+  /** That file when it was copied. One that was renamed is here, and its old path nobody's business. */
   readonly ino?: number;
   readonly size?: number;
   readonly mtime_ms?: number;
@@ -24,7 +24,7 @@ export interface Story {
 type Where =
   | { readonly body: 'upload' }
   | { readonly body: 'kept'; readonly path: string }
-  | { readonly body: 'moved'; readonly origin: Origin };
+  | { readonly body: 'moved'; readonly origin?: Origin };
 
 export function storyOf(photo: NewPhoto, where: Where): Story {
   return {
@@ -33,7 +33,9 @@ export function storyOf(photo: NewPhoto, where: Where): Story {
     file: photo.file,
     received_at: photo.receivedAt,
     ...(photo.reply ? { reply: photo.reply } : {}),
-    ...('origin' in where ? { body: where.body, ...stored(where.origin) } : where),
+    body: where.body,
+    ...('path' in where && { path: where.path }),
+    ...('origin' in where && where.origin && stored(where.origin)),
   };
 }
 
@@ -49,7 +51,7 @@ const stored = ({ path, ino, size, mtimeMs }: Origin) => ({
   ...{ ino, size, mtime_ms: mtimeMs },
 });
 
-/** The file that was moved, as it was; null where the story does not say. */
+/** The file that was copied, as it was; null where none was. */
 export function originOf({ body, path, ino, size, mtime_ms: mtimeMs }: Story): Origin | null {
   if (body !== 'moved' || path === undefined || ino === undefined) return null;
   if (size === undefined || mtimeMs === undefined) return null;

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
@@ -265,6 +265,37 @@ describe('stop and start', () => {
     expect(JSON.parse(sidecar)).toMatchObject({ id: 'f1', tag: 'kitchen' });
     expect(second.outbox.length).toBe(1);
   });
+});
+
+describe('a damaged photo of the folder', () => {
+  test.each([
+    ['renamed into the spool', () => temporaryDir(), ['image_corrupt', 'worker_crashed']],
+    ...(hasOtherDisk ? [['copied into it', dirOnOtherDisk, ['worker_crashed']] as const] : []),
+  ] as const)(
+    '%s is set aside, also after a restart and where its place is empty',
+    async (_, place, codes) => {
+      for (const code of codes) {
+        const config = configIn(await temporaryDir(), { ingest: { settle_ms: 0 } });
+        const file = join(await place(), 'a.jpg');
+        await writeFile(file, code);
+        const first = build(config);
+        await first.start();
+        first.tagger.hold();
+        await first.pipeline.accept({
+          ...photo('folder', ''),
+          file: 'a.jpg',
+          body: { move: file },
+        });
+        await first.pipeline.stop(0);
+        await rm(file, { force: true });
+        const second = build(config);
+        await second.start();
+        await eventually(() => second.pipeline.length === 0);
+        expect(await ls(config.data.dir, 'failed')).toEqual(['a.jpg', 'a.jpg.error.json']);
+        expect(second.outbox.length).toBe(1);
+      }
+    },
+  );
 });
 
 describe('a watched file still being written', () => {

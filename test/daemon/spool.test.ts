@@ -166,6 +166,14 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
     expect(await files(spool)).toEqual([]);
   });
 
+  test('goes also after a restart', async () => {
+    const { dir, file } = await taken();
+    const again = await opened(dir);
+    for (const found of again.entries) await again.spool.remove(found);
+    expect(again.entries).toHaveLength(1);
+    await expect(readFile(file)).rejects.toThrow('ENOENT');
+  });
+
   test.each([
     ['by a writer that had only paused', (file: string) => appendFile(file, ' and half')],
     ['for another', (file: string) => rm(file).then(() => writeFile(file, 'half and half'))],
@@ -208,21 +216,6 @@ describe('a crash', () => {
     expect(again).toMatchObject({ entries: [], strays: [] });
     expect(await readFile(origin, 'utf8')).toBe('jpeg');
     expect(await files(spool)).toEqual([]);
-  });
-
-  test('before the original of a copy was unlinked does not leave two', async () => {
-    const dir = await temporaryDir();
-    const { spool } = await opened(dir);
-    const origin = join(dir, 'a.jpg');
-    await writeFile(origin, 'jpeg');
-    const entry = await add(spool, photo({ move: origin }, { source: 'folder' }));
-    // As after a copy: another inode in the spool, the old one back in its place.
-    await rename(entry.path, origin);
-    await writeFile(entry.path, 'jpeg');
-    const again = await opened(dir);
-    expect(again.entries).toHaveLength(1);
-    for (const found of again.entries) await again.spool.remove(found);
-    await expect(readFile(origin)).rejects.toThrow('ENOENT');
   });
 
   test('that left a photo without its story does not cost the photo', async () => {

@@ -180,6 +180,8 @@ test.each([
       );
     const [tagged, failed] = [await sidecars('tagged'), await sidecars('failed')];
     for (const { file, sha256 } of tagged) expect(accepted.folder.get(file)).toBe(sha256);
+    const both = failed.filter(({ file }) => tagged.some((each) => each.file === file));
+    expect(both).toEqual([]);
     expect([...tagged, ...failed].map(({ file }) => file).sort()).toEqual(
       [...accepted.folder.keys()].sort(),
     );
