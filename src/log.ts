@@ -32,11 +32,19 @@ export async function createLogger(options: LogOptions): Promise<Logger> {
       serializers: { url: (url: unknown) => withoutCredentials(String(url)) },
     },
     options.destination ??
-      ((options.pretty ?? terminal)
-        ? await prettyStream(fd)
-        : // Synchronous: what was logged last before a crash is what one needs.
-          pino.destination({ fd, sync: true })),
+      ((options.pretty ?? terminal) ? await prettyStream(fd) : plainStream(fd)),
   );
+}
+
+/** More than this is dropped while the output takes nothing. */
+const WAITING_BYTES = 1024 * 1024;
+
+function plainStream(fd: number): DestinationStream {
+  // Synchronous: what was logged last before a crash is what one needs.
+  const stream = pino.destination({ fd, sync: true, maxLength: WAITING_BYTES });
+  // A full disk under the log is no reason to stop.
+  stream.on('error', () => {});
+  return stream;
 }
 
 /** `mqtts://user:secret@host` → `mqtts://***@host`; also of what a typing error made no URL. */

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { openSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createLogger, withoutCredentials } from '../src/log.ts';
 
@@ -44,4 +46,22 @@ test.each([
   ['//me:word@host', '***@host'],
 ])('%s is shown as %s', (url, shown) => {
   expect(withoutCredentials(url)).toBe(shown);
+});
+
+test('a full disk under it ends nothing, and does not fill the memory', () => {
+  const log = new URL('../dist/log.js', import.meta.url).href;
+  const program = `
+    const { createLogger } = await import(${JSON.stringify(log)});
+    const log = await createLogger({ level: 'info' });
+    for (let n = 0; n < 20_000; n++) {
+      log.info('x'.repeat(10_000));
+      if (n % 1000 === 0) await new Promise(setImmediate);
+    }
+    console.error(process.memoryUsage().rss < 150 * 1024 * 1024 ? 'alive' : 'too large');`;
+  const { stderr, status } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '--eval', program],
+    { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'], encoding: 'utf8' },
+  );
+  expect({ stderr, status }).toEqual({ stderr: 'alive\n', status: 0 });
 });

@@ -1,16 +1,19 @@
 import { link, lstat, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/schema.ts';
+import { sha256OfFile } from '../file-hash.ts';
 import type { Logger } from '../log.ts';
 import { copyDurably } from './body.ts';
 import { DirSync, disk, isCode } from './disk.ts';
-import { fitName } from './paths.ts';
+import { fitName, NAME_BYTES } from './paths.ts';
 import type { Outcome } from './ports.ts';
 import type { SpoolEntry } from './spool.ts';
 import { xmpOf } from './xmp.ts';
 
 /** Folder below `tagged` for photos whose best score is below its label's threshold. */
 export const ABSTAINED = '_abstained';
+/** Longest path the kernel takes, in bytes. */
+const PATH_BYTES = 4095;
 /** So many photos of one name in one folder; then something else is wrong. */
 const MAX_CLASHES = 100_000;
 /** Room in a name for `-NUMBER` and `.error.json`. */
@@ -72,9 +75,13 @@ export class Filing {
   /** A photo in the spool without its story: never deleted, it may be the user's only copy. */
   async rescue(path: string): Promise<void> {
     const target = join(this.#failed, '_recovered', basename(path));
-    await mkdir(dirname(target), { recursive: true });
-    await rename(path, target);
-    this.#log.error({ file: target }, 'a photo without its spool entry was set aside');
+    try {
+      await mkdir(dirname(target), { recursive: true });
+      await moveAcross(path, target);
+      this.#log.error({ file: target }, 'a photo without its spool entry was set aside');
+    } catch (error) {
+      this.#log.error({ err: error, file: path }, 'a photo without its spool entry stays there');
+    }
   }
 
   /** Writes a photo's XMP sidecar; one that is there already may be the user's own, and stays. */
@@ -130,7 +137,9 @@ export class Filing {
 
   /** Creates `root/sub`; where that is too long or a file is in the way, photos go to `root`. */
   async #folder(root: string, sub: string): Promise<string> {
-    for (const dir of [join(root, sub), root]) {
+    const deep = join(root, sub);
+    const fits = Buffer.byteLength(deep) + 1 + NAME_BYTES <= PATH_BYTES;
+    for (const dir of fits ? [deep, root] : [root]) {
       try {
         const created = await mkdir(dir, { recursive: true, mode: 0o750 });
         if (created !== undefined) {
@@ -213,7 +222,11 @@ async function putPhoto(
     // From before a crash: the photo itself under its second name, or the empty claim on a name.
     if (there?.ino === ours.ino && there.dev === ours.dev) return true;
     if (there?.size === 0) {
-      await rename(photo, target);
+      await moveAcross(photo, target);
+      return true;
+    }
+    // Its copy, where this is another disk.
+    if (there?.size === ours.size && there.dev !== ours.dev && (await sameBytes(photo, target))) {
       return true;
     }
   }
@@ -228,6 +241,21 @@ async function putPhoto(
     return (await linkNew(copy, target)) !== null;
   } finally {
     await disk.remove(copy);
+  }
+}
+
+const sameBytes = async (a: string, b: string): Promise<boolean> =>
+  (await sha256OfFile(a)) === (await sha256OfFile(b));
+
+/** Renames, or copies and deletes where that is another file system. */
+async function moveAcross(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!isCode(error, 'EXDEV')) throw error;
+    await copyDurably(from, to);
+    await disk.syncDir(dirname(to));
+    await disk.remove(from);
   }
 }
 

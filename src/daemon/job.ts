@@ -13,6 +13,8 @@ export interface Job {
   /** Resolves when the photo has left the spool. */
   readonly filed: Promise<void>;
   setFiled(): void;
+  /** The file when it was accepted. */
+  readonly taken: Omit<Look, 'number'>;
   look: Look;
   /** Its outcome is on its way to disk. */
   finishing: boolean;
@@ -35,6 +37,7 @@ export function newJob(entry: SpoolEntry): Job {
     entry,
     since: performance.now() - age(entry),
     ...{ outcome, resolve, reject, filed, setFiled },
+    taken: { size: entry.size, mtimeMs: entry.mtimeMs },
     look: { size: entry.size, mtimeMs: entry.mtimeMs, number: 0 },
     finishing: false,
   };

@@ -28,7 +28,7 @@ export async function hasChanged(origin: Origin): Promise<boolean> {
 }
 
 /** Removes it, unless it has changed: then it is another photo, and the folder's to take. */
-export async function dropOrigin(origin: Origin): Promise<void> {
+async function dropOrigin(origin: Origin): Promise<void> {
   const now = await lookNow(origin);
   if (now === null || !same(now, origin)) return;
   await unlink(origin.path).catch((error) => {
@@ -49,9 +49,14 @@ async function lookNow({ path }: Origin): Promise<Origin | null> {
   }
 }
 
+/** Originals that cannot be deleted; beyond, the first of them may be taken again. */
+const MAX_STUCK = 10_000;
+
 /** Originals whose copy is in the spool. Who names one of them again comes too late. */
 export class Originals {
   readonly #held = new Map<string, Origin>();
+  /** Those whose photo has been dealt with, but that are still there. */
+  readonly #stuck = new Set<Origin>();
 
   /** @returns false where this very file has been taken. */
   claim(origin: Origin): boolean {
@@ -63,11 +68,36 @@ export class Originals {
 
   /** In place of what was claimed or held at this path. */
   hold(origin: Origin): void {
+    const before = this.#held.get(keyOf(origin));
+    if (before !== undefined) this.#stuck.delete(before);
     this.#held.set(keyOf(origin), origin);
+  }
+
+  /**
+   * Deletes one whose photo has been dealt with. Where that fails it stays held: no second photo.
+   * @throws system errors.
+   */
+  async drop(origin: Origin): Promise<void> {
+    try {
+      await dropOrigin(origin);
+    } catch (error) {
+      if (this.#held.get(keyOf(origin)) === origin) this.#stuck.add(origin);
+      const [first] = this.#stuck;
+      if (first !== undefined && this.#stuck.size > MAX_STUCK) this.release(first);
+      throw error;
+    }
+    this.release(origin);
+  }
+
+  /** Met again: what could not be deleted before perhaps can be now. */
+  async dropStuck(origin: Origin): Promise<void> {
+    const held = this.#held.get(keyOf(origin));
+    if (held !== undefined && this.#stuck.has(held)) await this.drop(held).catch(() => {});
   }
 
   /** Does nothing where another file has come to this path since. */
   release(origin: Origin): void {
+    this.#stuck.delete(origin);
     if (this.#held.get(keyOf(origin)) === origin) this.#held.delete(keyOf(origin));
   }
 }

@@ -210,6 +210,7 @@ export class DiskOutbox implements Outbox {
   /** The broker is connected but slower than we are: what waits is late, and off the memory. */
   #fallBehind(): void {
     this.#unlisted += this.#fresh.length;
+    this.#latePuts += this.#fresh.length;
     this.#fresh = new Lane();
     this.#boundary = this.#newKey();
   }

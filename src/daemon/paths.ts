@@ -24,7 +24,7 @@ export const decodePath = (stored: StoredPath): AnyPath =>
   typeof stored === 'string' ? stored : Buffer.from(stored.base64, 'base64');
 
 /** Longest name the usual Linux file systems take, in bytes. */
-const NAME_BYTES = 255;
+export const NAME_BYTES = 255;
 
 /**
  * `name + suffix`, shortened in the middle of the name where that would be longer than a file

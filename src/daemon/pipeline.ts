@@ -8,9 +8,9 @@ import type { Answers } from './answers.ts';
 import { isDiskTrouble } from './disk.ts';
 import type { Filing } from './filing.ts';
 import { type Job, newJob } from './job.ts';
-import { hasChanged } from './origin.ts';
 import type { DiskOutbox } from './outbox.ts';
 import { failed, messageOf, outcomeOf, tagged } from './outcome.ts';
+import { isOutdated } from './outdated.ts';
 import type {
   Health,
   Message,
@@ -224,7 +224,14 @@ export class TaggingPipeline implements Pipeline, Part {
   /** One try of one photo; ends before its outcome is on disk, so that the tagger never waits. */
   async #run(job: Job): Promise<void> {
     const outcome = await this.#tag(job);
-    if (outcome !== null) void this.#finish(job, outcome);
+    if (outcome === null) return;
+    if (!(await isOutdated(job.entry, job.taken, outcome))) void this.#finish(job, outcome);
+    else {
+      const { id, file } = job.entry;
+      this.#log.info({ id, file }, 'the file has changed since: it is another photo now');
+      job.reject(new RetaggerError('file_missing', 'The file has changed since it was taken.'));
+      await this.#drop(job);
+    }
   }
 
   /** @returns null where the photo is left for later. */
@@ -244,12 +251,7 @@ export class TaggingPipeline implements Pipeline, Part {
         return null;
       }
       const writer = await stillWritten(entry, error, job.look, config.ingest.settle_ms);
-      if (writer === null) {
-        if (!(await isOutdated(entry, error))) return failed(entry, error);
-        job.reject(new RetaggerError('file_missing', 'The file changed after it was copied.'));
-        await this.#drop(job);
-        return null;
-      }
+      if (writer === null) return failed(entry, error);
       job.look = writer.look;
       job.entry = { ...entry, size: writer.look.size };
       this.#later(job, writer.waitMs);
@@ -340,16 +342,6 @@ export class TaggingPipeline implements Pipeline, Part {
       }
     }
   }
-}
-
-/**
- * A copy of half a file: its writer went on since, and the folder takes the whole one, as another, or
- * has taken it already; or gave up and deleted it.
- */
-async function isOutdated(entry: SpoolEntry, { code }: RetaggerError): Promise<boolean> {
-  if (entry.source !== 'folder' || entry.origin === undefined) return false;
-  if (code !== 'image_corrupt' && code !== 'image_unsupported') return false;
-  return hasChanged(entry.origin).catch(() => false);
 }
 
 const finishing = (job: Job): boolean => job.finishing;

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { access, constants, lstat, stat } from 'node:fs/promises';
+import { access, constants, lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { moveInto, writeBytes, writeStream } from './body.ts';
 import { disk, isCode, isDiskTrouble } from './disk.ts';
-import { dropOrigin, lookAt, type Origin, Originals } from './origin.ts';
+import { lookAt, type Origin, Originals } from './origin.ts';
 import { type AnyPath, decodePath, printable } from './paths.ts';
 import type { NewPhoto, SpooledPhoto } from './ports.ts';
 import { FileStore } from './store.ts';
@@ -140,10 +140,9 @@ export class Spool {
   async remove(entry: SpoolEntry): Promise<void> {
     // In this order: while the bytes are here the original may go, and a story without bytes is a
     // finished photo.
-    if (entry.origin) await dropOrigin(entry.origin);
+    if (entry.origin) await this.#dropOriginal(entry.origin, entry.id);
     if (!entry.kept) await disk.remove(entry.path);
     if (entry.durable) await this.#store.remove(entry.key);
-    if (entry.origin) this.#originals.release(entry.origin);
     this.#bytes -= this.#sizes.get(entry.key) ?? 0;
     this.#sizes.delete(entry.key);
   }
@@ -153,23 +152,33 @@ export class Spool {
     const durable = photo.source !== 'http' || 'move' in body;
     if ('bytes' in body || 'stream' in body) {
       const path = join(this.dir, `${key}.upload`);
-      const size =
+      const write = () =>
         'bytes' in body
-          ? await writeBytes(body.bytes, path, this.#maxBytes, durable)
-          : await writeStream(body.stream, path, this.#maxBytes, durable);
+          ? writeBytes(body.bytes, path, this.#maxBytes, durable)
+          : writeStream(body.stream, path, this.#maxBytes, durable);
+      const size = await write().catch(async (error) => {
+        // Somebody has removed the folder under a running daemon.
+        if (!isCode(error, 'ENOENT') || (await exists(this.dir))) throw error;
+        await mkdir(this.dir, { recursive: true, mode: 0o750 });
+        return write();
+      });
       if (durable) await this.#store.put(key, storyOf(photo, { body: 'upload' }));
       return { ...rest, key, durable, path, size, kept: false, body: 'upload', mtimeMs: 0 };
     }
     if ('keep' in body) {
       const { size, mtimeMs } = await present(stat(body.keep));
-      if (durable) await this.#store.put(key, storyOf(photo, { body: 'kept', path: body.keep }));
       const path = body.keep;
+      const story = storyOf(photo, { body: 'kept', path, size, mtimeMs });
+      if (durable) await this.#store.put(key, story);
       return { ...rest, key, durable, path, size, kept: true, body: 'kept', mtimeMs };
     }
     const path = join(this.dir, `${key}.photo`);
     const origin = await present(lookAt(body.move));
     await removable(body.move);
-    if (!this.#originals.claim(origin)) throw new RetaggerError('file_missing');
+    if (!this.#originals.claim(origin)) {
+      await this.#originals.dropStuck(origin);
+      throw new RetaggerError('file_missing');
+    }
     try {
       await this.#store.put(key, storyOf(photo, { body: 'moved' }));
       const moved = await present(
@@ -178,10 +187,22 @@ export class Spool {
         ),
       );
       if (moved.origin) this.#originals.hold(moved.origin);
+      // The folder takes again what a power cut puts back; a sender has its acknowledgement.
+      else if (photo.source === 'mqtt') await this.#store.sync();
       const where: Body = moved.kept ? 'kept' : 'moved';
       return { ...rest, key, durable: true, ...moved, body: where };
     } finally {
       this.#originals.release(origin);
+    }
+  }
+
+  /** One that cannot be deleted holds up nobody. */
+  async #dropOriginal(origin: Origin, id: string): Promise<void> {
+    try {
+      await this.#originals.drop(origin);
+    } catch (error) {
+      const file = printable(origin.path);
+      this.#log.warn({ err: error, id, file }, 'a photo has been filed, but its original stays');
     }
   }
 
@@ -208,12 +229,16 @@ export class Spool {
       if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
       return null;
     });
-    if (stats === null) {
+    const kept = found.body === 'kept';
+    // The sender of a message was promised an answer; a file in the folder is met again.
+    if (stats === null && !(kept && found.source === 'mqtt')) {
       await this.#store.remove(key);
       return null;
     }
-    const { size, mtimeMs } = stats;
-    if (found.body !== 'kept') {
+    // A kept file may have changed since it was taken.
+    const size = (kept ? found.size : undefined) ?? stats?.size ?? 1;
+    const mtimeMs = (kept ? found.mtime_ms : undefined) ?? stats?.mtimeMs ?? 0;
+    if (!kept) {
       this.#sizes.set(key, size);
       this.#bytes += size;
     }
@@ -226,7 +251,7 @@ export class Spool {
       receivedAt: found.received_at,
       ...(found.reply ? { reply: found.reply } : {}),
       ...{ key, durable: true, path, size, mtimeMs },
-      ...{ kept: found.body === 'kept', body: found.body },
+      ...{ kept, body: found.body },
       ...(origin ? { origin } : {}),
     };
   }

@@ -15,7 +15,7 @@ export interface Story {
   readonly body: Body;
   /** The user's file, where it stayed (`kept`) or was copied (`moved`). */
   readonly path?: StoredPath;
-  /** That file when it was copied. One that was renamed is here, and its old path nobody's business. */
+  /** That file when it was taken. One that was renamed is here, and its old path nobody's business. */
   readonly ino?: number;
   readonly size?: number;
   readonly mtime_ms?: number;
@@ -23,7 +23,12 @@ export interface Story {
 
 type Where =
   | { readonly body: 'upload' }
-  | { readonly body: 'kept'; readonly path: string }
+  | {
+      readonly body: 'kept';
+      readonly path: string;
+      readonly size: number;
+      readonly mtimeMs: number;
+    }
   | { readonly body: 'moved'; readonly origin?: Origin };
 
 export function storyOf(photo: NewPhoto, where: Where): Story {
@@ -34,8 +39,8 @@ export function storyOf(photo: NewPhoto, where: Where): Story {
     received_at: photo.receivedAt,
     ...(photo.reply ? { reply: photo.reply } : {}),
     body: where.body,
-    ...('path' in where && { path: where.path }),
-    ...('origin' in where && where.origin && stored(where.origin)),
+    ...('path' in where && stored(where)),
+    ...('origin' in where && where.origin && { ...stored(where.origin), ino: where.origin.ino }),
   };
 }
 
@@ -46,9 +51,9 @@ export function readStory(value: unknown): Story {
   return story;
 }
 
-const stored = ({ path, ino, size, mtimeMs }: Origin) => ({
+const stored = ({ path, size, mtimeMs }: Omit<Origin, 'ino'>) => ({
   path: encodePath(path),
-  ...{ ino, size, mtime_ms: mtimeMs },
+  ...{ size, mtime_ms: mtimeMs },
 });
 
 /** The file that was copied, as it was; null where none was. */

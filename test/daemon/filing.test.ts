@@ -1,4 +1,4 @@
-import { link, mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Filing } from '../../src/daemon/filing.ts';
@@ -6,7 +6,7 @@ import { failed, tagged } from '../../src/daemon/outcome.ts';
 import type { Outcome } from '../../src/daemon/ports.ts';
 import type { SpoolEntry } from '../../src/daemon/spool.ts';
 import { RetaggerError } from '../../src/errors.ts';
-import { silent, temporaryDir } from './support.ts';
+import { dirOnOtherDisk, hasOtherDisk, silent, temporaryDir } from './support.ts';
 
 let count = 0;
 
@@ -257,4 +257,47 @@ describe('after a crash in the middle', () => {
     };
     expect(await resumed(cut)).toEqual(whole);
   });
+});
+
+describe.skipIf(!hasOtherDisk)('where tagged and failed are on another disk', () => {
+  async function apart(name: 'tagged' | 'failed') {
+    const box = await setup();
+    const place = await dirOnOtherDisk();
+    await symlink(place, join(box.dir, name));
+    return { ...box, there: () => readdir(place, { recursive: true }).then((all) => all.sort()) };
+  }
+
+  test('a photo is filed once, also when a crash has it filed again', async () => {
+    const { filing, entry, there } = await apart('tagged');
+    const photo = await entry('b.jpg');
+    for (let n = 0; n < 2; n++) await filing.file(photo, good(photo));
+    expect(await there()).toEqual(['kitchen', 'kitchen/b.jpg', 'kitchen/b.jpg.json']);
+  });
+
+  test('another photo under the name of its sidecar is not taken for it', async () => {
+    const { filing, entry, there, dir } = await apart('tagged');
+    const photo = await entry('b.jpg');
+    await filing.file(photo, good(photo));
+    await writeFile(join(dir, 'tagged/kitchen/b.jpg'), 'PHOTO 9'.slice(0, photo.size));
+    await filing.file(photo, good(photo));
+    expect(await there()).toContain('kitchen/b-2.jpg');
+  });
+
+  test('what has no story is set aside, and what cannot be is left and ends nothing', async () => {
+    const { filing, there, dir, tree } = await apart('failed');
+    await writeFile(join(dir, 'spool/x.photo'), 'the only copy');
+    await filing.rescue(join(dir, 'spool/x.photo'));
+    expect(await there()).toEqual(['_recovered', '_recovered/x.photo']);
+    expect(await tree('spool')).toEqual([]);
+    await filing.rescue(join(dir, 'spool/gone.photo'));
+  });
+});
+
+test('a path that would be too long below our folders is cut', async () => {
+  const { filing, entry, tree, dir } = await setup();
+  // The folder could just be made, the photo's name in it not.
+  const depth = Math.floor((4085 - join(dir, 'tagged/kitchen/').length) / 2);
+  const photo = await entry(`${'d/'.repeat(depth)}a-photo.jpg`);
+  await filing.file(photo, good(photo));
+  expect(await tree('tagged')).toEqual(['kitchen/a-photo.jpg', 'kitchen/a-photo.jpg.json']);
 });

@@ -344,6 +344,44 @@ describe('a watched file still being written', () => {
     expect(await ls(daemon.spool.dir)).toEqual([]);
     expect(await ls(config.data.dir, 'failed')).toEqual([]);
   });
+
+  test('where it stays: one photo, as it is when its writer is done', async () => {
+    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 20, after: 'keep' } });
+    await mkdir(config.ingest.dir);
+    const file = join(config.ingest.dir, 'slow.jpg');
+    const daemon = build(config);
+    await daemon.start();
+    const outcomes: Outcome[] = [];
+    daemon.pipeline.onOutcome((outcome) => outcomes.push(outcome));
+    // Three states of one file, each taken by the folder under an id of its own.
+    for (const [id, text] of [
+      ['f1', 'image_corrupt'],
+      ['f2', 'image_corrupt more'],
+      ['f3', 'kitchen and all of it'],
+    ] as const) {
+      await writeFile(file, text);
+      await daemon.pipeline.accept({ ...photo('folder', '', id), body: { keep: file } });
+    }
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(outcomes.map(({ photo: { id } }) => id)).toEqual(['f3']);
+  });
+});
+
+test('a file that was named by MQTT and is gone after a restart: its sender hears of it', async () => {
+  const config = configIn(await temporaryDir());
+  const file = join(config.data.dir, 'a.jpg');
+  await writeFile(file, 'kitchen');
+  const first = build(config);
+  await first.start();
+  first.tagger.hold();
+  await first.pipeline.accept({ ...photo('mqtt', '', 'm1'), body: { keep: file } });
+  await first.pipeline.stop(0);
+  await rm(file);
+  const second = build(config);
+  await second.start();
+  await eventually(() => second.pipeline.length === 0);
+  const [entry] = await second.outbox.take(1);
+  expect(entry?.message).toMatchObject({ kind: 'error', payload: { id: 'm1' } });
 });
 
 async function letHalfEnd({ tagger, pipeline, spool }: ReturnType<typeof build>): Promise<void> {

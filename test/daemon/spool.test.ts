@@ -8,10 +8,10 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { NewPhoto } from '../../src/daemon/ports.ts';
 import { Spool } from '../../src/daemon/spool.ts';
 import { holds } from '../property.ts';
@@ -196,12 +196,39 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
     await expect(add(second.spool, again)).resolves.toMatchObject({ size: 13 });
   });
 
+  test('that cannot be deleted holds up nobody, is no second photo, and goes when it can', async () => {
+    const { dir, file, spool, entry } = await taken();
+    const place = dirname(file);
+    await rename(place, `${place}.away`);
+    onTestFinished(() => rm(`${place}.away`, { recursive: true, force: true }));
+    await symlink(place, place);
+    await spool.remove(entry);
+    expect(await files(spool)).toEqual([]);
+    await rm(place);
+    await rename(`${place}.away`, place);
+    const again = photo({ move: file }, { id: 'id-2', source: 'folder' });
+    await expect(add(spool, again)).rejects.toMatchObject({ code: 'file_missing' });
+    await expect(readFile(file)).rejects.toThrow('ENOENT');
+    await writeFile(file, 'another');
+    await expect(add(spool, again)).resolves.toMatchObject({ size: 7 });
+    expect(dir).not.toBe(place);
+  });
+
   test('over the limit stays where it is', async () => {
     const { file, spool } = await taken();
     await writeFile(`${file}.2`, Buffer.alloc(LIMIT + 1));
     const large = await add(spool, photo({ move: `${file}.2` }, { id: 'id-2' }));
     expect(large).toMatchObject({ kept: true, path: `${file}.2`, body: 'kept' });
   });
+});
+
+test('a spool folder that somebody removes is made anew', async () => {
+  const { spool } = await opened(await temporaryDir());
+  await rm(spool.dir, { recursive: true });
+  expect(await add(spool, photo({ bytes: Buffer.from('jpeg') }))).toMatchObject({ size: 4 });
+  await rm(spool.dir, { recursive: true });
+  const stream = Readable.from([Buffer.from('jpeg')]);
+  expect(await add(spool, photo({ stream }, { source: 'http' }))).toMatchObject({ size: 4 });
 });
 
 describe('a crash', () => {

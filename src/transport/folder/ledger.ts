@@ -105,7 +105,7 @@ export class Ledger {
   }
 
   async #append(): Promise<void> {
-    const ids = this.#unwritten;
+    const ids = [...this.#unwritten];
     if (ids.length === 0) return;
     // A leading newline: a torn line before must not swallow the first id.
     await this.#write(await open(this.#path, 'a', 0o640), `\n${ids.join('\n')}\n`);
@@ -116,10 +116,11 @@ export class Ledger {
   async #rewrite(): Promise<void> {
     const temporary = `${this.#path}.tmp`;
     const ids = [...this.#seen.keys()];
+    const written = this.#unwritten.length;
     await this.#write(await open(temporary, 'w', 0o640), `${ids.join('\n')}\n`);
     await rename(temporary, this.#path);
     this.#lines = ids.length;
-    this.#unwritten = this.#unwritten.filter((id) => !this.#seen.has(id));
+    this.#unwritten = this.#unwritten.slice(written);
   }
 
   async #write(file: FileHandle, text: string): Promise<void> {

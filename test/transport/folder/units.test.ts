@@ -110,6 +110,29 @@ describe('the ledger of kept photos', () => {
     expect((await scanned(limit, files)).ledger.size).toBe(2000);
   });
 
+  test.each([
+    ['written', 250_000],
+    ['written anew', 100],
+  ])('loses no photo that ends while it is being %s', async (_, limit) => {
+    const path = join(await temporaryDir(), 'kept.ledger');
+    const ledger = new Ledger(path, silent, limit);
+    for (let n = 0; n < 1500; n++) ledger.add(id(n));
+    for (let n = 1500; n < 1600; n++) {
+      ledger.add(id(n));
+      void ledger.flush();
+      for (let scan = 0; limit === 100 && scan < 2; scan++) {
+        ledger.beginScan();
+        void ledger.endScan(1);
+      }
+      await new Promise((resolve) => setTimeout(resolve, n % 3));
+    }
+    await ledger.flush();
+    const size = ledger.size;
+    const again = new Ledger(path, silent, limit);
+    await again.load();
+    expect(Array.from({ length: size }, (_, n) => again.has(id(1599 - n)))).not.toContain(false);
+  });
+
   test('is full at its limit', async () => {
     const ledger = new Ledger(join(await temporaryDir(), 'kept.ledger'), silent, 2);
     for (const n of [1, 2]) ledger.add(id(n));

@@ -1,0 +1,34 @@
+import { stat } from 'node:fs/promises';
+import { hasChanged } from './origin.ts';
+import type { Outcome } from './ports.ts';
+import type { SpoolEntry } from './spool.ts';
+
+/** What half a file fails with. */
+const HALF = ['image_corrupt', 'image_unsupported'];
+
+/**
+ * Whether a photo of the folder is another one by now, which the folder takes, or has taken, as
+ * such: then this one has no outcome.
+ *
+ * A file that stays in its place is what it was when it was taken, or it is not the same photo. Of
+ * one that was copied the copy stays what it is; only where it is half a file does it count that
+ * its writer went on since, or gave up and deleted it.
+ * @param taken of the file when it was accepted.
+ */
+export async function isOutdated(
+  { source, body, path, origin }: SpoolEntry,
+  taken: { readonly size: number; readonly mtimeMs: number },
+  outcome: Outcome,
+): Promise<boolean> {
+  if (source !== 'folder') return false;
+  try {
+    if (body === 'kept') {
+      const { size, mtimeMs } = await stat(path);
+      return size !== taken.size || mtimeMs !== taken.mtimeMs;
+    }
+    const isHalf = !outcome.ok && HALF.includes(outcome.failure.code);
+    return isHalf && origin !== undefined && (await hasChanged(origin));
+  } catch {
+    return false;
+  }
+}
