@@ -22,6 +22,10 @@ export const ERRORS = {
     message: 'The photo ended the inference process on every try and was set aside.',
   },
   worker_timeout: { status: 504, message: 'The photo took longer than the deadline on every try.' },
+  still_queued: {
+    status: 504,
+    message: 'The photo is still in the queue and will be tagged; do not send it again.',
+  },
   busy: { status: 503, message: 'The queue is full; try again later.' },
   stopping: { status: 503, message: 'The service is stopping; try again later.' },
 } as const satisfies Record<string, { status: number; message: string }>;

@@ -1,8 +1,8 @@
-import { join, relative } from 'node:path';
 import { Command } from 'commander';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
 import { forNextStart } from '../config/live.ts';
 import { ConfigError } from '../config/load.ts';
+import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';
 import { createLogger, type Logger } from '../log.ts';
@@ -11,8 +11,6 @@ import { createLogger, type Logger } from '../log.ts';
 const STOP_MS = 10_000;
 /** Ctrl-C under `npm start` comes twice: from the terminal and passed on by npm. */
 const SAME_SIGNAL_MS = 500;
-/** Folders of ours below `data.dir`. */
-const OWN_FOLDERS = ['spool', 'outbox', 'tagged', 'failed'];
 
 /** `retagger run`: the daemon, until SIGTERM or SIGINT. */
 export function runCommand(): Command {
@@ -122,19 +120,6 @@ function stopSignal(log: Logger): Promise<NodeJS.Signals> {
       });
     }
   });
-}
-
-/** Photos moved into a watched folder would be taken again, for ever. @throws ConfigError */
-function checkFolders(config: Config): void {
-  if (!config.ingest.watch) return;
-  const inside = (child: string, parent: string) => !/^\.\.(\/|$)/.test(relative(parent, child));
-  for (const name of OWN_FOLDERS) {
-    const own = join(config.data.dir, name);
-    if (!inside(own, config.ingest.dir) && !inside(config.ingest.dir, own)) continue;
-    throw new ConfigError(
-      `ingest.dir: "${config.ingest.dir}" is not allowed; it must not hold or lie in ${own}`,
-    );
-  }
 }
 
 interface Urls {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import { checkFolders, OWN_FOLDERS } from '../config/own-folders.ts';
 import { type Check, type Finding, fail, ok } from './check.ts';
 
 const { R_OK, W_OK, X_OK } = constants;
@@ -35,7 +36,8 @@ export function refused(at: string, code: string | undefined): Finding {
 export const folders: Check = {
   name: 'folders',
   startup: true,
-  async run({ data, ingest }) {
+  async run(config) {
+    const { data, ingest } = config;
     const paths = [data.dir, ...(ingest.watch ? [ingest.dir] : [])];
     for (const path of paths) {
       const at = await existing(path);
@@ -48,6 +50,20 @@ export const folders: Check = {
       } catch (error) {
         return refused(at, (error as NodeJS.ErrnoException).code);
       }
+    }
+    for (const name of OWN_FOLDERS) {
+      const own = join(data.dir, name);
+      try {
+        await access(own, R_OK | W_OK | X_OK);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'ENOENT') return refused(own, code);
+      }
+    }
+    try {
+      checkFolders(config);
+    } catch (error) {
+      return fail((error as Error).message, 'Choose another watch folder.');
     }
     return ok(paths.join(' and '));
   },

@@ -48,6 +48,18 @@ it('takes folders that are not there yet, and refuses a file in their place', as
   expect.assertions(2);
 });
 
+it('looks at our own folders too, and at a watch folder that would hold them', async () => {
+  // Not even root may enter what is no folder and not executable.
+  await writeFile(join(dir, 'spool'), '', { mode: 0o644 });
+  const finding = await folders.run(config());
+  expect(finding).toMatchObject({ status: 'fail', detail: expect.stringContaining('spool') });
+  await rm(join(dir, 'spool'));
+  await mkdir(join(dir, 'spool'));
+  expect(await folders.run(config())).toMatchObject({ status: 'ok' });
+  const inside = { RETAGGER_INGEST_DIR: join(dir, 'tagged') };
+  expect(await folders.run(config(inside))).toMatchObject({ status: 'fail' });
+});
+
 it('fails where less disk is free than the limit', async () => {
   const much = { RETAGGER_LIMITS_DISK_FREE_BYTES: String(Number.MAX_SAFE_INTEGER) };
   expect(await disk.run(config(much))).toMatchObject({ status: 'fail' });

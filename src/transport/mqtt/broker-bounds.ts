@@ -10,6 +10,8 @@ const AWAY = 100;
 const RETAINED = 1000;
 const RETAINED_BYTES = 64 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 interface Packet extends Queued {
   readonly topic: string;
   readonly payload: Buffer;
@@ -49,8 +51,8 @@ export function boundPersistence(broker: BoundedBroker, log: Logger): void {
   const { persistence } = broker;
   const store = persistence.incomingStorePacket.bind(persistence);
   // Until its PUBREL only the id of a QoS 2 message is asked for; it has been forwarded.
-  persistence.incomingStorePacket = (client, packet) =>
-    store(client, { ...packet, payload: Buffer.alloc(0) });
+  persistence.incomingStorePacket = (client, { messageId }) =>
+    store(client, { messageId, topic: '', payload: NOTHING });
 }
 
 /**

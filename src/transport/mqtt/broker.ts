@@ -16,8 +16,8 @@ const CONNECTIONS = 64;
 /** Milliseconds for CONNECT to arrive, and for a slow subscriber to read. */
 const CONNECT_MS = 10_000;
 const DRAIN_MS = 10_000;
-/** QoS 2 messages of one client between PUBLISH and PUBREL. */
-const HALF_OPEN = 4;
+/** QoS 2 messages of one client between PUBLISH and PUBREL: some clients send all they have at once. */
+const HALF_OPEN = 4096;
 /** Packets of the largest size that may be on their way in at once. */
 const LARGE_PACKETS = 4;
 

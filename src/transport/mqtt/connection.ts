@@ -20,6 +20,12 @@ const WRONG_VERSION = [1, 132];
 /** Another client with our id has connected. */
 const TAKEN_OVER = 142;
 
+/**
+ * 3.1.1 works where 5 was met with silence: of a broker that does not know 5, or of what was there
+ * before the broker had started. It is asked once more.
+ */
+const ONCE_MORE = new Error('MQTT 5 once more');
+
 export interface ConnectionParts {
   readonly config: Config;
   readonly log: Logger;
@@ -61,6 +67,8 @@ export class Connection {
   #version: 4 | 5 = 5;
   /** This version has worked with this broker. */
   #proven = false;
+  /** Whether 3.1.1 is tried because 5 was met with silence, and 5 not again since. */
+  #guess: 'no' | 'yes' | 'checked' = 'no';
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -126,7 +134,7 @@ export class Connection {
       const begun = Date.now();
       const end = await this.#once();
       if (signal.aborted) return;
-      if (this.#olderVersion(end)) continue;
+      if (this.#olderVersion(end) || end === ONCE_MORE) continue;
       this.#down(end);
       if (Date.now() - begun >= STABLE_MS) this.#backoff.reset();
       this.#pause = new AbortController();
@@ -148,6 +156,14 @@ export class Connection {
       const onMessage = (packet: IPublishPacket, gone: AbortSignal) =>
         this.#receive(packet, gone, waits.signal);
       const session = await openSession({ url: url(), options, maxPacket, onMessage, stop });
+      if (this.#guess === 'yes') {
+        // With a goodbye: no will is to be sent.
+        session.client.end();
+        await within(STOP_MS, session.ended);
+        this.#guess = 'checked';
+        this.#version = 5;
+        return ONCE_MORE;
+      }
       this.#session = session;
       await Promise.race([onUp(session), session.ended]).catch((error) => {
         session.client.end(true);
@@ -188,6 +204,7 @@ export class Connection {
     // Some brokers hang up at a version they do not know.
     if (error instanceof ConnectionError && error.silent && !this.#proven) {
       this.#version = this.#version === 5 ? 4 : 5;
+      if (this.#guess !== 'checked') this.#guess = this.#version === 4 ? 'yes' : 'no';
     }
     const reason = explain(error);
     const first = this.#state.up || this.#state.reason === null;

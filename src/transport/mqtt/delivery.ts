@@ -10,6 +10,9 @@ const IN_FLIGHT = 32;
 /** Milliseconds between looks at what could not be read or published. */
 const LOOK_MS = 1000;
 
+/** Connections that may end while a message's reply is on its way; then it goes without. */
+const CUT_OFF = 5;
+
 /** Bytes of a PUBLISH besides topic, payload and correlation, at most. */
 const OVERHEAD = 256;
 
@@ -22,6 +25,8 @@ export class Delivery {
   readonly #topics: Topics;
   readonly #log: Logger;
   readonly #refusals: Refusals;
+  /** Keys of messages whose reply has had no answer yet → connections that ended meanwhile, and one. */
+  readonly #replying = new Map<string, number>();
   #session: Session | null = null;
   #inFlight = 0;
   #pumping = false;
@@ -152,6 +157,14 @@ export class Delivery {
       return false;
     }
     if (reply === undefined || session.version !== 5) return true;
+    const tries = (this.#replying.get(entry.key) ?? 0) + 1;
+    if (tries > CUT_OFF) {
+      // Some brokers hang up at a topic they do not allow, and would again at every try.
+      this.#log.warn({ topic: reply.topic }, 'a reply has ended the connection: it is not sent');
+      this.#replying.delete(entry.key);
+      return true;
+    }
+    this.#replying.set(entry.key, tries);
     const correlationData = reply.correlation
       ? Buffer.from(reply.correlation, 'base64')
       : undefined;
@@ -160,8 +173,10 @@ export class Delivery {
       const size = body.length + Buffer.byteLength(reply.topic) + (correlationData?.length ?? 0);
       checkSize(session, size);
       await session.client.publishAsync(reply.topic, body, { ...options, properties });
+      this.#replying.delete(entry.key);
     } catch (error) {
       if (!this.#isOpen(session)) return false;
+      this.#replying.delete(entry.key);
       // The sender's own topic; the answer is on the result topic all the same.
       this.#log.warn({ err: error, topic: reply.topic }, 'the broker refused a reply');
     }

@@ -51,14 +51,13 @@ export class Journal {
   }
 
   async open(): Promise<void> {
-    await mkdir(dirname(this.#path), { recursive: true });
     const text = await readFile(this.#path, 'utf8').catch(() => '');
     for (const line of text.split('\n')) this.#replay(line);
     const entries = [...this.#entries.values()];
     const since = Math.max(...entries.map(({ ackedAt }) => ackedAt)) - DOUBT_MS;
     this.#lastRun = entries.filter(({ ackedAt }) => ackedAt >= since);
     this.#openedAt = Date.now();
-    await this.#rewrite();
+    await this.#try(() => this.#rewrite());
   }
 
   async close(): Promise<void> {
@@ -141,11 +140,18 @@ export class Journal {
     return this.#writing;
   }
 
-  async #write(line: Line): Promise<void> {
-    try {
-      if (this.#lines >= LINES) await this.#rewrite();
+  #write(line: Line): Promise<void> {
+    return this.#try(async () => {
+      // What is written anew has this line's news in it.
+      if (this.#file === null || this.#lines >= LINES) return this.#rewrite();
       this.#lines += 1;
-      await this.#file?.appendFile(`${JSON.stringify(line)}\n`);
+      await this.#file.appendFile(`${JSON.stringify(line)}\n`);
+    });
+  }
+
+  async #try(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
       this.#broken = false;
     } catch (error) {
       // Without it a crash could give a message a second id: no reason to take none.
@@ -165,6 +171,7 @@ export class Journal {
       return `${JSON.stringify(line)}\n`;
     });
     const temporary = `${this.#path}.tmp`;
+    await mkdir(dirname(this.#path), { recursive: true });
     await writeFile(temporary, lines.join(''), { mode: 0o640 });
     await rename(temporary, this.#path);
     await this.#file?.close();

@@ -58,8 +58,8 @@ export class OutgoingQueues {
   }
 
   /**
-   * Gives a message the id it is sent with, or puts a PUBREL in its place.
-   * @throws Error where it is not here.
+   * Gives a message the id it is sent with, or puts a PUBREL in its place. Does nothing where it is
+   * not here: there was no room for it, and it is sent without being kept.
    */
   update(client: string, packet: Queued): void {
     const queue = this.#queues.get(client);
@@ -75,7 +75,6 @@ export class OutgoingQueues {
       this.#grow(queue as Queue, sizeOf(packet) - sizeOf(each));
       return;
     }
-    throw new Error('no such packet');
   }
 
   /** @returns what was there with this id. */

@@ -5,6 +5,9 @@ import { RetaggerError } from '../../errors.ts';
 const TOPIC_BYTES = 1024;
 const CORRELATION_BYTES = 8 * 1024;
 
+/** As in Mosquitto, which ends the connection of who publishes to a deeper topic. */
+const TOPIC_LEVELS = 200;
+
 /** The MQTT 5 properties that ask for an answer. */
 export interface ReplyProperties {
   readonly responseTopic?: string;
@@ -29,6 +32,9 @@ export function readReply(
   if (isOwnTopic(topic)) throw invalid("The Response Topic is one of this box's own topics.");
   if (Buffer.byteLength(topic) > TOPIC_BYTES) {
     throw invalid(`The Response Topic has more than ${TOPIC_BYTES} bytes.`);
+  }
+  if (topic.split('/').length > TOPIC_LEVELS) {
+    throw invalid(`The Response Topic has more than ${TOPIC_LEVELS} levels.`);
   }
   if (correlation !== undefined && correlation.length > CORRELATION_BYTES) {
     throw invalid(`The Correlation Data has more than ${CORRELATION_BYTES} bytes.`);

@@ -341,7 +341,7 @@ test('keep: a name that is no UTF-8 costs no open file where the photo is refuse
   const open = await Promise.all(
     (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
   );
-  expect(open.filter((file) => file.startsWith(config.ingest.dir))).toEqual([]);
+  expect(open.filter((file) => file.startsWith(`${config.ingest.dir}/`))).toEqual([]);
 });
 
 describe('the folder itself', () => {

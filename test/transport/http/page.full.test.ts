@@ -175,3 +175,36 @@ test('the API page works under the same policy', async () => {
   await page.locator('.live-responses-table', { hasText: '"bedroom"' }).waitFor();
   expect(complaints).toEqual([]);
 });
+
+test('of many photos a hundred cards stay, and one tried again is no second photo', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.getByText('Drop photos here').waitFor();
+  let answers = 0;
+  await page.route('**/re-tagger', async (route) => {
+    answers += 1;
+    const scores = Object.fromEntries(LABELS.map((label) => [label, 1 / LABELS.length]));
+    const ms = { queued: 0, decode: 1, infer: 1 };
+    const json = {
+      id: `${answers}`,
+      source: 'http',
+      file: null,
+      tag: null,
+      score: 0.2,
+      scores,
+      ms,
+    };
+    // The first fails; the last waits for what the person does meanwhile.
+    if (answers === 1) return route.fulfill({ status: 500, json: { detail: 'a fault' } });
+    if (answers === 120) await page.getByRole('button', { name: 'Try again' }).click();
+    return route.fulfill({ status: 200, json });
+  });
+  const photo = await readFile(ROOMS[0] as string);
+  const many = Array.from({ length: 120 }, (_, n) => ({
+    ...{ name: `${n}.jpg`, mimeType: 'image/jpeg', buffer: photo },
+  }));
+  await page.setInputFiles('#files', many);
+  await page.getByText('120 of 120 done').waitFor();
+  expect(await page.locator('#batch-text').textContent()).toBe('120 of 120 done');
+  expect(await page.locator('.card').count()).toBe(100);
+});

@@ -65,3 +65,42 @@ test('its scripts pass the type check', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, tsc);
   expect(stdout).toBe('');
 });
+
+/** What a browser gives for a dropped folder; a file without text cannot be read. */
+type Fake = { name: string; text?: string; children?: Fake[] | null };
+function entry({ name, text, children }: Fake): unknown {
+  if (children === undefined) {
+    return {
+      ...{ name, isFile: true, isDirectory: false },
+      file: (resolve: (file: File) => void, reject: (error: Error) => void) =>
+        text === undefined ? reject(new Error('NotFoundError')) : resolve(new File([text], name)),
+    };
+  }
+  const batches = [children ?? [], []];
+  const createReader = () => ({
+    readEntries: (resolve: (entries: unknown[]) => void, reject: (error: Error) => void) =>
+      children === null
+        ? reject(new Error('no rights'))
+        : resolve(batches.shift()?.map(entry) ?? []),
+  });
+  return { name, isFile: false, isDirectory: true, createReader };
+}
+
+test('of a dropped folder all is uploaded that can be read, and the rest counted', async () => {
+  const dropped = new URL(`../../../${PAGE}/dropped.js`, import.meta.url).href;
+  const { droppedFiles } = await import(dropped);
+  const folder: Fake = {
+    name: 'flat',
+    children: [
+      { name: 'a.jpg', text: 'a' },
+      { name: 'dangling.jpg' },
+      { name: '.hidden', text: 'h' },
+      { name: 'locked', children: null },
+      { name: 'sub', children: [{ name: 'b.jpg', text: 'b' }] },
+    ],
+  };
+  const transfer = { files: [], items: [{ webkitGetAsEntry: () => entry(folder) }] };
+  const { files, unreadable } = await droppedFiles(transfer);
+  expect(files.map(({ name }: File) => name)).toEqual(['a.jpg', 'b.jpg']);
+  expect(unreadable).toBe(2);
+});

@@ -105,7 +105,9 @@ test('a caller does not wait for ever', async () => {
   const { url, tagger, parts } = await serve({}, { answer: 20 });
   tagger.hold();
   const response = await post(url, form('kitchen'));
-  expect([response.status, await response.json()]).toMatchObject([503, { code: 'busy' }]);
+  // No Retry-After: whoever sends it again has it tagged twice.
+  expect(response.headers.has('retry-after')).toBe(false);
+  expect([response.status, await response.json()]).toMatchObject([504, { code: 'still_queued' }]);
   expect(parts.pipeline.length).toBe(1);
   tagger.letGo();
   await eventually(() => parts.pipeline.length === 0);

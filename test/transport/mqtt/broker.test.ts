@@ -126,6 +126,30 @@ test('a subscriber with a session and QoS 2 gets every message once, also after 
   expect(second.connected).toBe(true);
 });
 
+test('photos sent with QoS 2, all at once, are each taken once', async () => {
+  const { door, pipeline } = await openDoor();
+  const taken: string[] = [];
+  pipeline.onOutcome(({ photo }) => taken.push(photo.id));
+  const sender = await connected(door.url);
+  const photos = Array.from({ length: 60 }, (_, n) => `kitchen ${n}`);
+  await Promise.all(
+    photos.map((text) => sender.publishAsync('retagger/box/ingest', text, { qos: 2 })),
+  );
+  await eventually(() => taken.length >= 60 && pipeline.length === 0);
+  expect(taken).toHaveLength(60);
+});
+
+test('a subscriber that is there and slow gets what there is no room to keep', async () => {
+  const { door } = await openDoor();
+  const there = await listener(door.url, ['news'], { clientId: 'there', clean: false });
+  const sender = await connected(door.url);
+  // More than is kept for all.
+  await sender.publishAsync('news', Buffer.alloc(33 * 1024 * 1024), { qos: 1 });
+  await there.first('news');
+  await sender.publishAsync('news', '{"n":1}', { qos: 1 });
+  expect((await there.first('news', 2))[1]?.json).toEqual({ n: 1 });
+});
+
 test('sessions nobody comes back to take nothing from a subscriber that is there', async () => {
   const { door } = await openDoor();
   for (let n = 0; n < 11; n++) {

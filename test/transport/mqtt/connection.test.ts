@@ -57,3 +57,45 @@ test('in a hurry, it does not wait for the next try', async () => {
     return tries >= 10;
   });
 });
+
+test('a broker that only comes up later is spoken to in MQTT 5 all the same', async () => {
+  let connections = 0;
+  const versions: number[] = [];
+  const server = createServer((socket) => {
+    // What is in front of it (a proxy, a load balancer) takes connections and lets go of them.
+    if (++connections <= 1) return void socket.destroy();
+    socket.on('error', () => {});
+    socket.once('data', (connect) => {
+      const version = connect[2 + 2 + 4] as number;
+      versions.push(version);
+      socket.write(Buffer.from(version === 5 ? [0x20, 3, 0, 0, 0] : [0x20, 2, 0, 0]));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`);
+  await eventually(() => connection.state.up);
+  expect(versions).toEqual([4, 5]);
+  expect(connection.state.version).toBe(5);
+});
+
+test('a broker that hangs up at MQTT 5 is spoken to in 3.1.1', async () => {
+  const versions: number[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (connect) => {
+      const version = connect[2 + 2 + 4] as number;
+      versions.push(version);
+      if (version === 5) socket.destroy();
+      else socket.write(Buffer.from([0x20, 2, 0, 0]));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`);
+  await eventually(() => connection.state.up);
+  expect(versions).toEqual([5, 4, 5, 4]);
+  expect(connection.state.version).toBe(4);
+});

@@ -165,3 +165,25 @@ test('thousands of messages of one kind that the broker refuses hold up none of 
   refuses = false;
   await eventually(() => box.outbox.length === 0);
 });
+
+test('a reply at which the broker hangs up, each time, does not hold up its result', async () => {
+  const seen: string[] = [];
+  const url = await scriptedBroker([], (packet, socket) => {
+    if (packet.type !== PUBLISH) return;
+    const topic = topicOf(packet);
+    seen.push(topic);
+    const id = packet.body.subarray(2 + packet.body.readUInt16BE(0)).subarray(0, 2);
+    if (topic === 'poison') socket.destroy();
+    else socket.write(Buffer.from([0x40, 2, ...id]));
+  });
+  const box = await doorIn(await temporaryDir(), { mqtt: { url } });
+  await box.start();
+  await box.outbox.put({ ...failure('a'), reply: { topic: 'poison' } });
+  await box.door.start();
+  await eventually(() => box.outbox.length === 0);
+  const poisoned = seen.filter((topic) => topic === 'poison').length;
+  expect(poisoned).toBeGreaterThan(1);
+  // The next one has the same patience.
+  await box.outbox.put({ ...failure('b'), reply: { topic: 'fine' } });
+  await eventually(() => box.outbox.length === 0 && seen.includes('fine'));
+});

@@ -1,4 +1,4 @@
-import { appendFile, readFile, rm } from 'node:fs/promises';
+import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Journal } from '../../../src/transport/mqtt/journal.ts';
@@ -117,4 +117,14 @@ test('goes on in memory when its folder is gone', async () => {
   for (let n = 0; n < 9000; n++) await journal.idOf(`k${n}`, false);
   const { id } = await journal.idOf('k', false);
   expect((await journal.idOf('k', true)).id).toBe(id);
+});
+
+test('a disk that takes nothing when it opens ends nothing, and is written to when it can be', async () => {
+  const dir = await temporaryDir();
+  await writeFile(join(dir, 'mqtt'), 'in the way');
+  const journal = await open(dir);
+  const { id } = await journal.idOf('k', false);
+  await rm(join(dir, 'mqtt'));
+  await journal.idOf('other', false);
+  expect((await (await open(dir)).idOf('k', true)).id).toBe(id);
 });

@@ -26,7 +26,9 @@ addEventListener('dragleave', (event) => {
 addEventListener('drop', async (event) => {
   event.preventDefault();
   zone.classList.remove('over');
-  if (event.dataTransfer) addPhotos(await droppedFiles(event.dataTransfer));
+  if (!event.dataTransfer) return;
+  const { files, unreadable } = await droppedFiles(event.dataTransfer);
+  addPhotos(files, unreadable);
 });
 byId('clear').addEventListener('click', () => {
   clearPhotos();

@@ -13,10 +13,13 @@ const waiting = [];
 /** @type {Set<Card>} */
 const cards = new Set();
 let running = 0;
-const batch = { total: 0, done: 0, failed: 0 };
+const batch = { total: 0, done: 0, failed: 0, unreadable: 0 };
 
-/** @param {Iterable<File>} files */
-export function addPhotos(files) {
+/**
+ * @param {Iterable<File>} files
+ * @param {number} [unreadable] how many more there were that the browser could not read
+ */
+export function addPhotos(files, unreadable = 0) {
   const added = [...files].map((file) => new Card(file));
   // In their own order, which is that of their tags, before the cards of an earlier drop.
   byId('cards').prepend(...added.map((card) => card.element));
@@ -24,7 +27,9 @@ export function addPhotos(files) {
     cards.add(card);
     enqueue(card);
   }
+  batch.unreadable += unreadable;
   drop(MAX_CARDS);
+  showBatch();
   next();
 }
 
@@ -38,7 +43,9 @@ export function clearPhotos() {
 
 /** @param {Card} card */
 function enqueue(card) {
-  if (running === 0 && waiting.length === 0) Object.assign(batch, { total: 0, done: 0, failed: 0 });
+  if (running === 0 && waiting.length === 0) {
+    Object.assign(batch, { total: 0, done: 0, failed: 0, unreadable: 0 });
+  }
   batch.total += 1;
   waiting.push(card);
   showBatch();
@@ -52,6 +59,7 @@ function next() {
     void upload(card).finally(() => {
       running -= 1;
       batch.done += 1;
+      drop(MAX_CARDS);
       showBatch();
       if (running === 0 && waiting.length === 0) announceSum();
       next();
@@ -71,7 +79,11 @@ async function upload(card) {
     batch.failed += 1;
     const message = error instanceof Error ? error.message : String(error);
     const retry = () => {
+      const [before, again] = [batch.total, { done: batch.done - 1, failed: batch.failed - 1 }];
       enqueue(card);
+      // In a batch that is still going it is the same photo; after that it is one of its own.
+      if (batch.total > before) Object.assign(batch, again, { total: before });
+      showBatch();
       next();
     };
     card.failed(message, mayPass(error) ? retry : null);
@@ -80,19 +92,24 @@ async function upload(card) {
 }
 
 /**
- * Whether another try may help: not where the photo itself is at fault.
+ * Whether another try may help: not where the photo itself is at fault, nor where the box has it and
+ * takes long (504).
  * @param {unknown} error
  */
-const mayPass = (error) =>
-  !(error instanceof ApiError) || error.status < 400 || error.status === 408 || error.status >= 500;
+function mayPass(error) {
+  if (!(error instanceof ApiError)) return true;
+  const { status } = error;
+  return status < 400 || status === 408 || (status >= 500 && status !== 504);
+}
 
 function showBatch() {
-  byId('batch').hidden = cards.size === 0;
+  byId('batch').hidden = cards.size === 0 && batch.unreadable === 0;
   const bar = /** @type {HTMLProgressElement} */ (byId('batch-bar'));
   bar.max = Math.max(1, batch.total);
   bar.value = batch.done;
   const failed = batch.failed > 0 ? `, ${batch.failed} not tagged` : '';
-  byId('batch-text').textContent = `${batch.done} of ${batch.total} done${failed}`;
+  const unreadable = batch.unreadable > 0 ? `, ${batch.unreadable} could not be read` : '';
+  byId('batch-text').textContent = `${batch.done} of ${batch.total} done${failed}${unreadable}`;
 }
 
 function announceSum() {

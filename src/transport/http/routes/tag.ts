@@ -100,8 +100,7 @@ export function tagRoute(
 }
 
 const tooSlow = () => new RetaggerError('request_timeout');
-const stillQueued = () =>
-  new Refused('busy', 30, 'The photo is still in the queue; it will be tagged.');
+const stillQueued = () => new RetaggerError('still_queued');
 
 function failureOf({ code, message }: { code: string; message: string }): [ErrorCode, string] {
   return [code in ERRORS ? (code as ErrorCode) : 'internal', message];
