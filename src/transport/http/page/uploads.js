@@ -123,14 +123,15 @@ function announce(text) {
 }
 
 /**
- * Keeps the newest cards, and those that are not finished.
+ * Keeps so many cards of finished photos, the newest; what failed longer than what is done.
  * @param {number} most
  */
 function drop(most) {
-  for (const card of cards) {
-    if (cards.size <= most) return;
-    if (card.element.matches('.done, .failed')) forget(card);
-  }
+  const [done, failed] = ['.done', '.failed'].map((kind) =>
+    [...cards].filter((card) => card.element.matches(kind)),
+  );
+  const oldest = [...done, ...failed];
+  for (const card of oldest.slice(0, Math.max(0, oldest.length - most))) forget(card);
 }
 
 /** @param {Card} card */
