@@ -187,9 +187,12 @@ function mistakes(dataset: Dataset, { taggings }: Run): string {
     return [{ file: photo.file, truth: photo.label, answer, score: scores[answer] ?? 0 }];
   });
   rows.sort((a, b) => b.score - a.score);
-  const lines = rows.map(
-    ({ file, truth, answer, score }) =>
-      `${JSON.stringify(file)},${dataset.labels[truth]},${dataset.labels[answer]},${score.toFixed(4)}`,
+  const lines = rows.map(({ file, truth, answer, score }) =>
+    [file, dataset.labels[truth], dataset.labels[answer], score.toFixed(4)].map(quoted).join(','),
   );
   return `${['file,truth,answer,score', ...lines].join('\n')}\n`;
 }
+
+/** A field of RFC 4180. */
+const quoted = (field = ''): string =>
+  /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;

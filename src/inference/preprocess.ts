@@ -52,6 +52,11 @@ const BACKGROUND = '#ffffff';
 const HARMLESS_JPEG =
   /extraneous bytes before marker|Invalid SOS parameters|Adobe color transform|Inconsistent progression|JFIF revision/;
 
+/** What is said besides, or where libvips' own text is gone. */
+const SAYS_NOTHING = /^$|^Warning treated as error|^error in tile|^read gave \d+ warnings/;
+/** With three decoding at once one text in five is gone. */
+const MAX_TRIES = 8;
+
 /**
  * Decodes a photo as the network wants it: EXIF orientation applied, colours in sRGB, resized to
  * 299×299 without crop or padding.
@@ -104,23 +109,51 @@ async function preprocessBySharp(
   format: ImageFormat,
   maxPixels: number,
 ): Promise<Preprocessed> {
-  const decode = (failOn: SharpOptions['failOn']) =>
-    toInput(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient());
   // Both at once, because the event loop may be busy with an inference in between. The limit holds
   // for the decoding too, so a bomb is refused there before any of it is inflated.
   const [header, decoded] = await Promise.allSettled([
     sharp(bytes, { limitInputPixels: false }).metadata(),
-    decode('warning'),
+    pastHarmless(format, (failOn) =>
+      toInput(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient()),
+    ),
   ]);
   if (header.status === 'rejected') throw header.reason;
   const { width, height } = header.value.autoOrient;
   if (width * height > maxPixels) throw tooManyPixels(width, height, maxPixels);
-  if (decoded.status === 'fulfilled') return { pixels: decoded.value, width, height };
-  if (format !== 'jpeg' || !HARMLESS_JPEG.test(String(decoded.reason))) throw decoded.reason;
-  return { pixels: await decode('truncated'), width, height };
+  if (decoded.status === 'rejected') throw decoded.reason;
+  return { pixels: decoded.value, width, height };
+}
+
+/**
+ * Decodes strictly, and once more leniently where the first warning does no harm. libvips has one
+ * text of its errors for all threads, which another photo's decoding may wipe or add to. Hence it is
+ * asked again where it says nothing, and once where it says something bad.
+ */
+async function pastHarmless<T>(
+  format: ImageFormat | null,
+  decode: (failOn: SharpOptions['failOn']) => Promise<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await decode('warning');
+    } catch (error) {
+      if (format !== 'jpeg' || tries === MAX_TRIES) throw error;
+      const said = (error as Error).message.split('\n').filter((line) => !SAYS_NOTHING.test(line));
+      const isBad = !said.every((line) => HARMLESS_JPEG.test(line));
+      if (isBad && tries > 1) throw error;
+      if (!isBad && said.length > 0) break;
+    }
+  }
+  return decode('truncated');
 }
 
 async function preprocessHeic(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {
+  const { image, width, height } = await openHeic(bytes, maxPixels, resized);
+  return { pixels: await toInput(image), width, height };
+}
+
+/** @param shrink is applied where the colours have to be converted: that is then less work. */
+async function openHeic(bytes: Uint8Array, maxPixels: number, shrink: (image: Sharp) => Sharp) {
   const image = await decodeHeic(bytes, maxPixels);
   const { width, height, channels, icc } = image;
   const packed = image.rowBytes === width * channels ? image.pixels : withoutRowPadding(image);
@@ -128,11 +161,29 @@ async function preprocessHeic(bytes: Uint8Array, maxPixels: number): Promise<Pre
     raw: { width, height, channels },
     limitInputPixels: maxPixels,
   });
-  if (icc === null) return { pixels: await toInput(decoded), width, height };
+  if (icc === null) return { image: decoded, width, height };
   // sharp takes a profile only from a file. The photo is small by now, so a PNG costs next to
   // nothing; the colours are converted after the resize instead of before it.
-  const png = await resized(decoded).png({ compressionLevel: 0 }).toBuffer();
-  return { pixels: await toInput(sharp(tagPngWithProfile(png, icc))), width, height };
+  const png = await shrink(decoded).png({ compressionLevel: 0 }).toBuffer();
+  return { image: sharp(tagPngWithProfile(png, icc)), width, height };
+}
+
+/**
+ * A photo of any format that `preprocess` takes, upright, for another use than the network's input.
+ * @param shrink makes it small; may be applied twice.
+ * @param use may be called a second time, where the first stops at a warning that does no harm.
+ */
+export async function usePhoto<T>(
+  bytes: Uint8Array,
+  maxPixels: number,
+  shrink: (image: Sharp) => Sharp,
+  use: (image: Sharp) => Promise<T>,
+): Promise<T> {
+  const format = sniffFormat(bytes);
+  if (format === 'heic') return use(shrink((await openHeic(bytes, maxPixels, shrink)).image));
+  return pastHarmless(format, (failOn) =>
+    use(shrink(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient())),
+  );
 }
 
 function withoutRowPadding(image: {

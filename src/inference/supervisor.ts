@@ -180,7 +180,12 @@ export class Supervisor implements Tagger {
   }
 
   #use(slot: Slot): void {
-    if (this.#state === 'stopped' || !this.#workers.has(slot)) return;
+    if (this.#state === 'stopped') return;
+    if (!this.#workers.has(slot)) {
+      // It has ended since it was ready.
+      if (!this.#current && !this.#replacing) this.#respawnLater();
+      return;
+    }
     this.#current = slot;
     this.#state = 'ready';
     this.#failedStarts = 0;

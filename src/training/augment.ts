@@ -1,4 +1,6 @@
 import sharp from 'sharp';
+import { usePhoto } from '../inference/preprocess.ts';
+import { TRAINING_LIMITS } from './dataset.ts';
 import type { Random } from './random.ts';
 
 /**
@@ -54,18 +56,22 @@ export function drawAugmentation(random: Random): AugmentPlan | null {
 }
 
 /**
- * @param bytes a photo in any format that sharp reads.
+ * @param bytes a photo in any format that `preprocess` reads.
  * @returns a JPEG, longest side at most 640 pixels.
  */
 export async function augment(bytes: Uint8Array, plan: AugmentPlan): Promise<Buffer> {
   // Large photos are shrunk first: their detail is lost at 299 pixels anyway.
-  const { data, info } = await sharp(bytes)
-    .autoOrient()
-    .resize(640, 640, { fit: 'inside', withoutEnlargement: true })
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb')
-    .raw()
-    .toBuffer({ resolveWithObject: true });
+  const { data, info } = await usePhoto(
+    bytes,
+    TRAINING_LIMITS.pixels,
+    (image) => image.resize(640, 640, { fit: 'inside', withoutEnlargement: true }),
+    (image) =>
+      image
+        .flatten({ background: '#ffffff' })
+        .toColourspace('srgb')
+        .raw()
+        .toBuffer({ resolveWithObject: true }),
+  );
   const [x, y, w, h] = plan.crop;
   const left = Math.floor(x * info.width);
   const top = Math.floor(y * info.height);

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { preprocess } from '../inference/preprocess.ts';
 
@@ -8,6 +8,8 @@ export interface Photo {
   readonly file: string;
   /** Index into the data set's labels. */
   readonly label: number;
+  /** Size and time of the last change: another one is another photo. */
+  readonly version?: string;
 }
 
 export interface Dataset {
@@ -23,6 +25,7 @@ const EXTENSIONS = new Set(
 );
 export const TRAINING_LIMITS = { pixels: 100_000_000, bytes: 64 * 1024 * 1024 };
 const MAX_NAMED = 10;
+const isPhoto = (name: string): boolean => EXTENSIONS.has(extname(name).toLowerCase());
 
 /** Bad training data; `faults` has one line each. */
 export class DatasetError extends Error {
@@ -46,10 +49,17 @@ export async function readDataset(dir: string, labels?: readonly string[]): Prom
   const entries = await readdir(dir, { withFileTypes: true }).catch((error: Error) => {
     throw new DatasetError(dir, [`cannot be read: ${error.message}`]);
   });
-  const folders = entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-    .map((entry) => entry.name)
-    .sort();
+  const folders: string[] = [];
+  for (const { name } of entries.filter((entry) => !entry.name.startsWith('.'))) {
+    // A link to a folder is as good as one.
+    const isFolder = await stat(join(dir, name)).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    );
+    if (isFolder) folders.push(name);
+    else if (isPhoto(name)) faults.push(`${name} lies in no label's folder`);
+  }
+  folders.sort();
   const order = labels ?? folders;
   for (const [i, label] of order.entries()) {
     if (order.indexOf(label) !== i) faults.push(`label "${label}" is given twice`);
@@ -69,9 +79,11 @@ export async function readDataset(dir: string, labels?: readonly string[]): Prom
     const files = (await readdir(join(dir, label))).filter((name) => !name.startsWith('.'));
     if (files.length === 0) faults.push(`class "${label}" has no photo`);
     for (const name of files) {
-      if (EXTENSIONS.has(extname(name).toLowerCase())) {
-        photos.push({ file: `${label}/${name}`, label: index });
-      } else faults.push(`${label}/${name} is no photo`);
+      const file = `${label}/${name}`;
+      const stats = isPhoto(name) ? await stat(join(dir, file)).catch(() => null) : null;
+      if (stats?.isFile()) {
+        photos.push({ file, label: index, version: `${stats.size}-${stats.mtimeMs}` });
+      } else faults.push(`${file} is no photo`);
     }
   }
   if (faults.length > 0) throw new DatasetError(dir, faults);

@@ -6,7 +6,8 @@ import { float16ToFloat32, float32ToFloat16 } from '../inference/float16.ts';
  * Outputs of frozen layers on disk, one file a layer, half precision, rows of equal size. It only
  * grows: a run that is stopped or repeated computes what is missing.
  *
- * `rows.txt` names the rows, and is written after them: a row that is not named does not exist.
+ * `rows.txt` names the rows, one JSON string a line, and is written when they are on disk: a row
+ * that is not named does not exist.
  */
 export class FeatureCache {
   readonly layer: string;
@@ -52,9 +53,10 @@ export class FeatureCache {
     await writeFile(keyFile, key);
     const text = await readFile(namesFile, 'utf8');
     // A line without its end was cut off by a crash.
-    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    if (!text.endsWith('\n') && text !== '') await names.truncate(text.lastIndexOf('\n') + 1);
-    const rows = new Map(lines.filter(Boolean).map((name, row) => [name, row]));
+    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    if (whole !== text) await names.truncate(Buffer.byteLength(whole));
+    const lines = whole.split('\n').filter(Boolean);
+    const rows = new Map(lines.map((name, row) => [JSON.parse(name) as string, row]));
     return new FeatureCache(layer, shape, data, names, rows);
   }
 
@@ -71,8 +73,14 @@ export class FeatureCache {
     const bytes = this.#elements * 2;
     const halves = float32ToFloat16(values);
     const first = this.#rows.size;
-    await this.#data.write(new Uint8Array(halves.buffer), 0, halves.byteLength, first * bytes);
-    await this.#names.appendFile(names.map((name) => `${name}\n`).join(''));
+    const data = new Uint8Array(halves.buffer);
+    for (let at = 0; at < data.length; ) {
+      // A disk that is just full takes a part; writing the rest says why.
+      const left = data.length - at;
+      at += (await this.#data.write(data, at, left, first * bytes + at)).bytesWritten;
+    }
+    await this.#data.datasync();
+    await this.#names.appendFile(names.map((name) => `${JSON.stringify(name)}\n`).join(''));
     for (const [i, name] of names.entries()) this.#rows.set(name, first + i);
   }
 
@@ -81,11 +89,12 @@ export class FeatureCache {
     const halves = new Uint16Array(names.length * this.#elements);
     const bytes = this.#elements * 2;
     await Promise.all(
-      names.map((name, i) => {
+      names.map(async (name, i) => {
         const row = this.#rows.get(name);
         if (row === undefined) throw new Error(`${name} is not in the feature cache`);
         const target = new Uint8Array(halves.buffer, i * bytes, bytes);
-        return this.#data.read(target, 0, bytes, row * bytes);
+        const { bytesRead } = await this.#data.read(target, 0, bytes, row * bytes);
+        if (bytesRead < bytes) throw new Error(`the feature cache is cut short at ${name}`);
       }),
     );
     return float16ToFloat32(halves);

@@ -16,7 +16,9 @@ export interface Example {
   readonly variant: number;
 }
 
-export const exampleName = ({ photo, variant }: Example): string => `${photo.file}#${variant}`;
+/** Names its features: another photo under the same name has others. */
+export const exampleName = ({ photo, variant }: Example): string =>
+  `${photo.file}#${variant}${photo.version ? `@${photo.version}` : ''}`;
 
 /** 299×299×3 bytes, preprocessed exactly as in serving. */
 export async function examplePixels(
@@ -26,8 +28,12 @@ export async function examplePixels(
 ): Promise<Uint8Array> {
   const path = join(dataset.dir, photo.file);
   const plan = variant === 0 ? null : drawAugmentation(random(seed, photo.file, variant));
-  const input = plan ? await augment(await readFile(path), plan) : path;
-  return (await preprocess(input, TRAINING_LIMITS)).pixels;
+  try {
+    const input = plan ? await augment(await readFile(path), plan) : path;
+    return (await preprocess(input, TRAINING_LIMITS)).pixels;
+  } catch (error) {
+    throw new Error(`${photo.file}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** [n, 299, 299, 3], scaled for the network. The caller disposes of it. */

@@ -115,7 +115,7 @@ export async function publish(
     join(options.out, 'learning.json'),
     `${JSON.stringify(learning, null, 1)}\n`,
   );
-  await drawPlots(published);
+  await drawPlots(published).catch((error: Error) => reporter.note(`no plots: ${error.message}`));
   // Last: a folder with a manifest is a complete one.
   await writeFileSafely(join(options.out, 'model.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   return published;

@@ -17,6 +17,9 @@ export interface Sources {
   close(): Promise<void>;
 }
 
+/** Of the caches' files, and of the way from a photo to pixels: raised when one of them changes. */
+const FORMAT = 2;
+
 /** Hash of all weights up to a layer: features depend on these and the augmentations only. */
 function frozenKey(plan: Plan, weights: Tensors, cut: string, seed: number): string {
   const frozen = new Map(
@@ -28,7 +31,7 @@ function frozenKey(plan: Plan, weights: Tensors, cut: string, seed: number): str
       }),
   );
   const hash = createHash('sha256').update(encodeSafetensors(frozen, 'F16')).digest('hex');
-  return `${hash}/${seed}`;
+  return `${FORMAT}/${hash}/${seed}`;
 }
 
 /**

@@ -1,15 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { INPUT } from '../inference/inceptionv3.ts';
-import {
-  encodeSafetensors,
-  type Tensor as HostTensor,
-  readSafetensors,
-  type Tensors,
-} from '../inference/safetensors.ts';
+import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
 import { loadTfjs, type Tensor4D } from '../inference/tfjs.ts';
-import { CheckpointStore, type EpochRecord, writeFileSafely } from './checkpoint.ts';
+import { CheckpointStore, type EpochRecord } from './checkpoint.ts';
 import type { TrainContext } from './context.ts';
 import { checkPhotos } from './dataset.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
@@ -21,13 +16,7 @@ import type { Published } from './published.ts';
 import { createSampler } from './sampler.ts';
 import { openSources, type Sources } from './sources.ts';
 import { runStage } from './stage.ts';
-
-/** What a finished stage leaves in the training folder. */
-interface StageRecord {
-  readonly key: string;
-  readonly macroF1: number;
-  readonly history: readonly EpochRecord[];
-}
+import { recordKey, type StageRecord, StageRecords } from './stage-record.ts';
 
 export const trainingDir = (out: string): string => join(out, '.training');
 
@@ -63,12 +52,6 @@ function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
     .digest('hex');
 }
 
-async function finished(file: string, plan: Plan): Promise<StageRecord | null> {
-  const text = await readFile(`${file}.json`, 'utf8').catch(() => null);
-  const record = text === null ? null : (JSON.parse(text) as StageRecord);
-  return record?.key === plan.key ? record : null;
-}
-
 /** Runs a stage, or takes up its checkpoint, or takes its result where it was finished before. */
 async function stageWeights(
   context: TrainContext,
@@ -78,18 +61,20 @@ async function stageWeights(
 ): Promise<{ readonly weights: Tensors; readonly record: StageRecord }> {
   const { plan, options, reporter } = context;
   const dir = trainingDir(options.out);
-  const file = join(dir, stage.name);
   const store = new CheckpointStore(dir);
+  const records = new StageRecords(dir);
   const broken = options.resume ? await store.load() : null;
   const here = broken?.progress.stage === stage.name ? broken : null;
-  if (options.resume && !here) {
-    const record = await finished(file, plan);
-    if (record) {
-      reporter.note(`stage ${stage.name} was finished before`);
-      return { weights: await readSafetensors(`${file}.safetensors`), record };
-    }
-  }
   const key = stageKey(plan, options, stage);
+  const { epochs } = options[stage.name];
+  // The first begins with what the plan says; to the last bit that is not the same on each run.
+  const from = stage === plan.stages[0] ? new Map() : weights;
+  const made = recordKey([key, epochs, options.patience], from);
+  const before = options.resume && !here ? await records.load(stage.name, made) : null;
+  if (before) {
+    reporter.note(`stage ${stage.name} was finished before`);
+    return before;
+  }
   if (here && here.progress.key !== key) {
     throw new Error(`${dir}: the checkpoint was made with other settings or photos`);
   }
@@ -112,9 +97,8 @@ async function stageWeights(
     here,
   );
   const all = new Map<string, HostTensor>([...weights, ...result.weights]);
-  const record = { key: plan.key, macroF1: result.macroF1, history: result.history };
-  await writeFileSafely(`${file}.safetensors`, encodeSafetensors(all, 'F32'));
-  await writeFileSafely(`${file}.json`, JSON.stringify(record));
+  const record = { key: made, macroF1: result.macroF1, history: result.history };
+  await records.save(stage.name, all, record);
   await store.clear();
   return { weights: all, record };
 }
@@ -157,6 +141,7 @@ export async function train(
     await checkPhotos(plan.dataset, (done) => reporter.update(done));
     reporter.end();
     await new CheckpointStore(dir).clear();
+    await new StageRecords(dir).clear();
   }
   const initial = initialWeights(plan.layers, plan.base, options.seed);
   const features = options.cache ?? join(dir, 'features');

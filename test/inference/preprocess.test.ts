@@ -262,6 +262,11 @@ describe('refusals', async () => {
     const strict = sharp(stray, { failOn: 'warning' }).raw().toBuffer();
     await expect(strict).rejects.toThrow('extraneous');
     expectColours((await preprocess(stray, LIMITS)).pixels, QUARTERS, 6);
+    // libvips keeps its last error for all threads at once.
+    const many = await Promise.allSettled(
+      Array.from({ length: 60 }, () => preprocess(stray, LIMITS)),
+    );
+    expect(many.filter(({ status }) => status === 'rejected')).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { type AugmentPlan, augment, drawAugmentation } from '../../src/training/augment.ts';
@@ -45,6 +46,18 @@ describe('drawAugmentation', () => {
 });
 
 describe('augment', () => {
+  test('takes what serving takes: HEIC, and JPEGs with warnings that do no harm', async () => {
+    const heic = await readFile('test/fixtures/formats/phone.heic');
+    const shown = await decode(await augment(heic, NEUTRAL));
+    expect(Math.max(shown.width, shown.height)).toBeLessThanOrEqual(640);
+    const jpeg = await photo('jpeg');
+    const scan = jpeg.indexOf(Buffer.from([0xff, 0xda]));
+    // Spectral selection of a sequential JPEG must be 0 to 63.
+    jpeg[scan + 2 + jpeg.readUInt16BE(scan + 2) - 2] = 0;
+    const { at } = await decode(await augment(jpeg, NEUTRAL));
+    expect(at(20, 50)[0]).toBeGreaterThan(230);
+  });
+
   test('a neutral plan keeps the picture', async () => {
     const { width, height, at } = await decode(await augment(await photo(), NEUTRAL));
     expect([width, height]).toEqual([200, 100]);

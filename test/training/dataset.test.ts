@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { checkPhotos, readDataset } from '../../src/training/dataset.ts';
+import { exampleName } from '../../src/training/features.ts';
 
 let dir = '';
 const jpeg = await sharp({
@@ -30,12 +31,39 @@ describe('readDataset', () => {
     await put('attic/.DS_Store', 'x');
     const dataset = await readDataset(dir);
     expect(dataset.labels).toEqual(['attic', 'kitchen']);
-    expect(dataset.photos).toEqual([
-      { file: 'attic/c.png', label: 0 },
-      { file: 'kitchen/a.JPEG', label: 1 },
-      { file: 'kitchen/b.jpg', label: 1 },
+    expect(dataset.photos.map(({ file, label }) => [file, label])).toEqual([
+      ['attic/c.png', 0],
+      ['kitchen/a.JPEG', 1],
+      ['kitchen/b.jpg', 1],
     ]);
     expect((await readDataset(dir, ['kitchen', 'attic'])).photos[0]?.label).toBe(1);
+  });
+
+  test('a link to a folder is a label; a photo beside the folders is a fault', async () => {
+    await put('kitchen/a.jpg');
+    await put('attic/a.jpg');
+    const elsewhere = await mkdtemp(join(tmpdir(), 'retagger-dataset-'));
+    onTestFinished(() => rm(elsewhere, { recursive: true }));
+    await writeFile(join(elsewhere, 'b.jpg'), jpeg);
+    await symlink(elsewhere, join(dir, 'hall'));
+    await put('sources.csv', 'no photo');
+    expect((await readDataset(dir)).labels).toEqual(['attic', 'hall', 'kitchen']);
+    await put('loose.jpg');
+    await expect(readDataset(dir)).rejects.toMatchObject({
+      faults: ["loose.jpg lies in no label's folder"],
+    });
+  });
+
+  test('another photo under the same name is another photo', async () => {
+    await put('kitchen/a.jpg');
+    await put('attic/a.jpg');
+    const names = async () =>
+      (await readDataset(dir)).photos.map((photo) => exampleName({ photo, variant: 1 }));
+    const before = await names();
+    expect(await names()).toEqual(before);
+    await put('attic/a.jpg', Buffer.concat([jpeg, jpeg]));
+    const after = await names();
+    expect([after[0] === before[0], after[1] === before[1]]).toEqual([false, true]);
   });
 
   test('names every fault at once', async () => {

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -50,5 +50,33 @@ describe('FeatureCache', () => {
     expect([third.size, third.has('b')]).toEqual([2, true]);
     expect([...(await third.read(['b']))]).toEqual([5, 6, 7, 8]);
     await third.close();
+  });
+
+  test('names of any kind keep their rows, also where a crash cut off the next', async () => {
+    const names = ['Küche/größe 3', 'a\nb', '台所', '"quoted"'];
+    const first = await open();
+    for (const [n, name] of names.entries()) {
+      await first.append([name], Float32Array.of(n, n, n, n));
+    }
+    await first.close();
+    await appendFile(join(dir, 'mixed8.rows.txt'), '"Küche/hal');
+    const second = await open();
+    await second.append(['last'], Float32Array.of(9, 9, 9, 9));
+    await second.close();
+    const third = await open();
+    const rows = await third.read([...names, 'last']);
+    expect([0, 1, 2, 3, 4].map((n) => rows[4 * n])).toEqual([0, 1, 2, 3, 9]);
+    await third.close();
+  });
+
+  test('a row that is named but cut short is an error, not zeros', async () => {
+    const first = await open();
+    await first.append(['a', 'b'], Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    await first.close();
+    await truncate(join(dir, 'mixed8.f16'), 12);
+    const second = await open();
+    expect([...(await second.read(['a']))]).toEqual([1, 2, 3, 4]);
+    await expect(second.read(['b'])).rejects.toThrow('cut short at b');
+    await second.close();
   });
 });

@@ -119,6 +119,21 @@ test('killed, stopped by Ctrl-C and resumed, it has the losses of the whole run'
   expect(await losses('broken')).toEqual(await losses('whole'));
 });
 
+test('a finished stage is taken where nothing changed for it, and only there', {
+  timeout: 900_000,
+}, async () => {
+  const same = start('broken', '--unfreeze', 'mixed8', '--resume');
+  expect(await finish(same.child), same.log()).toBe(0);
+  for (const stage of ['head', 'full']) {
+    expect(same.log()).toContain(`stage ${stage} was finished before`);
+  }
+  const longer = start('broken', '--unfreeze', 'mixed8', '--resume', '--epochs', '2');
+  expect(await finish(longer.child), longer.log()).toBe(0);
+  expect(longer.log()).toContain('stage head was finished before');
+  expect(longer.log()).not.toContain('stage full was finished before');
+  expect(await losses('broken')).toHaveLength(5);
+});
+
 test('other settings do not continue a checkpoint', async () => {
   const checkpoint = join(dir, 'other', '.training', 'checkpoint.json');
   const first = start('other', '--unfreeze', 'none');

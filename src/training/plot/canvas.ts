@@ -3,6 +3,27 @@ import sharp from 'sharp';
 
 export type Colour = readonly [red: number, green: number, blue: number];
 
+const DARK: Colour = [40, 40, 40];
+
+interface TextOptions {
+  readonly colour?: Colour;
+  readonly size?: number;
+  readonly right?: number;
+}
+
+/** By the widest letters of the font, and East Asian ones, that are as wide as high. */
+function fitted(text: string, width: number, size: number): string {
+  let used = 0;
+  let kept = '';
+  for (const character of text.replace(/\s/g, ' ')) {
+    const wide = (character.codePointAt(0) as number) > 0x2e7f;
+    used += size * (wide ? 1.1 : 0.62);
+    if (used > width) return `${kept.slice(0, -1)}…`;
+    kept += character;
+  }
+  return kept;
+}
+
 /** A white picture to draw lines, rectangles and text on. Coordinates in pixels from top left. */
 export class Canvas {
   readonly width: number;
@@ -35,8 +56,18 @@ export class Canvas {
     }
   }
 
-  /** `x`, `y`: top left of the text; `size` in points at 72 dpi. */
-  text(text: string, x: number, y: number, colour: Colour = [40, 40, 40], size = 13): void {
+  /**
+   * `x`, `y`: top left of the text; `size` in points at 72 dpi. What would not fit between `x` and
+   * `right` is cut off.
+   */
+  text(
+    whole: string,
+    x: number,
+    y: number,
+    { colour = DARK, size = 13, right = this.width }: TextOptions = {},
+  ): void {
+    const text = fitted(whole, right - x, size);
+    if (text.trim() === '') return;
     this.#texts.push({ text, x: Math.round(x), y: Math.round(y), colour, size });
   }
 

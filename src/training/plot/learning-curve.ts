@@ -27,7 +27,7 @@ function panel(
   const high = Math.max(Math.ceil(Math.max(...values) * 10) / 10, low + 0.1);
   const x = (i: number) => left + (PANEL.width * i) / Math.max(1, history.length - 1);
   const y = (value: number) => PANEL.top + PANEL.height * (1 - (value - low) / (high - low));
-  canvas.text(title, left, 16, [0, 0, 0], 15);
+  canvas.text(title, left, 16, { colour: [0, 0, 0], size: 15 });
   for (let tick = 0; tick <= 5; tick++) {
     const value = low + ((high - low) * tick) / 5;
     canvas.rectangle(left, y(value), PANEL.width, 1, GREY);
@@ -46,7 +46,7 @@ function panel(
       canvas.line([x(Math.max(0, i - 1)), y(of(before))], [x(i), y(of(record))], colour);
       canvas.rectangle(x(i) - 3, y(of(record)) - 3, 6, 6, colour);
     }
-    canvas.text(name, left + 145 * k, PANEL.top + PANEL.height + 32, colour);
+    canvas.text(name, left + 145 * k, PANEL.top + PANEL.height + 32, { colour });
   }
 }
 

@@ -15,7 +15,7 @@ describe('Canvas', () => {
     const canvas = new Canvas(120, 60);
     canvas.rectangle(10, 10, 20, 20, [255, 0, 0]);
     canvas.line([60, 0], [60, 59], [0, 0, 255]);
-    canvas.text('A & B <c>', 70, 20, [0, 128, 0]);
+    canvas.text('A & B <c>', 70, 20, { colour: [0, 128, 0] });
     const { at, data } = await pixels(await canvas.png());
     expect(at(15, 15)).toEqual([255, 0, 0]);
     expect(at(60, 30)).toEqual([0, 0, 255]);
@@ -48,6 +48,19 @@ describe('plots', () => {
     expect(width).toBeGreaterThan(200);
     expect(at(125, 75)[0]).toBeLessThan(100);
     expect(at(201, 75)).toEqual([255, 255, 255]);
+  });
+
+  test('labels of any length and script, or none that can be seen', async () => {
+    const labels = [
+      ...['Wohnzimmer mit offener Küche und Essbereich', '   ', '玄関'.repeat(30), 'i'.repeat(200)],
+      ...['<b>&</b>', '👩‍👩‍👧'.repeat(20), 'a\nb'],
+    ];
+    const confusion = labels.map((_, i) => labels.map((__, k) => i + k));
+    for (const count of [2, labels.length]) {
+      const rows = confusion.slice(0, count).map((row) => row.slice(0, count));
+      const { width } = await pixels(await confusionMatrix(labels.slice(0, count), rows));
+      expect(width).toBeGreaterThan(200);
+    }
   });
 
   test('learning curve of one epoch and of two stages', async () => {
