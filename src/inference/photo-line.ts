@@ -1,8 +1,10 @@
 import { webcrypto } from 'node:crypto';
 import type { ModelBundle } from './bundle.ts';
+import { isCostly } from './costly.ts';
 import type { Engine } from './engine.ts';
-import { type ImageLimits, preprocess, readPhoto } from './preprocess.ts';
+import { type ImageLimits, type Preprocessed, preprocess, readPhoto } from './preprocess.ts';
 import { toVerdict } from './scores.ts';
+import { sniffFormat } from './sniff.ts';
 import type { Tagging } from './tagger.ts';
 
 /**
@@ -17,6 +19,8 @@ export class PhotoLine {
   #reading = 0;
   #inferring = false;
   readonly #waiting: (() => void)[] = [];
+  /** Ends with the last costly photo that was begun. */
+  #costly: Promise<unknown> = Promise.resolve();
 
   constructor(engine: Engine, bundle: ModelBundle, limits: ImageLimits) {
     this.#engine = engine;
@@ -29,7 +33,7 @@ export class PhotoLine {
     const started = performance.now();
     const bytes = await this.#read(path);
     const [{ pixels, width, height }, sha256] = await Promise.all([
-      preprocess(bytes, this.#limits),
+      this.#decode(bytes),
       sha256Hex(bytes),
     ]);
     const decoded = performance.now();
@@ -55,6 +59,15 @@ export class PhotoLine {
       this.#reading -= 1;
       this.#next();
     }
+  }
+
+  /** Several at once, but one at a time of those that need much memory. */
+  #decode(bytes: Buffer): Promise<Preprocessed> {
+    const decode = () => preprocess(bytes, this.#limits);
+    if (!isCostly(sniffFormat(bytes), bytes)) return decode();
+    const decoded = this.#costly.then(decode);
+    this.#costly = decoded.catch(() => {});
+    return decoded;
   }
 
   /** Resolves when this photo may have the engine. */
