@@ -5,7 +5,9 @@ const REMEMBERED = 1000;
 /** Says a thing about a file once, however often a scan meets it. */
 export class OnceLog {
   readonly #log: Logger;
-  readonly #said = new Set<string>();
+  /** What was said → the last round in which it was so. */
+  readonly #said = new Map<string, number>();
+  #round = 0;
   #last: string | null = null;
   #thisRound: string | null = null;
 
@@ -19,15 +21,23 @@ export class OnceLog {
   }
 
   beginRound(): void {
+    this.#round += 1;
     this.#last = this.#thisRound;
     this.#thisRound = null;
   }
 
   warn(key: string, about: { file: string; err?: unknown }, message: string): void {
     this.#thisRound = `${about.file}: ${message}`;
-    if (this.#said.has(key)) return;
-    if (this.#said.size >= REMEMBERED) this.#said.clear();
-    this.#said.add(key);
-    this.#log.warn(about, message);
+    const isNew = !this.#said.has(key);
+    if (isNew && this.#said.size >= REMEMBERED) this.#forget();
+    // Of more than can be remembered the rest would be said anew in every round.
+    if (isNew && this.#said.size >= REMEMBERED) return;
+    this.#said.set(key, this.#round);
+    if (isNew) this.#log.warn(about, message);
+  }
+
+  /** What has not been so for a round. */
+  #forget(): void {
+    for (const [key, round] of this.#said) if (round < this.#round - 1) this.#said.delete(key);
   }
 }

@@ -1,8 +1,10 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import type { Logger } from '../../../src/log.ts';
 import { Ledger } from '../../../src/transport/folder/ledger.ts';
 import { isIgnoredFile, isIgnoredFolder } from '../../../src/transport/folder/names.ts';
+import { OnceLog } from '../../../src/transport/folder/once-log.ts';
 import { Settle } from '../../../src/transport/folder/settle.ts';
 import { silent, temporaryDir } from '../../daemon/support.ts';
 
@@ -139,4 +141,19 @@ describe('the ledger of kept photos', () => {
     expect(ledger.full).toBe(true);
     await ledger.flush();
   });
+});
+
+test('of more faults than can be remembered none is said in every round', () => {
+  const warn = vi.fn();
+  const once = new OnceLog({ warn } as unknown as Logger);
+  const round = (from: number) => {
+    once.beginRound();
+    for (let n = from; n < from + 1500; n++) once.warn(`${n}`, { file: `${n}.jpg` }, 'no rights');
+  };
+  for (let n = 0; n < 5; n++) round(0);
+  expect(warn).toHaveBeenCalledTimes(1000);
+  expect(once.last).toBe('1499.jpg: no rights');
+  // Others in their place are said, once the old ones are gone.
+  for (let n = 0; n < 5; n++) round(10_000);
+  expect(warn).toHaveBeenCalledTimes(2000);
 });

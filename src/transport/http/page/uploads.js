@@ -127,10 +127,9 @@ function announce(text) {
  * @param {number} most
  */
 function drop(most) {
-  const [done, failed] = ['.done', '.failed'].map((kind) =>
+  const oldest = ['.done', '.failed'].flatMap((kind) =>
     [...cards].filter((card) => card.element.matches(kind)),
   );
-  const oldest = [...done, ...failed];
   for (const card of oldest.slice(0, Math.max(0, oldest.length - most))) forget(card);
 }
 
