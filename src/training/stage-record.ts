@@ -6,8 +6,10 @@ import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
 
 /** What a finished stage leaves in the training folder, beside its weights. */
 export interface StageRecord {
-  /** Of all that it was made from: photos, settings, epochs, the weights it began with. */
+  /** Of what it was made from: photos, settings, the weights it began with. */
   readonly key: string;
+  /** Epochs and patience: how long it was to take. */
+  readonly settings: string;
   readonly macroF1: number;
   readonly history: readonly EpochRecord[];
 }

@@ -12,7 +12,7 @@ test('a finished stage is found again by what it was made from, and by nothing e
   onTestFinished(() => rm(dir, { recursive: true }));
   const records = new StageRecords(dir);
   const key = recordKey(['settings', 4], weights(1, 2));
-  const record = { key, macroF1: 0.9, history: [] };
+  const record = { key, settings: '4,5', macroF1: 0.9, history: [] };
   await records.save('head', weights(3, 4), record);
   const found = await records.load('head', key);
   expect(found?.record).toEqual(record);

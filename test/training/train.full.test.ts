@@ -134,6 +134,21 @@ test('a finished stage is taken where nothing changed for it, and only there', {
   expect(await losses('broken')).toHaveLength(5);
 });
 
+test('a second stage that was broken off goes on, however long either was to take', {
+  timeout: 900_000,
+}, async () => {
+  const first = start('cut', '--unfreeze', 'mixed8', '--epochs', '3');
+  await until(() => first.log().includes('full epoch 1:'), first.child);
+  first.child.kill('SIGINT');
+  expect(await finish(first.child), first.log()).toBe(130);
+  const more = ['--head-epochs', '4', '--epochs', '2', '--patience', '4'];
+  const second = start('cut', '--unfreeze', 'mixed8', '--resume', ...more);
+  expect(await finish(second.child), second.log()).toBe(0);
+  expect(second.log()).toContain('stage head was finished before');
+  expect(second.log()).not.toContain('full epoch 1:');
+  expect(await losses('cut')).toHaveLength(5);
+});
+
 test('other settings do not continue a checkpoint', async () => {
   const checkpoint = join(dir, 'other', '.training', 'checkpoint.json');
   const first = start('other', '--unfreeze', 'none');

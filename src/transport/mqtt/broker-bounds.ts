@@ -36,6 +36,8 @@ export interface BoundedPersistence {
 /** The part of aedes that is bounded here. */
 export interface BoundedBroker {
   readonly persistence: BoundedPersistence;
+  readonly clients: Record<string, Connected>;
+  connectedClients: number;
   on(event: 'client' | 'clientDisconnect', listener: (client: Connected) => void): unknown;
 }
 
@@ -62,6 +64,7 @@ export function boundPersistence(broker: BoundedBroker, log: Logger): void {
 function boundSessions(broker: BoundedBroker, log: Logger): void {
   const { persistence } = broker;
   const queues = new OutgoingQueues(QUEUED);
+  const there = new Map<string, Connected>();
   /** Longest first. */
   const away = new Set<string>();
   const full = new Set<string>();
@@ -74,8 +77,20 @@ function boundSessions(broker: BoundedBroker, log: Logger): void {
     void persistence.cleanIncoming({ id });
     log.warn({ client: id }, 'the embedded broker ended the session of a client that is away');
   };
-  broker.on('client', ({ id }) => away.delete(id));
-  broker.on('clientDisconnect', ({ id, clean }) => {
+  broker.on('client', (client) => {
+    there.set(client.id, client);
+    away.delete(client.id);
+  });
+  broker.on('clientDisconnect', (client) => {
+    const { id, clean } = client;
+    const now = there.get(id);
+    if (now !== undefined && now !== client) {
+      // It came back before its old connection had ended; aedes takes that for its end.
+      broker.clients[id] = now;
+      broker.connectedClients += 1;
+      return;
+    }
+    there.delete(id);
     if (clean) return;
     away.add(id);
     const [longest] = away;
@@ -84,6 +99,7 @@ function boundSessions(broker: BoundedBroker, log: Logger): void {
 
   /** Ends sessions for as long as this client's are not the first to go. */
   const makeRoom = (client: string, bytes: number) => {
+    if (bytes > QUEUED.bytes || queues.lengthOf(client) >= QUEUED.one) return;
     for (const id of away) {
       if (id === client || !queues.isOver(bytes)) return;
       if (queues.lengthOf(id) > 0) end(id);

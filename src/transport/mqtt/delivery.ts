@@ -1,5 +1,5 @@
 import type { IClientPublishOptions } from 'mqtt';
-import type { Message, Outbox, OutboxEntry } from '../../daemon/ports.ts';
+import type { Message, Outbox, OutboxEntry, Reply } from '../../daemon/ports.ts';
 import type { Logger } from '../../log.ts';
 import { Refusals } from './refusals.ts';
 import type { Session } from './session.ts';
@@ -25,8 +25,10 @@ export class Delivery {
   readonly #topics: Topics;
   readonly #log: Logger;
   readonly #refusals: Refusals;
-  /** Keys of messages whose reply has had no answer yet → connections that ended meanwhile, and one. */
+  /** Keys of messages whose reply has had no answer yet → how often it was sent. */
   readonly #replying = new Map<string, number>();
+  /** Replies that were on their way when a connection ended go one at a time: which was it? */
+  #suspects: Promise<unknown> = Promise.resolve();
   #session: Session | null = null;
   #inFlight = 0;
   #pumping = false;
@@ -69,6 +71,7 @@ export class Delivery {
   /** The connection is gone: everything unacknowledged is sent again on the next. */
   down(): void {
     this.#session = null;
+    this.#suspects = Promise.resolve();
     this.#inFlight = 0;
     this.#refusals.clear();
     this.#outbox.release();
@@ -157,29 +160,42 @@ export class Delivery {
       return false;
     }
     if (reply === undefined || session.version !== 5) return true;
-    const tries = (this.#replying.get(entry.key) ?? 0) + 1;
+    const send = () => this.#reply(session, entry, reply, body);
+    if (!this.#replying.has(entry.key)) return send();
+    const turn = this.#suspects.then(send);
+    this.#suspects = turn;
+    return turn;
+  }
+
+  /** @returns false where the connection ended: the whole message is sent again. */
+  async #reply(
+    session: Session,
+    { key, message }: OutboxEntry,
+    { topic, correlation }: Reply,
+    body: Buffer,
+  ): Promise<boolean> {
+    if (!this.#isOpen(session)) return false;
+    const tries = (this.#replying.get(key) ?? 0) + 1;
     if (tries > CUT_OFF) {
       // Some brokers hang up at a topic they do not allow, and would again at every try.
-      this.#log.warn({ topic: reply.topic }, 'a reply has ended the connection: it is not sent');
-      this.#replying.delete(entry.key);
+      this.#log.warn({ topic }, 'a reply has ended the connection: it is not sent');
+      this.#replying.delete(key);
       return true;
     }
-    this.#replying.set(entry.key, tries);
-    const correlationData = reply.correlation
-      ? Buffer.from(reply.correlation, 'base64')
-      : undefined;
+    this.#replying.set(key, tries);
+    const correlationData = correlation ? Buffer.from(correlation, 'base64') : undefined;
+    const options = optionsOf(message, session);
     const properties = { ...options.properties, ...(correlationData && { correlationData }) };
     try {
-      const size = body.length + Buffer.byteLength(reply.topic) + (correlationData?.length ?? 0);
+      const size = body.length + Buffer.byteLength(topic) + (correlationData?.length ?? 0);
       checkSize(session, size);
-      await session.client.publishAsync(reply.topic, body, { ...options, properties });
-      this.#replying.delete(entry.key);
+      await session.client.publishAsync(topic, body, { ...options, properties });
     } catch (error) {
       if (!this.#isOpen(session)) return false;
-      this.#replying.delete(entry.key);
       // The sender's own topic; the answer is on the result topic all the same.
-      this.#log.warn({ err: error, topic: reply.topic }, 'the broker refused a reply');
+      this.#log.warn({ err: error, topic }, 'the broker refused a reply');
     }
+    this.#replying.delete(key);
     return true;
   }
 

@@ -158,6 +158,10 @@ export class Journal {
       if (!this.#broken)
         this.#log.warn({ err: error }, 'the journal of messages cannot be written');
       this.#broken = true;
+      // The next write writes everything anew.
+      const file = this.#file;
+      this.#file = null;
+      await file?.close().catch(() => {});
     }
   }
 
@@ -174,7 +178,9 @@ export class Journal {
     await mkdir(dirname(this.#path), { recursive: true });
     await writeFile(temporary, lines.join(''), { mode: 0o640 });
     await rename(temporary, this.#path);
-    await this.#file?.close();
+    const old = this.#file;
+    this.#file = null;
+    await old?.close();
     this.#file = await open(this.#path, 'a');
     this.#lines = lines.length;
   }

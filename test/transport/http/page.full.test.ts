@@ -208,3 +208,31 @@ test('of many photos a hundred cards stay, and one tried again is no second phot
   expect(await page.locator('#batch-text').textContent()).toBe('120 of 120 done');
   expect(await page.locator('.card').count()).toBe(100);
 });
+
+test('a photo of an earlier batch that is tried again is one more of the batch that runs', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.getByText('Drop photos here').waitFor();
+  let answers = 0;
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  await page.route('**/re-tagger', async (route) => {
+    answers += 1;
+    if (answers <= 2) return route.fulfill({ status: 500, json: { detail: 'a fault' } });
+    await held;
+    return route.continue();
+  });
+  const [photo = ''] = ROOMS;
+  await page.setInputFiles('#files', [photo, photo]);
+  await page.getByText('2 of 2 done, 2 not tagged').waitFor();
+  await page.setInputFiles('#files', [photo, photo, photo, photo]);
+  const again = page.getByRole('button', { name: 'Try again' });
+  await again.first().click();
+  await again.first().click();
+  await page.getByText('0 of 6 done').waitFor();
+  letGo();
+  await page.getByText('6 of 6 done').waitFor();
+  expect(await page.locator('#batch-text').textContent()).toBe('6 of 6 done');
+});

@@ -7,10 +7,10 @@ import { connectOptions } from '../../../src/transport/mqtt/connect-options.ts';
 import { Connection } from '../../../src/transport/mqtt/connection.ts';
 import { configIn, eventually, silent, temporaryDir } from '../../daemon/support.ts';
 
-async function connectionTo(url: () => string) {
+async function connectionTo(url: () => string, onMessage = async () => {}) {
   const connection = new Connection({
     ...{ config: configIn(await temporaryDir()), log: silent, role: 'in' as const },
-    ...{ url, onUp: async () => {} },
+    ...{ url, onUp: async () => {}, onMessage },
   });
   onTestFinished(() => connection.stop());
   connection.start();
@@ -88,14 +88,20 @@ test('a broker that hangs up at MQTT 5 is spoken to in 3.1.1', async () => {
       const version = connect[2 + 2 + 4] as number;
       versions.push(version);
       if (version === 5) socket.destroy();
-      else socket.write(Buffer.from([0x20, 2, 0, 0]));
+      // With a message that waits: it is sent again on each connection until it is acknowledged.
+      else socket.write(Buffer.from([0x20, 2, 0, 0, 0x32, 6, 0, 1, 0x61, 0, 1, 0x78]));
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
   const { port } = server.address() as AddressInfo;
-  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`);
-  await eventually(() => connection.state.up);
+  let taken = 0;
+  const connection = await connectionTo(
+    () => `mqtt://127.0.0.1:${port}`,
+    async () => void taken++,
+  );
+  await eventually(() => connection.state.up && taken > 0);
   expect(versions).toEqual([5, 4, 5, 4]);
   expect(connection.state.version).toBe(4);
+  expect(taken).toBe(1);
 });

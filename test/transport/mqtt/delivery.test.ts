@@ -166,24 +166,41 @@ test('thousands of messages of one kind that the broker refuses hold up none of 
   await eventually(() => box.outbox.length === 0);
 });
 
-test('a reply at which the broker hangs up, each time, does not hold up its result', async () => {
+/** A broker that hangs up whenever something is published to `poison`. */
+async function beforePoison() {
   const seen: string[] = [];
+  const acks: number[] = [];
   const url = await scriptedBroker([], (packet, socket) => {
-    if (packet.type !== PUBLISH) return;
+    if (packet.type !== PUBLISH || socket.destroyed) return;
     const topic = topicOf(packet);
     seen.push(topic);
     const id = packet.body.subarray(2 + packet.body.readUInt16BE(0)).subarray(0, 2);
-    if (topic === 'poison') socket.destroy();
-    else socket.write(Buffer.from([0x40, 2, ...id]));
+    if (topic === 'poison') return void socket.destroy();
+    // A little later and together, so that all replies are on their way at once.
+    if (acks.length === 0) setTimeout(() => socket.write(Buffer.from(acks.splice(0))), 50);
+    acks.push(0x40, 2, ...id);
   });
   const box = await doorIn(await temporaryDir(), { mqtt: { url } });
   await box.start();
-  await box.outbox.put({ ...failure('a'), reply: { topic: 'poison' } });
-  await box.door.start();
-  await eventually(() => box.outbox.length === 0);
-  const poisoned = seen.filter((topic) => topic === 'poison').length;
-  expect(poisoned).toBeGreaterThan(1);
+  return { ...box, seen, poisoned: () => seen.filter((topic) => topic === 'poison').length };
+}
+
+test('a reply at which the broker hangs up, each time, does not hold up its result', async () => {
+  const { outbox, door, seen, poisoned } = await beforePoison();
+  await outbox.put({ ...failure('a'), reply: { topic: 'poison' } });
+  await door.start();
+  await eventually(() => outbox.length === 0);
+  expect(poisoned()).toBeGreaterThan(1);
   // The next one has the same patience.
-  await box.outbox.put({ ...failure('b'), reply: { topic: 'fine' } });
-  await eventually(() => box.outbox.length === 0 && seen.includes('fine'));
+  await outbox.put({ ...failure('b'), reply: { topic: 'fine' } });
+  await eventually(() => outbox.length === 0 && seen.includes('fine'));
+});
+
+test('nor do those that were on their way with it go without their replies', async () => {
+  const { outbox, door, seen } = await beforePoison();
+  const topics = ['poison', ...Array.from({ length: 20 }, (_, n) => `good/${n}`)];
+  for (const topic of topics) await outbox.put({ ...failure(topic), reply: { topic } });
+  await door.start();
+  await eventually(() => outbox.length === 0);
+  expect(new Set(seen.filter((topic) => topic.startsWith('good/'))).size).toBe(20);
 });

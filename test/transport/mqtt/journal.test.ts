@@ -1,4 +1,4 @@
-import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, open as openFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Journal } from '../../../src/transport/mqtt/journal.ts';
@@ -127,4 +127,18 @@ test('a disk that takes nothing when it opens ends nothing, and is written to wh
   await rm(join(dir, 'mqtt'));
   await journal.idOf('other', false);
   expect((await (await open(dir)).idOf('k', true)).id).toBe(id);
+});
+
+test('what a full disk did not take is written once it does', async () => {
+  const dir = await temporaryDir();
+  const journal = await open(dir);
+  await journal.idOf('before', false);
+  const handle = await openFile(join(dir, 'x'), 'w');
+  const full = vi.spyOn(Object.getPrototypeOf(handle), 'appendFile');
+  onTestFinished(() => full.mockRestore());
+  await handle.close();
+  full.mockRejectedValueOnce(Object.assign(new Error('full'), { code: 'ENOSPC' }));
+  const { id } = await journal.idOf('during', false);
+  await journal.idOf('after', false);
+  expect((await (await open(dir)).idOf('during', true)).id).toBe(id);
 });

@@ -13,13 +13,16 @@ const waiting = [];
 /** @type {Set<Card>} */
 const cards = new Set();
 let running = 0;
-const batch = { total: 0, done: 0, failed: 0, unreadable: 0 };
+const empty = () => ({ total: 0, done: 0, failed: 0, unreadable: 0 });
+/** What was chosen since the box last had nothing to do. */
+let batch = empty();
 
 /**
  * @param {Iterable<File>} files
  * @param {number} [unreadable] how many more there were that the browser could not read
  */
 export function addPhotos(files, unreadable = 0) {
+  if (isIdle()) batch = empty();
   const added = [...files].map((file) => new Card(file));
   // In their own order, which is that of their tags, before the cards of an earlier drop.
   byId('cards').prepend(...added.map((card) => card.element));
@@ -38,14 +41,14 @@ export function clearPhotos() {
   for (const card of cards) {
     if (card.element.matches('.done, .failed')) forget(card);
   }
+  batch.unreadable = 0;
   showBatch();
 }
 
+const isIdle = () => running === 0 && waiting.length === 0;
+
 /** @param {Card} card */
 function enqueue(card) {
-  if (running === 0 && waiting.length === 0) {
-    Object.assign(batch, { total: 0, done: 0, failed: 0, unreadable: 0 });
-  }
   batch.total += 1;
   waiting.push(card);
   showBatch();
@@ -61,7 +64,7 @@ function next() {
       batch.done += 1;
       drop(MAX_CARDS);
       showBatch();
-      if (running === 0 && waiting.length === 0) announceSum();
+      if (isIdle()) announceSum();
       next();
     });
   }
@@ -70,6 +73,7 @@ function next() {
 /** @param {Card} card */
 async function upload(card) {
   const { name } = card.file;
+  const mine = batch;
   card.sending();
   try {
     const result = await tagPhoto(card.file, (busy) => (busy ? card.busy() : card.sending()));
@@ -79,11 +83,14 @@ async function upload(card) {
     batch.failed += 1;
     const message = error instanceof Error ? error.message : String(error);
     const retry = () => {
-      const [before, again] = [batch.total, { done: batch.done - 1, failed: batch.failed - 1 }];
+      if (isIdle()) batch = empty();
+      // In the batch it failed in it is the same photo; later it is one more.
+      if (mine === batch) {
+        batch.total -= 1;
+        batch.done -= 1;
+        batch.failed -= 1;
+      }
       enqueue(card);
-      // In a batch that is still going it is the same photo; after that it is one of its own.
-      if (batch.total > before) Object.assign(batch, again, { total: before });
-      showBatch();
       next();
     };
     card.failed(message, mayPass(error) ? retry : null);

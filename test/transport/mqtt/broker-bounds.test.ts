@@ -1,0 +1,66 @@
+import { EventEmitter } from 'node:events';
+import { expect, test, vi } from 'vitest';
+import { type BoundedBroker, boundPersistence } from '../../../src/transport/mqtt/broker-bounds.ts';
+import { silent } from '../../daemon/support.ts';
+
+/** What is asked of aedes, and sessions that were ended. */
+function bounded() {
+  const events = new EventEmitter();
+  const done = async () => {};
+  const cleanSubscriptions = vi.fn(async (_client: { id: string }) => {});
+  const broker = {
+    clients: {} as Record<string, object>,
+    connectedClients: 0,
+    on: events.on.bind(events),
+    persistence: {
+      cleanSubscriptions,
+      cleanIncoming: done,
+      incomingStorePacket: done,
+      storeRetained: done,
+    },
+  } as unknown as BoundedBroker;
+  boundPersistence(broker, silent);
+  const connect = (id: string) => {
+    const client = { id, clean: false };
+    broker.clients[id] = client;
+    events.emit('client', client);
+    return client;
+  };
+  const end = (client: { id: string }) => {
+    delete broker.clients[client.id];
+    events.emit('clientDisconnect', client);
+  };
+  const send = (clientId: string, bytes: number) =>
+    broker.persistence.outgoingEnqueue(
+      { clientId },
+      { topic: 'news', payload: Buffer.alloc(bytes) },
+    );
+  const ended = () => cleanSubscriptions.mock.calls.map(([client]) => client.id);
+  return { broker, connect, end, send, ended };
+}
+
+test('a client that came back before its old connection had ended is there', () => {
+  const { broker, connect, end, ended } = bounded();
+  const old = connect('there');
+  const now = connect('there');
+  end(old);
+  expect(broker.clients.there).toBe(now);
+  for (let n = 0; n < 101; n++) end(connect(`visitor-${n}`));
+  expect(ended()).toEqual(['visitor-0']);
+  // Its real end counts.
+  end(now);
+  expect(ended()).toEqual(['visitor-0', 'visitor-1']);
+});
+
+test('no session ends for a message that cannot be kept anyway', async () => {
+  const { connect, end, send, ended } = bounded();
+  for (const id of ['a', 'b']) {
+    end(connect(id));
+    await send(id, 10);
+  }
+  connect('there');
+  await send('there', 33 * 1024 * 1024);
+  expect(ended()).toEqual([]);
+  await send('there', 32 * 1024 * 1024 - 5);
+  expect(ended()).toEqual(['a', 'b']);
+});
