@@ -28,6 +28,10 @@ export class Card {
     void this.#show();
   }
 
+  wait() {
+    this.#state('waiting', 'Waiting');
+  }
+
   sending() {
     this.#state('sending', 'Tagging');
   }

@@ -51,6 +51,7 @@ const isIdle = () => running === 0 && waiting.length === 0;
 function enqueue(card) {
   batch.total += 1;
   waiting.push(card);
+  card.wait();
   showBatch();
 }
 
