@@ -139,7 +139,8 @@ export async function moveInto(
 /** A durable copy; an older file at `to` is replaced. */
 export async function copyDurably(from: AnyPath, to: string): Promise<void> {
   await copyFile(from, to);
-  const handle = await open(to, 'r+');
+  // For reading: a copy of a read-only file is one too.
+  const handle = await open(to, 'r');
   try {
     await handle.sync();
   } finally {

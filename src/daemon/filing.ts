@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { link, lstat, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/schema.ts';
@@ -218,7 +219,10 @@ async function putPhoto(
   before: boolean,
 ): Promise<boolean> {
   if (before) {
-    const [ours, there] = await Promise.all([lstat(photo), lstat(target).catch(() => null)]);
+    const [ours, there] = await Promise.all([present(photo), present(target)]);
+    // Renamed, where it could not be linked, before what came after that failed.
+    if (ours === null && there !== null && there.size > 0) return true;
+    if (ours === null) throw new Error(`${photo} is gone, and not at ${target}`);
     // From before a crash: the photo itself under its second name, or the empty claim on a name.
     if (there?.ino === ours.ino && there.dev === ours.dev) return true;
     if (there?.size === 0) {
@@ -243,6 +247,13 @@ async function putPhoto(
     await disk.remove(copy);
   }
 }
+
+/** @returns null where there is no such file. */
+const present = (path: string): Promise<Stats | null> =>
+  lstat(path).catch((error) => {
+    if (!isCode(error, 'ENOENT')) throw error;
+    return null;
+  });
 
 const sameBytes = async (a: string, b: string): Promise<boolean> =>
   (await sha256OfFile(a)) === (await sha256OfFile(b));

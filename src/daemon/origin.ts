@@ -1,4 +1,5 @@
-import { lstat, unlink } from 'node:fs/promises';
+import { lstatSync, type Stats, unlinkSync } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { isCode } from './disk.ts';
 import type { AnyPath } from './paths.ts';
 
@@ -17,9 +18,12 @@ export interface Origin {
 }
 
 export async function lookAt(path: AnyPath): Promise<Origin> {
-  const { ino, size, mtimeMs } = await lstat(path);
-  return { path, ino, size, mtimeMs };
+  return sightOf(path, await lstat(path));
 }
+
+const sightOf = (path: AnyPath, { ino, size, mtimeMs }: Stats): Origin => ({
+  ...{ path, ino, size, mtimeMs },
+});
 
 /** Whether it is no more: gone, replaced, or written to since. */
 export async function hasChanged(origin: Origin): Promise<boolean> {
@@ -27,13 +31,17 @@ export async function hasChanged(origin: Origin): Promise<boolean> {
   return now === null || !same(now, origin);
 }
 
-/** Removes it, unless it has changed: then it is another photo, and the folder's to take. */
-async function dropOrigin(origin: Origin): Promise<void> {
-  const now = await lookNow(origin);
-  if (now === null || !same(now, origin)) return;
-  await unlink(origin.path).catch((error) => {
-    if (!isCode(error, 'ENOENT')) throw error;
-  });
+/**
+ * Removes it, unless it has changed: then it is another photo, and the folder's to take. Look and
+ * removal are one step: in libuv's threads another file could take its name for long in between.
+ */
+function dropOrigin(origin: Origin): void {
+  try {
+    const now = sightOf(origin.path, lstatSync(origin.path));
+    if (same(now, origin)) unlinkSync(origin.path);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+  }
 }
 
 export const same = (a: Origin, b: Origin): boolean =>
@@ -79,7 +87,7 @@ export class Originals {
    */
   async drop(origin: Origin): Promise<void> {
     try {
-      await dropOrigin(origin);
+      dropOrigin(origin);
     } catch (error) {
       if (this.#held.get(keyOf(origin)) === origin) this.#stuck.add(origin);
       const [first] = this.#stuck;

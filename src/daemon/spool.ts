@@ -187,8 +187,9 @@ export class Spool {
         ),
       );
       if (moved.origin) this.#originals.hold(moved.origin);
-      // The folder takes again what a power cut puts back; a sender has its acknowledgement.
-      else if (photo.source === 'mqtt') await this.#store.sync();
+      // The folder takes again what a power cut puts back, where it was renamed; a sender has its
+      // acknowledgement.
+      if (moved.origin || photo.source === 'mqtt') await this.#store.sync();
       const where: Body = moved.kept ? 'kept' : 'moved';
       return { ...rest, key, durable: true, ...moved, body: where };
     } finally {

@@ -301,3 +301,14 @@ test('a path that would be too long below our folders is cut', async () => {
   await filing.file(photo, good(photo));
   expect(await tree('tagged')).toEqual(['kitchen/a-photo.jpg', 'kitchen/a-photo.jpg.json']);
 });
+
+test('a photo that was renamed to its place before the rest failed is filed the second time', async () => {
+  const { filing, entry, tree, dir } = await setup();
+  const photo = await entry('b.jpg');
+  await filing.file(photo, good(photo));
+  await unlink(photo.path);
+  await filing.file(photo, good(photo));
+  expect(await tree('tagged')).toEqual(['kitchen/b.jpg', 'kitchen/b.jpg.json']);
+  await unlink(join(dir, 'tagged/kitchen/b.jpg'));
+  await expect(filing.file(photo, good(photo))).rejects.toThrow('is gone');
+});

@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs';
 import {
   appendFile,
   mkdir,
@@ -11,7 +12,9 @@ import {
 import { dirname, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { disk } from '../../src/daemon/disk.ts';
+import { lookAt, Originals } from '../../src/daemon/origin.ts';
 import type { NewPhoto } from '../../src/daemon/ports.ts';
 import { Spool } from '../../src/daemon/spool.ts';
 import { holds } from '../property.ts';
@@ -164,6 +167,32 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
     await spool.remove(entry);
     await expect(readFile(file)).rejects.toThrow('ENOENT');
     expect(await files(spool)).toEqual([]);
+  });
+
+  test('is looked at and removed in one step', async () => {
+    const { file } = await taken();
+    const origin = await lookAt(file);
+    const originals = new Originals();
+    const dropping = originals.drop(origin);
+    // Had it gone on in a thread, a file that takes its name now would be deleted.
+    expect(existsSync(file)).toBe(false);
+    await dropping;
+  });
+
+  test('has its copy under its name for good when it is accepted', async () => {
+    const dir = await temporaryDir();
+    const file = join(await dirOnOtherDisk(), 'a.jpg');
+    await writeFile(file, 'jpeg');
+    const { spool } = await opened(dir);
+    let synced: string[] = [];
+    const { syncDir } = disk;
+    const spy = vi.spyOn(disk, 'syncDir').mockImplementation(async (path) => {
+      synced = readdirSync(path);
+      await syncDir(path);
+    });
+    onTestFinished(() => spy.mockRestore());
+    const { key } = await add(spool, photo({ move: file }));
+    expect(synced).toContain(`${key}.photo`);
   });
 
   test('goes also after a restart', async () => {
