@@ -46,6 +46,16 @@ export function isCode(error: unknown, ...codes: string[]): boolean {
   return code !== undefined && codes.includes(code);
 }
 
+/** @returns null where there is no such file. */
+export async function ifThere<T>(look: Promise<T>): Promise<T | null> {
+  try {
+    return await look;
+  } catch (error) {
+    if (isCode(error, 'ENOENT', 'ENOTDIR')) return null;
+    throw error;
+  }
+}
+
 /** The disk is full, read-only or out of order for now: worth waiting for, no fault of the data. */
 export const isDiskTrouble = (error: unknown): boolean =>
   isCode(

@@ -1,11 +1,10 @@
-import type { Stats } from 'node:fs';
 import { link, lstat, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { sha256OfFile } from '../file-hash.ts';
 import type { Logger } from '../log.ts';
 import { copyDurably } from './body.ts';
-import { DirSync, disk, isCode } from './disk.ts';
+import { DirSync, disk, ifThere, isCode } from './disk.ts';
 import { fitName, NAME_BYTES } from './paths.ts';
 import type { Outcome } from './ports.ts';
 import type { SpoolEntry } from './spool.ts';
@@ -219,7 +218,7 @@ async function putPhoto(
   before: boolean,
 ): Promise<boolean> {
   if (before) {
-    const [ours, there] = await Promise.all([present(photo), present(target)]);
+    const [ours, there] = await Promise.all([ifThere(lstat(photo)), ifThere(lstat(target))]);
     // Renamed, where it could not be linked, before what came after that failed.
     if (ours === null && there !== null && there.size > 0) return true;
     if (ours === null) throw new Error(`${photo} is gone, and not at ${target}`);
@@ -247,13 +246,6 @@ async function putPhoto(
     await disk.remove(copy);
   }
 }
-
-/** @returns null where there is no such file. */
-const present = (path: string): Promise<Stats | null> =>
-  lstat(path).catch((error) => {
-    if (!isCode(error, 'ENOENT')) throw error;
-    return null;
-  });
 
 const sameBytes = async (a: string, b: string): Promise<boolean> =>
   (await sha256OfFile(a)) === (await sha256OfFile(b));

@@ -33,12 +33,13 @@ export function newJob(entry: SpoolEntry): Job {
   const filed = new Promise<void>((yes) => {
     setFiled = yes;
   });
+  const taken = { size: entry.size, mtimeMs: entry.mtimeMs };
   return {
     entry,
     since: performance.now() - age(entry),
     ...{ outcome, resolve, reject, filed, setFiled },
-    taken: { size: entry.size, mtimeMs: entry.mtimeMs },
-    look: { size: entry.size, mtimeMs: entry.mtimeMs, number: 0 },
+    taken,
+    look: { ...taken, number: 0 },
     finishing: false,
   };
 }

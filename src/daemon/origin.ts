@@ -1,6 +1,6 @@
 import { lstatSync, type Stats, unlinkSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
-import { isCode } from './disk.ts';
+import { ifThere, isCode } from './disk.ts';
 import type { AnyPath } from './paths.ts';
 
 /**
@@ -27,7 +27,7 @@ const sightOf = (path: AnyPath, { ino, size, mtimeMs }: Stats): Origin => ({
 
 /** Whether it is no more: gone, replaced, or written to since. */
 export async function hasChanged(origin: Origin): Promise<boolean> {
-  const now = await lookNow(origin);
+  const now = await ifThere(lookAt(origin.path));
   return now === null || !same(now, origin);
 }
 
@@ -46,16 +46,6 @@ function dropOrigin(origin: Origin): void {
 
 export const same = (a: Origin, b: Origin): boolean =>
   a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs;
-
-/** @returns null where it is gone. */
-async function lookNow({ path }: Origin): Promise<Origin | null> {
-  try {
-    return await lookAt(path);
-  } catch (error) {
-    if (isCode(error, 'ENOENT', 'ENOTDIR')) return null;
-    throw error;
-  }
-}
 
 /** Originals that cannot be deleted; beyond, the first of them may be taken again. */
 const MAX_STUCK = 10_000;

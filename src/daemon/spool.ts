@@ -4,12 +4,12 @@ import { dirname, join, parse } from 'node:path';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { moveInto, writeBytes, writeStream } from './body.ts';
-import { disk, isCode, isDiskTrouble } from './disk.ts';
+import { disk, ifThere, isCode, isDiskTrouble } from './disk.ts';
 import { lookAt, type Origin, Originals } from './origin.ts';
 import { type AnyPath, decodePath, printable } from './paths.ts';
 import type { NewPhoto, SpooledPhoto } from './ports.ts';
 import { FileStore } from './store.ts';
-import { type Body, originOf, readStory, type Story, storyOf } from './story.ts';
+import { type Body, originOf, photoOf, readStory, type Story, storyOf } from './story.ts';
 
 /** A photo in the spool. */
 export interface SpoolEntry extends SpooledPhoto {
@@ -226,10 +226,7 @@ export class Spool {
   async #recover(key: string): Promise<SpoolEntry | null> {
     const found = readStory(await this.#store.get(key));
     const path = this.#bodyPath(key, found);
-    const stats = await stat(path).catch((error) => {
-      if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
-      return null;
-    });
+    const stats = await ifThere(stat(path));
     const kept = found.body === 'kept';
     // The sender of a message was promised an answer; a file in the folder is met again.
     if (stats === null && !(kept && found.source === 'mqtt')) {
@@ -246,11 +243,7 @@ export class Spool {
     const origin = originOf(found);
     if (origin) this.#originals.hold(origin);
     return {
-      id: found.id,
-      source: found.source,
-      file: found.file,
-      receivedAt: found.received_at,
-      ...(found.reply ? { reply: found.reply } : {}),
+      ...photoOf(found),
       ...{ key, durable: true, path, size, mtimeMs },
       ...{ kept, body: found.body },
       ...(origin ? { origin } : {}),

@@ -44,6 +44,15 @@ export function storyOf(photo: NewPhoto, where: Where): Story {
   };
 }
 
+/** The reverse, without the bytes. */
+export const photoOf = (story: Story): Omit<NewPhoto, 'body'> => ({
+  id: story.id,
+  source: story.source,
+  file: story.file,
+  receivedAt: story.received_at,
+  ...(story.reply ? { reply: story.reply } : {}),
+});
+
 /** @throws SyntaxError for a value that is no story. */
 export function readStory(value: unknown): Story {
   const story = value as Story | null;

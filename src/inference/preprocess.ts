@@ -113,9 +113,7 @@ async function preprocessBySharp(
   // for the decoding too, so a bomb is refused there before any of it is inflated.
   const [header, decoded] = await Promise.allSettled([
     sharp(bytes, { limitInputPixels: false }).metadata(),
-    pastHarmless(format, (failOn) =>
-      toInput(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient()),
-    ),
+    pastHarmless(bytes, format, maxPixels, toInput),
   ]);
   if (header.status === 'rejected') throw header.reason;
   const { width, height } = header.value.autoOrient;
@@ -130,9 +128,13 @@ async function preprocessBySharp(
  * asked again where it says nothing, and once where it says something bad.
  */
 async function pastHarmless<T>(
+  bytes: Uint8Array,
   format: ImageFormat | null,
-  decode: (failOn: SharpOptions['failOn']) => Promise<T>,
+  maxPixels: number,
+  use: (upright: Sharp) => Promise<T>,
 ): Promise<T> {
+  const decode = (failOn: SharpOptions['failOn']) =>
+    use(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient());
   for (let tries = 1; ; tries++) {
     try {
       return await decode('warning');
@@ -181,9 +183,7 @@ export async function usePhoto<T>(
 ): Promise<T> {
   const format = sniffFormat(bytes);
   if (format === 'heic') return use(shrink((await openHeic(bytes, maxPixels, shrink)).image));
-  return pastHarmless(format, (failOn) =>
-    use(shrink(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient())),
-  );
+  return pastHarmless(bytes, format, maxPixels, (upright) => use(shrink(upright)));
 }
 
 function withoutRowPadding(image: {

@@ -52,9 +52,6 @@ function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
     .digest('hex');
 }
 
-const otherSettings = (dir: string) =>
-  new Error(`${dir}: the checkpoint was made with other settings or photos`);
-
 /** Runs a stage, or takes up its checkpoint, or takes its result where it was finished before. */
 async function stageWeights(
   context: TrainContext,
@@ -69,19 +66,19 @@ async function stageWeights(
   const broken = options.resume ? await store.load() : null;
   const here = broken?.progress.stage === stage.name ? broken : null;
   const key = stageKey(plan, options, stage);
-  const { epochs } = options[stage.name];
-  const { patience } = options;
+  const settings = String([options[stage.name].epochs, options.patience]);
   // The first begins with what the plan says; to the last bit that is not the same on each run.
   const from = stage === plan.stages[0] ? new Map() : weights;
   const made = recordKey([key], from);
   const before = options.resume && !here ? await records.load(stage.name, made) : null;
   // Where a later stage was broken off, it goes on from this one, however long that was to take.
-  if (before && (broken || before.record.settings === String([epochs, patience]))) {
+  if (before && (broken || before.record.settings === settings)) {
     reporter.note(`stage ${stage.name} was finished before`);
     return before;
   }
-  if (broken && !here) throw otherSettings(dir);
-  if (here && here.progress.key !== key) throw otherSettings(dir);
+  if (broken && here?.progress.key !== key) {
+    throw new Error(`${dir}: the checkpoint was made with other settings or photos`);
+  }
   const { tf, sources, signal } = context;
   const examples = stage.cut === INPUT ? plan.fresh : plan.cached;
   const { balance, spread, seed } = options;
@@ -101,7 +98,6 @@ async function stageWeights(
     here,
   );
   const all = new Map<string, HostTensor>([...weights, ...result.weights]);
-  const settings = String([epochs, patience]);
   const record = { key: made, settings, macroF1: result.macroF1, history: result.history };
   await records.save(stage.name, all, record);
   await store.clear();

@@ -11,7 +11,7 @@ interface TextOptions {
   readonly right?: number;
 }
 
-/** By the widest letters of the font, and East Asian ones, that are as wide as high. */
+/** By letters of usual width, and East Asian ones, that are as wide as high. */
 function fitted(text: string, width: number, size: number): string {
   let used = 0;
   let kept = '';

@@ -99,7 +99,7 @@ function boundSessions(broker: BoundedBroker, log: Logger): void {
 
   /** Ends sessions for as long as this client's are not the first to go. */
   const makeRoom = (client: string, bytes: number) => {
-    if (bytes > QUEUED.bytes || queues.lengthOf(client) >= QUEUED.one) return;
+    if (!queues.mayKeep(client, bytes)) return;
     for (const id of away) {
       if (id === client || !queues.isOver(bytes)) return;
       if (queues.lengthOf(id) > 0) end(id);

@@ -40,6 +40,11 @@ export class OutgoingQueues {
     return this.#queues.get(client)?.packets.length ?? 0;
   }
 
+  /** Whether a message could be kept for this client at all, were there no others'. */
+  mayKeep(client: string, bytes: number): boolean {
+    return this.lengthOf(client) < this.#limits.one && bytes <= this.#limits.bytes;
+  }
+
   /** Whether `bytes` more would be too much for all together. */
   isOver(bytes: number): boolean {
     return this.#count >= this.#limits.all || this.#bytes + bytes > this.#limits.bytes;
@@ -48,7 +53,7 @@ export class OutgoingQueues {
   /** @returns false where there is no room. */
   add(client: string, packet: Queued): boolean {
     const size = sizeOf(packet);
-    if (this.lengthOf(client) >= this.#limits.one || this.isOver(size)) return false;
+    if (!this.mayKeep(client, size) || this.isOver(size)) return false;
     const queue = this.#queues.get(client) ?? { packets: [], bytes: 0 };
     this.#queues.set(client, queue);
     queue.packets.push({ ...packet, messageId: undefined });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { eventually, temporaryDir } from '../../daemon/support.ts';
-import { PUBLISH, scriptedBroker, topicOf } from './scripted-broker.ts';
+import { PUBLISH, puback, scriptedBroker, topicOf } from './scripted-broker.ts';
 import { doorIn, listener, openDoor, otherBroker } from './support.ts';
 
 const failure = (id: string) => ({
@@ -71,13 +71,7 @@ test('what is too large for the broker is not sent, and said', async () => {
   const url = await scriptedBroker(PACKET_400, (packet, socket) => {
     if (packet.type !== PUBLISH) return;
     published.push(topicOf(packet));
-    socket.write(
-      Buffer.from([
-        0x40,
-        2,
-        ...packet.body.subarray(2 + packet.body.readUInt16BE(0)).subarray(0, 2),
-      ]),
-    );
+    socket.write(Buffer.from(puback(packet)));
   });
   const box = await doorIn(await temporaryDir(), { mqtt: { url } });
   await box.start();
@@ -146,10 +140,9 @@ test('thousands of messages of one kind that the broker refuses hold up none of 
     if (packet.type !== PUBLISH) return;
     const topic = topicOf(packet);
     seen.push(topic);
-    const id = packet.body.subarray(2 + packet.body.readUInt16BE(0)).subarray(0, 2);
     const no = refuses && topic.endsWith('/error');
-    // PUBACK: not authorized, or success.
-    socket.write(Buffer.from(no ? [0x40, 3, ...id, 0x87] : [0x40, 2, ...id]));
+    // Not authorized, or success.
+    socket.write(Buffer.from(puback(packet, no ? 0x87 : undefined)));
   });
   const box = await doorIn(await temporaryDir(), { mqtt: { url } });
   await box.start();
@@ -174,11 +167,10 @@ async function beforePoison() {
     if (packet.type !== PUBLISH || socket.destroyed) return;
     const topic = topicOf(packet);
     seen.push(topic);
-    const id = packet.body.subarray(2 + packet.body.readUInt16BE(0)).subarray(0, 2);
     if (topic === 'poison') return void socket.destroy();
     // A little later and together, so that all replies are on their way at once.
     if (acks.length === 0) setTimeout(() => socket.write(Buffer.from(acks.splice(0))), 50);
-    acks.push(0x40, 2, ...id);
+    acks.push(...puback(packet));
   });
   const box = await doorIn(await temporaryDir(), { mqtt: { url } });
   await box.start();

@@ -61,3 +61,9 @@ function first(data: Buffer): (Packet & { size: number }) | null {
 
 /** Name of the topic that a PUBLISH goes to. */
 export const topicOf = ({ body }: Packet) => body.subarray(2, 2 + body.readUInt16BE(0)).toString();
+
+/** PUBACK for a PUBLISH with QoS 1; a reason is an error. */
+export function puback({ body }: Packet, reason?: number): number[] {
+  const id = body.subarray(2 + body.readUInt16BE(0)).subarray(0, 2);
+  return reason === undefined ? [0x40, 2, ...id] : [0x40, 3, ...id, reason];
+}

@@ -52,7 +52,6 @@ function enqueue(card) {
   batch.total += 1;
   waiting.push(card);
   card.wait();
-  showBatch();
 }
 
 function next() {
@@ -92,6 +91,7 @@ async function upload(card) {
         batch.failed -= 1;
       }
       enqueue(card);
+      showBatch();
       next();
     };
     card.failed(message, mayPass(error) ? retry : null);
