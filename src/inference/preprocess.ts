@@ -4,8 +4,9 @@ import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { RetaggerError } from '../errors.ts';
 import { decodeHeic, tooManyPixels } from './heic.ts';
 import { INPUT_SIZE } from './inceptionv3.ts';
+import { alone, besideOthers } from './libvips.ts';
 import { tagPngWithProfile } from './png-profile.ts';
-import { type ImageFormat, sniffFormat } from './sniff.ts';
+import { sniffFormat } from './sniff.ts';
 
 /**
  * The one way from a photo's bytes to the network's input. Serving, evaluation and training all
@@ -27,18 +28,6 @@ export interface Preprocessed {
   readonly height: number;
 }
 
-// libvips' cache and threads would only hold memory: every photo is new, and the cores belong to
-// the inference that runs meanwhile.
-sharp.cache(false);
-sharp.concurrency(1);
-// Only these loaders may see a photo's bytes; the rest of libvips' formats stay unreachable.
-sharp.block({ operation: ['VipsForeignLoad'] });
-sharp.unblock({
-  operation: ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map(
-    (format) => `VipsForeignLoad${format}Buffer`,
-  ),
-});
-
 /**
  * Transparent parts become white: drawings and floor plans with an alpha channel are made for a
  * white page, and black lines on black would vanish.
@@ -52,10 +41,8 @@ const BACKGROUND = '#ffffff';
 const HARMLESS_JPEG =
   /extraneous bytes before marker|Invalid SOS parameters|Adobe color transform|Inconsistent progression|JFIF revision/;
 
-/** What is said besides, or where libvips' own text is gone. */
-const SAYS_NOTHING = /^$|^Warning treated as error|^error in tile|^read gave \d+ warnings/;
-/** With three decoding at once one text in five is gone. */
-const MAX_TRIES = 8;
+/** What libvips says besides. */
+const SAYS_NOTHING = /^$|^error in tile|^read gave \d+ warnings/;
 
 /**
  * Decodes a photo as the network wants it: EXIF orientation applied, colours in sRGB, resized to
@@ -75,7 +62,7 @@ export async function preprocess(
   try {
     return await (format === 'heic'
       ? preprocessHeic(bytes, limits.pixels)
-      : preprocessBySharp(bytes, format, limits.pixels));
+      : preprocessBySharp(bytes, limits.pixels));
   } catch (error) {
     if (error instanceof RetaggerError) throw error;
     const reason = (error as Error).message.split('\n', 1)[0];
@@ -104,16 +91,12 @@ export async function readPhoto(path: string, maxBytes: number): Promise<Buffer>
   }
 }
 
-async function preprocessBySharp(
-  bytes: Uint8Array,
-  format: ImageFormat,
-  maxPixels: number,
-): Promise<Preprocessed> {
+async function preprocessBySharp(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {
   // Both at once, because the event loop may be busy with an inference in between. The limit holds
   // for the decoding too, so a bomb is refused there before any of it is inflated.
   const [header, decoded] = await Promise.allSettled([
-    sharp(bytes, { limitInputPixels: false }).metadata(),
-    pastHarmless(bytes, format, maxPixels, toInput),
+    besideOthers(() => sharp(bytes, { limitInputPixels: false }).metadata()),
+    pastHarmless(bytes, maxPixels, toInput),
   ]);
   if (header.status === 'rejected') throw header.reason;
   const { width, height } = header.value.autoOrient;
@@ -123,35 +106,38 @@ async function preprocessBySharp(
 }
 
 /**
- * Decodes strictly, and once more leniently where the first warning does no harm. libvips has one
- * text of its errors for all threads, which another photo's decoding may wipe or add to. Hence it is
- * asked again where it says nothing, and once where it says something bad.
+ * Decodes strictly. Where that fails it is asked why, with no other photo beside it, and decodes
+ * leniently where the warning does no harm.
  */
 async function pastHarmless<T>(
   bytes: Uint8Array,
-  format: ImageFormat | null,
   maxPixels: number,
   use: (upright: Sharp) => Promise<T>,
 ): Promise<T> {
   const decode = (failOn: SharpOptions['failOn']) =>
     use(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient());
-  for (let tries = 1; ; tries++) {
-    try {
-      return await decode('warning');
-    } catch (error) {
-      if (format !== 'jpeg' || tries === MAX_TRIES) throw error;
-      const said = (error as Error).message.split('\n').filter((line) => !SAYS_NOTHING.test(line));
-      const isBad = !said.every((line) => HARMLESS_JPEG.test(line));
-      if (isBad && tries > 1) throw error;
-      if (!isBad && said.length > 0) break;
-    }
+  try {
+    return await besideOthers(() => decode('warning'));
+  } catch {
+    return alone(async () => {
+      try {
+        return await decode('warning');
+      } catch (error) {
+        if (!isHarmless((error as Error).message)) throw error;
+      }
+      return decode('truncated');
+    });
   }
-  return decode('truncated');
+}
+
+function isHarmless(message: string): boolean {
+  const said = message.split('\n').filter((line) => !SAYS_NOTHING.test(line));
+  return said.length > 0 && said.every((line) => HARMLESS_JPEG.test(line));
 }
 
 async function preprocessHeic(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {
   const { image, width, height } = await openHeic(bytes, maxPixels, resized);
-  return { pixels: await toInput(image), width, height };
+  return { pixels: await besideOthers(() => toInput(image)), width, height };
 }
 
 /** @param shrink is applied where the colours have to be converted: that is then less work. */
@@ -166,14 +152,15 @@ async function openHeic(bytes: Uint8Array, maxPixels: number, shrink: (image: Sh
   if (icc === null) return { image: decoded, width, height };
   // sharp takes a profile only from a file. The photo is small by now, so a PNG costs next to
   // nothing; the colours are converted after the resize instead of before it.
-  const png = await shrink(decoded).png({ compressionLevel: 0 }).toBuffer();
+  const uncompressed = shrink(decoded).png({ compressionLevel: 0 });
+  const png = await besideOthers(() => uncompressed.toBuffer());
   return { image: sharp(tagPngWithProfile(png, icc)), width, height };
 }
 
 /**
  * A photo of any format that `preprocess` takes, upright, for another use than the network's input.
- * @param shrink makes it small; may be applied twice.
- * @param use may be called a second time, where the first stops at a warning that does no harm.
+ * @param shrink makes it small; may be applied several times.
+ * @param use may be called up to three times, where it stops at damage or a harmless warning.
  */
 export async function usePhoto<T>(
   bytes: Uint8Array,
@@ -181,9 +168,10 @@ export async function usePhoto<T>(
   shrink: (image: Sharp) => Sharp,
   use: (image: Sharp) => Promise<T>,
 ): Promise<T> {
-  const format = sniffFormat(bytes);
-  if (format === 'heic') return use(shrink((await openHeic(bytes, maxPixels, shrink)).image));
-  return pastHarmless(bytes, format, maxPixels, (upright) => use(shrink(upright)));
+  if (sniffFormat(bytes) !== 'heic')
+    return pastHarmless(bytes, maxPixels, (upright) => use(shrink(upright)));
+  const { image } = await openHeic(bytes, maxPixels, shrink);
+  return besideOthers(() => use(shrink(image)));
 }
 
 function withoutRowPadding(image: {

@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import { besideOthers } from '../inference/libvips.ts';
 import { usePhoto } from '../inference/preprocess.ts';
 import { TRAINING_LIMITS } from './dataset.ts';
 import type { Random } from './random.ts';
@@ -96,5 +97,6 @@ export async function augment(bytes: Uint8Array, plan: AugmentPlan): Promise<Buf
     );
   }
   if (plan.blur) image = image.blur(plan.blur);
-  return image.jpeg({ quality: plan.quality }).toBuffer();
+  const done = image.jpeg({ quality: plan.quality });
+  return besideOthers(() => done.toBuffer());
 }

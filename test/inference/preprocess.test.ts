@@ -267,6 +267,18 @@ describe('refusals', async () => {
       Array.from({ length: 60 }, () => preprocess(stray, LIMITS)),
     );
     expect(many.filter(({ status }) => status === 'rejected')).toEqual([]);
+    // Nor does it matter what stands beside it, to either.
+    const cut = jpeg.subarray(0, jpeg.length * 0.9);
+    const mixed = await Promise.allSettled(
+      Array.from({ length: 180 }, (_, n) =>
+        preprocess([stray, cut, overwritten(jpeg)][n % 3] as Buffer, LIMITS),
+      ),
+    );
+    const fates = (kind: number) =>
+      new Set(mixed.filter((_, n) => n % 3 === kind).map(({ status }) => status));
+    expect([0, 1, 2].map(fates)).toEqual(
+      [['fulfilled'], ['rejected'], ['rejected']].map((fate) => new Set(fate)),
+    );
   });
 });
 
