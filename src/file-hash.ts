@@ -7,7 +7,7 @@ const PIECE_BYTES = 256 * 1024;
  * Hex SHA-256 of a file's bytes. They are read into one buffer, piece by piece: a stream takes a
  * third longer, and leaves as much garbage as the file has bytes. @throws Error where it cannot be read.
  */
-export async function sha256OfFile(path: string): Promise<string> {
+export async function sha256OfFile(path: string | Buffer): Promise<string> {
   const hash = createHash('sha256');
   const file = await open(path);
   try {

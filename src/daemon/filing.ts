@@ -228,10 +228,8 @@ async function putPhoto(
       await moveAcross(photo, target);
       return true;
     }
-    // Its copy, where this is another disk.
-    if (there?.size === ours.size && there.dev !== ours.dev && (await sameBytes(photo, target))) {
-      return true;
-    }
+    // Its copy: made where that is another disk, or the photo was taken in once more.
+    if (there?.size === ours.size && (await sameBytes(photo, target))) return true;
   }
   try {
     return (await linkNew(photo, target)) !== null;

@@ -1,7 +1,10 @@
 import { lstatSync, type Stats, unlinkSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { access, constants, lstat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { RetaggerError } from '../errors.ts';
+import { sha256OfFile } from '../file-hash.ts';
 import { ifThere, isCode } from './disk.ts';
-import type { AnyPath } from './paths.ts';
+import { type AnyPath, printable } from './paths.ts';
 
 /**
  * A user's file as it was when the spool took it. On the spool's own file system it was renamed and
@@ -25,80 +28,68 @@ const sightOf = (path: AnyPath, { ino, size, mtimeMs }: Stats): Origin => ({
   ...{ path, ino, size, mtimeMs },
 });
 
-/** Whether it is no more: gone, replaced, or written to since. */
-export async function hasChanged(origin: Origin): Promise<boolean> {
-  const now = await ifThere(lookAt(origin.path));
-  return now === null || !same(now, origin);
-}
-
-/**
- * Removes it, unless it has changed: then it is another photo, and the folder's to take. Look and
- * removal are one step: in libuv's threads another file could take its name for long in between.
- */
-function dropOrigin(origin: Origin): void {
-  try {
-    const now = sightOf(origin.path, lstatSync(origin.path));
-    if (same(now, origin)) unlinkSync(origin.path);
-  } catch (error) {
-    if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
-  }
-}
-
 export const same = (a: Origin, b: Origin): boolean =>
   a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs;
 
-/** Originals that cannot be deleted; beyond, the first of them may be taken again. */
-const MAX_STUCK = 10_000;
+/**
+ * Whether a file is the one that was taken. FAT and exFAT make up inode numbers at each mount: where
+ * only that differs, the bytes tell.
+ * @param sha256 of the bytes that were taken.
+ */
+export async function isStill(
+  now: Origin,
+  taken: Origin,
+  sha256: () => Promise<string>,
+): Promise<boolean> {
+  if (same(now, taken)) return true;
+  if (!same({ ...now, ino: taken.ino }, taken)) return false;
+  return (await sha256OfFile(now.path)) === (await sha256());
+}
 
-/** Originals whose copy is in the spool. Who names one of them again comes too late. */
-export class Originals {
-  readonly #held = new Map<string, Origin>();
-  /** Those whose photo has been dealt with, but that are still there. */
-  readonly #stuck = new Set<Origin>();
+/** Whether it is no more: gone, replaced, or written to since `copy` was made of it. */
+export async function hasChanged(origin: Origin, copy: string): Promise<boolean> {
+  const now = await ifThere(lookAt(origin.path));
+  return now === null || !(await isStill(now, origin, () => sha256OfFile(copy)));
+}
 
-  /** @returns false where this very file has been taken. */
-  claim(origin: Origin): boolean {
-    const held = this.#held.get(keyOf(origin));
-    if (held !== undefined && same(held, origin)) return false;
-    this.hold(origin);
-    return true;
+/**
+ * Removes it, unless it has changed: then it may be another photo, and the folder's to take. Look
+ * and removal are one step: in libuv's threads another file could take its name for long in between.
+ * @returns what is there instead; null where nothing is.
+ * @throws system errors.
+ */
+export function dropIfSame(origin: Origin): Origin | null {
+  try {
+    const now = sightOf(origin.path, lstatSync(origin.path));
+    if (!same(now, origin)) return now;
+    unlinkSync(origin.path);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
   }
+  return null;
+}
 
-  /** In place of what was claimed or held at this path. */
-  hold(origin: Origin): void {
-    const before = this.#held.get(keyOf(origin));
-    if (before !== undefined) this.#stuck.delete(before);
-    this.#held.set(keyOf(origin), origin);
-  }
-
-  /**
-   * Deletes one whose photo has been dealt with. Where that fails it stays held: no second photo.
-   * @throws system errors.
-   */
-  async drop(origin: Origin): Promise<void> {
-    try {
-      dropOrigin(origin);
-    } catch (error) {
-      if (this.#held.get(keyOf(origin)) === origin) this.#stuck.add(origin);
-      const [first] = this.#stuck;
-      if (first !== undefined && this.#stuck.size > MAX_STUCK) this.release(first);
-      throw error;
-    }
-    this.release(origin);
-  }
-
-  /** Met again: what could not be deleted before perhaps can be now. */
-  async dropStuck(origin: Origin): Promise<void> {
-    const held = this.#held.get(keyOf(origin));
-    if (held !== undefined && this.#stuck.has(held)) await this.drop(held).catch(() => {});
-  }
-
-  /** Does nothing where another file has come to this path since. */
-  release(origin: Origin): void {
-    this.#stuck.delete(origin);
-    if (this.#held.get(keyOf(origin)) === origin) this.#held.delete(keyOf(origin));
+/** A file that went away before it was taken is the sender's fault, not the disk's. */
+export async function present<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isCode(error, 'ENOENT', 'ENOTDIR')) throw new RetaggerError('file_missing');
+    throw error;
   }
 }
 
-const keyOf = ({ path }: Origin): string =>
-  typeof path === 'string' ? path : `\0${path.toString('latin1')}`;
+/** Before anything is written: a file in a folder that is not ours to change cannot be taken. */
+export async function mayTake(file: AnyPath): Promise<void> {
+  const text = printable(file);
+  const folder =
+    typeof file === 'string' ? dirname(file) : file.subarray(0, file.lastIndexOf(0x2f));
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    if (!isCode(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
+    throw new RetaggerError('file_missing', `${text} cannot be moved: its folder is read-only.`, {
+      cause: error,
+    });
+  }
+}

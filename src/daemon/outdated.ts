@@ -27,7 +27,7 @@ export async function isOutdated(
       return size !== taken.size || mtimeMs !== taken.mtimeMs;
     }
     const isHalf = !outcome.ok && HALF.includes(outcome.failure.code);
-    return isHalf && origin !== undefined && (await hasChanged(origin));
+    return isHalf && origin !== undefined && (await hasChanged(origin, path));
   } catch {
     return false;
   }

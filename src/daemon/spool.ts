@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { access, constants, lstat, mkdir, stat } from 'node:fs/promises';
-import { dirname, join, parse } from 'node:path';
+import { lstat, mkdir, stat } from 'node:fs/promises';
+import { join, parse } from 'node:path';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { moveInto, writeBytes, writeStream } from './body.ts';
 import { disk, ifThere, isCode, isDiskTrouble } from './disk.ts';
-import { lookAt, type Origin, Originals } from './origin.ts';
-import { type AnyPath, decodePath, printable } from './paths.ts';
+import { type Origin, present } from './origin.ts';
+import { Originals } from './originals.ts';
+import { decodePath } from './paths.ts';
 import type { NewPhoto, SpooledPhoto } from './ports.ts';
 import { FileStore } from './store.ts';
 import { type Body, originOf, photoOf, readStory, type Story, storyOf } from './story.ts';
@@ -40,7 +41,7 @@ export class Spool {
   readonly #maxBytes: number;
   readonly #log: Logger;
   readonly #sizes = new Map<string, number>();
-  readonly #originals = new Originals();
+  readonly #originals: Originals;
   #bytes = 0;
 
   /** @param uploadBytes largest photo in bytes. */
@@ -49,6 +50,11 @@ export class Spool {
     this.#store = new FileStore(dir, { maxEntryBytes: STORY_BYTES });
     this.#maxBytes = uploadBytes;
     this.#log = log;
+    this.#originals = new Originals({
+      store: this.#store,
+      copyOf: (key) => this.#copyOf(key),
+      log,
+    });
   }
 
   /** Bytes of all photos in the spool folder. */
@@ -86,9 +92,16 @@ export class Spool {
     const used = new Set<string>();
     const left = new Set<string>();
     const damaged = new Set<string>();
+    const filed = new Set<string>();
     for (const key of keys) {
       try {
-        const entry = await this.#recover(key);
+        const found = readStory(await this.#store.get(key));
+        if (found.filed_sha256 !== undefined) {
+          filed.add(key);
+          await this.#originals.recover(key, found, found.filed_sha256);
+          continue;
+        }
+        const entry = await this.#recover(key, found);
         if (entry === null) continue;
         entries.push(entry);
         used.add(entry.path);
@@ -103,9 +116,12 @@ export class Spool {
     for (const path of others.map((name) => join(this.dir, name))) {
       const { name: key, ext } = parse(path);
       if (used.has(path) || left.has(key)) continue;
-      if (ext === '.photo' || (ext === '.upload' && damaged.has(key))) strays.push(path);
+      if (ext === '.photo' && filed.has(key)) await disk.remove(path);
+      else if (ext === '.photo' || (ext === '.upload' && damaged.has(key))) strays.push(path);
       else if (ext === '.upload' || ext === '.part') await disk.remove(path);
     }
+    const { stuck } = this.#originals;
+    if (stuck > 0) this.#log.warn({ photos: stuck }, 'filed before, but their originals stay');
     entries.sort((a, b) => (a.receivedAt < b.receivedAt ? -1 : 1));
     return { entries, strays };
   }
@@ -118,21 +134,27 @@ export class Spool {
    */
   async add(photo: NewPhoto, key: string): Promise<SpoolEntry> {
     try {
-      const entry = await this.#add(photo, key);
+      const origin =
+        'move' in photo.body ? await this.#originals.claim(photo.body.move, key) : null;
+      let entry: SpoolEntry | undefined;
+      try {
+        entry = await this.#add(photo, key);
+      } catch (error) {
+        await this.#discard(key, photo);
+        throw error;
+      } finally {
+        if (origin && !entry?.origin) await this.#originals.release(origin, key);
+      }
       if (!entry.kept) {
         this.#sizes.set(key, entry.size);
         this.#bytes += entry.size;
       }
       return entry;
     } catch (error) {
-      await this.#discard(key, photo);
-      if (error instanceof RetaggerError) throw error;
-      if (isDiskTrouble(error)) {
-        throw new RetaggerError('busy', `The photo cannot be stored: ${(error as Error).message}`, {
-          cause: error,
-        });
-      }
-      throw error;
+      if (!isDiskTrouble(error) || error instanceof RetaggerError) throw error;
+      throw new RetaggerError('busy', `The photo cannot be stored: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 
@@ -140,9 +162,10 @@ export class Spool {
   async remove(entry: SpoolEntry): Promise<void> {
     // In this order: while the bytes are here the original may go, and a story without bytes is a
     // finished photo.
-    if (entry.origin) await this.#dropOriginal(entry.origin, entry.id);
+    const { key, origin } = entry;
+    const isGone = !origin || (await this.#originals.drop(origin, key, entry));
     if (!entry.kept) await disk.remove(entry.path);
-    if (entry.durable) await this.#store.remove(entry.key);
+    if (entry.durable && isGone) await this.#store.remove(key);
     this.#bytes -= this.#sizes.get(entry.key) ?? 0;
     this.#sizes.delete(entry.key);
   }
@@ -172,45 +195,25 @@ export class Spool {
       if (durable) await this.#store.put(key, story);
       return { ...rest, key, durable, path, size, kept: true, body: 'kept', mtimeMs };
     }
-    const path = join(this.dir, `${key}.photo`);
-    const origin = await present(lookAt(body.move));
-    await removable(body.move);
-    if (!this.#originals.claim(origin)) {
-      await this.#originals.dropStuck(origin);
-      throw new RetaggerError('file_missing');
-    }
-    try {
-      await this.#store.put(key, storyOf(photo, { body: 'moved' }));
-      const moved = await present(
-        moveInto(body.move, path, this.#maxBytes, (copied) =>
-          this.#store.put(key, storyOf(photo, { body: 'moved', origin: copied })),
-        ),
-      );
-      if (moved.origin) this.#originals.hold(moved.origin);
-      // The folder takes again what a power cut puts back, where it was renamed; a sender has its
-      // acknowledgement.
-      if (moved.origin || photo.source === 'mqtt') await this.#store.sync();
-      const where: Body = moved.kept ? 'kept' : 'moved';
-      return { ...rest, key, durable: true, ...moved, body: where };
-    } finally {
-      this.#originals.release(origin);
-    }
-  }
-
-  /** One that cannot be deleted holds up nobody. */
-  async #dropOriginal(origin: Origin, id: string): Promise<void> {
-    try {
-      await this.#originals.drop(origin);
-    } catch (error) {
-      const file = printable(origin.path);
-      this.#log.warn({ err: error, id, file }, 'a photo has been filed, but its original stays');
-    }
+    const path = this.#copyOf(key);
+    await this.#store.put(key, storyOf(photo, { body: 'moved' }));
+    const moved = await present(
+      moveInto(body.move, path, this.#maxBytes, (copied) =>
+        this.#store.put(key, storyOf(photo, { body: 'moved', origin: copied })),
+      ),
+    );
+    if (moved.origin) await this.#originals.hold(moved.origin, key);
+    // The folder takes again what a power cut puts back, where it was renamed; a sender has its
+    // acknowledgement.
+    if (moved.origin || photo.source === 'mqtt') await this.#store.sync();
+    const where: Body = moved.kept ? 'kept' : 'moved';
+    return { ...rest, key, durable: true, ...moved, body: where };
   }
 
   /** After a failed `add`: a moved file may be here already and must not be deleted. */
   async #discard(key: string, photo: NewPhoto): Promise<void> {
     try {
-      if ('move' in photo.body && (await exists(join(this.dir, `${key}.photo`)))) return;
+      if ('move' in photo.body && (await exists(this.#copyOf(key)))) return;
       await disk.remove(join(this.dir, `${key}.upload`));
       await disk.remove(join(this.dir, `${key}.part`));
       await this.#store.remove(key);
@@ -223,8 +226,7 @@ export class Spool {
    * @returns null where nothing is left to do: filed already, or still in the ingest folder.
    * @throws SyntaxError for a story that is none; system errors of the disk.
    */
-  async #recover(key: string): Promise<SpoolEntry | null> {
-    const found = readStory(await this.#store.get(key));
+  async #recover(key: string, found: Story): Promise<SpoolEntry | null> {
     const path = this.#bodyPath(key, found);
     const stats = await ifThere(stat(path));
     const kept = found.body === 'kept';
@@ -241,7 +243,7 @@ export class Spool {
       this.#bytes += size;
     }
     const origin = originOf(found);
-    if (origin) this.#originals.hold(origin);
+    if (origin) await this.#originals.hold(origin, key);
     return {
       ...photoOf(found),
       ...{ key, durable: true, path, size, mtimeMs },
@@ -252,7 +254,12 @@ export class Spool {
 
   #bodyPath(key: string, found: Story): string {
     if (found.body === 'kept') return String(decodePath(found.path ?? ''));
-    return join(this.dir, `${key}.${found.body === 'moved' ? 'photo' : 'upload'}`);
+    return found.body === 'moved' ? this.#copyOf(key) : join(this.dir, `${key}.upload`);
+  }
+
+  /** A user's file here: the file itself, or its copy. */
+  #copyOf(key: string): string {
+    return join(this.dir, `${key}.photo`);
   }
 }
 
@@ -261,28 +268,3 @@ const exists = (path: string) =>
     () => true,
     () => false,
   );
-
-/** A file that went away before it was taken is the sender's fault, not the disk's. */
-async function present<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (isCode(error, 'ENOENT', 'ENOTDIR')) throw new RetaggerError('file_missing');
-    throw error;
-  }
-}
-
-/** Before anything is written: a file in a folder that is not ours to change cannot be taken. */
-async function removable(file: AnyPath): Promise<void> {
-  const text = printable(file);
-  const folder =
-    typeof file === 'string' ? dirname(file) : file.subarray(0, file.lastIndexOf(0x2f));
-  try {
-    await access(folder, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    if (!isCode(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
-    throw new RetaggerError('file_missing', `${text} cannot be moved: its folder is read-only.`, {
-      cause: error,
-    });
-  }
-}

@@ -19,6 +19,8 @@ export interface Story {
   readonly ino?: number;
   readonly size?: number;
   readonly mtime_ms?: number;
+  /** The photo has been filed, but its original cannot be deleted: SHA-256 of its bytes. */
+  readonly filed_sha256?: string;
 }
 
 type Where =
@@ -29,9 +31,9 @@ type Where =
       readonly size: number;
       readonly mtimeMs: number;
     }
-  | { readonly body: 'moved'; readonly origin?: Origin };
+  | { readonly body: 'moved'; readonly origin?: Origin; readonly filedSha256?: string };
 
-export function storyOf(photo: NewPhoto, where: Where): Story {
+export function storyOf(photo: Omit<NewPhoto, 'body'>, where: Where): Story {
   return {
     id: photo.id,
     source: photo.source,
@@ -41,6 +43,7 @@ export function storyOf(photo: NewPhoto, where: Where): Story {
     body: where.body,
     ...('path' in where && stored(where)),
     ...('origin' in where && where.origin && { ...stored(where.origin), ino: where.origin.ino }),
+    ...('filedSha256' in where && { filed_sha256: where.filedSha256 }),
   };
 }
 

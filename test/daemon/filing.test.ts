@@ -302,6 +302,17 @@ test('a path that would be too long below our folders is cut', async () => {
   expect(await tree('tagged')).toEqual(['kitchen/a-photo.jpg', 'kitchen/a-photo.jpg.json']);
 });
 
+test('a photo that is taken in once more, since its original could not go, is filed once', async () => {
+  const { filing, entry, tree } = await setup();
+  const photo = await entry('b.jpg');
+  await filing.file(photo, good(photo));
+  const bytes = await readFile(photo.path);
+  await unlink(photo.path);
+  await writeFile(photo.path, bytes);
+  await filing.file(photo, good(photo));
+  expect(await tree('tagged')).toEqual(['kitchen/b.jpg', 'kitchen/b.jpg.json']);
+});
+
 test('a photo that was renamed to its place before the rest failed is filed the second time', async () => {
   const { filing, entry, tree, dir } = await setup();
   const photo = await entry('b.jpg');

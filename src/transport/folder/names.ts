@@ -7,9 +7,10 @@
 /** Files that programs write under another name until they are whole. */
 const TEMPORARY =
   /(\.(part|partial|tmp|temp|crdownload|download|filepart|opdownload|aria2|swp|lock)|~)$/i;
-/** Written by desktops and network stores by themselves. */
+
 /** Sidecars of photo tools, ours among them: they belong to a photo and are none. */
 const SIDECAR = /\.xmp$/i;
+/** Written by desktops and network stores by themselves. */
 const SYSTEM = /^(thumbs\.db|ehthumbs\.db|desktop\.ini|~\$.*)$/i;
 const SYSTEM_FOLDERS = /^(@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found)$/i;
 
