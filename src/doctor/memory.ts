@@ -23,16 +23,20 @@ export const memory: Check = {
   name: 'memory',
   startup: false,
   run: async ({ limits }) =>
-    memoryFinding(Math.min(await cgroupLimit(), totalmem()), limits.memory_bytes),
+    memoryFinding(Math.min(await cgroupLimit(), knownToNode(), totalmem()), limits.memory_bytes),
 };
+
+/** Node knows containers on hosts with cgroups of version 1, but not the limits of those above. */
+const knownToNode = (): number => process.constrainedMemory() || Number.POSITIVE_INFINITY;
 
 /** @param limit bytes there are for this service. @param wanted `limits.memory_bytes` */
 export function memoryFinding(limit: number, wanted: number): Finding {
   const detail = `${mebibytes(limit)} for this service; limits.memory_bytes is ${mebibytes(wanted)}`;
-  if (limit < LEAST) return fail(detail, `Give it at least ${mebibytes(LEAST)} (MemoryMax=).`);
+  if (limit < LEAST)
+    return fail(detail, `Give it at least ${mebibytes(LEAST)} (MemoryMax=, a container's limit).`);
   if (limit >= wanted) return ok(detail);
   return warn(
     detail,
-    'Set limits.memory_bytes below MemoryMax=, so that the daemon acts before the kernel does.',
+    'Set limits.memory_bytes below MemoryMax= (or the limit of the container), so that the daemon acts before the kernel does.',
   );
 }
