@@ -36,13 +36,20 @@ async function main(argv: readonly string[]): Promise<void> {
     .description('Tags real-estate photos: watch folder, MQTT and HTTP in, room labels out.')
     .version(version);
   const wanted = argv.slice(2).find((argument) => !argument.startsWith('-')) ?? '';
-  const chosen = COMMANDS[wanted];
+  const chosen = Object.hasOwn(COMMANDS, wanted) ? COMMANDS[wanted] : undefined;
   const loaders = chosen ? [chosen] : Object.values(COMMANDS);
   for (const load of loaders) program.addCommand(await load());
   throwOnExit(program);
   if (argv.length <= 2) program.help({ error: true });
   await program.parseAsync(argv);
 }
+
+// `retagger … | head` closes the pipe early: nobody reads the rest.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`retagger: the output cannot be written: ${error.message}\n`);
+  process.exit(1);
+});
 
 try {
   await main(process.argv);

@@ -26,7 +26,7 @@ export const ERRORS = {
     status: 504,
     message: 'The photo is still in the queue and will be tagged; do not send it again.',
   },
-  busy: { status: 503, message: 'The queue is full; try again later.' },
+  busy: { status: 503, message: 'Nothing more is accepted at present; try again later.' },
   stopping: { status: 503, message: 'The service is stopping; try again later.' },
 } as const satisfies Record<string, { status: number; message: string }>;
 

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
@@ -8,8 +9,10 @@ import { type EngineFigures, engineTable, summarize } from '../bench/table.ts';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
 import type { Config } from '../config/schema.ts';
 import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
+import { preprocess } from '../inference/preprocess.ts';
 import { createLogger } from '../log.ts';
 import { createProgress } from '../progress.ts';
+import { checkOutputs } from './outputs.ts';
 import { expandPhotos } from './photo-files.ts';
 import { tagsWithoutDaemon } from './with-tagger.ts';
 
@@ -29,7 +32,9 @@ export function benchCommand(): Command {
     .option('--rounds <n>', 'rounds, engines in turn; the median counts', count, 3)
     .option('--json <file>', 'also write all figures as JSON');
   addConfigFlags(command, tagsWithoutDaemon);
-  return command.action((options: Options) => bench(options, configFrom(command)));
+  return command.action((options: Options) =>
+    bench(options, configFrom(command, { tolerant: true })),
+  );
 }
 
 function count(text: string): number {
@@ -39,24 +44,36 @@ function count(text: string): number {
 }
 
 async function bench(options: Options, config: Config): Promise<void> {
+  await checkOutputs({ '--json': options.json });
   const scratch = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
-  const interrupted = () => process.exit(130);
-  process.once('SIGINT', interrupted);
+  const clear = () => rmSync(scratch, { recursive: true, force: true });
+  const interrupted = (_: NodeJS.Signals, number: number) => process.exit(128 + number);
+  process.once('exit', clear).once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
-    const photos = await photosOf(options, scratch);
+    const photos = await photosOf(options, config, scratch);
     const figures = await measureAll(options, config, photos, join(scratch, 'cache'));
     process.stdout.write(engineTable(figures));
     if (options.json) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
     if (figures.every((engine) => 'reason' in engine)) process.exitCode = 1;
   } finally {
-    process.off('SIGINT', interrupted);
-    await rm(scratch, { recursive: true, force: true });
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted).off('exit', clear);
+    clear();
   }
 }
 
-async function photosOf({ photos, count }: Options, scratch: string): Promise<string[]> {
+/** @throws Error that names a photo which cannot be read: that is no engine's fault. */
+async function photosOf(
+  { photos, count }: Options,
+  { limits }: Config,
+  scratch: string,
+): Promise<string[]> {
   const found = photos === undefined ? await drawPhotos(scratch) : await expandPhotos([photos]);
   if (found.length === 0) throw new Error(`there are no photos in ${photos}`);
+  for (const photo of photos === undefined ? [] : found.slice(0, count)) {
+    await preprocess(photo, { pixels: limits.pixels, bytes: limits.upload_bytes }).catch(
+      ({ message }: Error) => Promise.reject(new Error(`${photo}: ${message}`)),
+    );
+  }
   return Array.from({ length: count }, (_, index) => found[index % found.length] as string);
 }
 

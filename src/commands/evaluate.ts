@@ -12,6 +12,7 @@ import { type Dataset, DatasetError, readDataset } from '../training/dataset.ts'
 import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
+import { checkOutputs } from './outputs.ts';
 import { tagFiles } from './tag-files.ts';
 import { tagsWithoutDaemon, withTagger } from './with-tagger.ts';
 
@@ -62,6 +63,8 @@ function positive(text: string): number {
 }
 
 async function evaluate(options: Options, config: Config): Promise<void> {
+  const { json, plot, errors } = options;
+  await checkOutputs({ '--json': json, '--plot': plot, '--errors': errors });
   const { manifest } = await loadBundle(config.model.dir);
   const dataset = thinned(await readDataset(options.data, manifest.labels), options.limit);
   const run = await runEngine(dataset, config, config.engine);

@@ -1,4 +1,4 @@
-import type { Stats } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -7,19 +7,26 @@ const NO_PHOTO = /(^\.|\.json$|\.xmp$)/i;
 
 /**
  * Files as given; folders as the files below them, sorted, without hidden files and sidecars.
- * Links inside a folder are not followed. A path that does not exist is kept: tagging it says so.
+ * Links inside a folder are not followed. A path that does not exist, and a folder that cannot be
+ * read, is kept: tagging it says so.
  */
 export async function expandPhotos(paths: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const path of paths) {
     const stats = await stat(path).catch((): Stats | null => null);
-    if (!stats?.isDirectory()) {
-      files.push(path);
-      continue;
-    }
-    const entries = await readdir(path, { recursive: true, withFileTypes: true });
-    const found = entries.filter((entry) => entry.isFile() && !NO_PHOTO.test(entry.name));
-    files.push(...found.map((entry) => join(entry.parentPath, entry.name)).sort());
+    files.push(...(stats?.isDirectory() ? (await below(path)).sort() : [path]));
+  }
+  return files;
+}
+
+async function below(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((): Dirent[] | null => null);
+  if (entries === null) return [folder];
+  const files: string[] = [];
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) files.push(...(await below(path)));
+    else if (entry.isFile() && !NO_PHOTO.test(entry.name)) files.push(path);
   }
   return files;
 }

@@ -4,8 +4,12 @@ import { forNextStart } from '../config/live.ts';
 import { ConfigError } from '../config/load.ts';
 import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
+import { isCode, isDiskTrouble } from '../daemon/disk.ts';
+import { fail } from '../doctor/check.ts';
+import { folders } from '../doctor/folders.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';
 import { createLogger, type Logger } from '../log.ts';
+import { certificates } from '../transport/mqtt/connect-options.ts';
 
 /** Stopping may take so long; then the process ends anyway. Nothing accepted is lost by it. */
 const STOP_MS = 10_000;
@@ -25,14 +29,21 @@ export function runCommand(): Command {
       return config;
     };
     const config = read();
-    if (check) return checkModel(config);
+    if (check) return checkStart(config);
     const log = await createLogger({ level: config.log.level });
     process.exit(await run(config, log, read));
   });
 }
 
-/** @throws ConfigError where the daemon would not start with this model. */
-async function checkModel(config: Config): Promise<void> {
+/** @throws ConfigError where the daemon would not start, or never reach its broker, with this. */
+async function checkStart(config: Config): Promise<void> {
+  const trouble = await folderTrouble(config);
+  if (trouble !== null) throw new ConfigError(trouble);
+  if (config.mqtt.enabled) {
+    await certificates(config).catch(({ message }: Error) => {
+      throw new ConfigError(message);
+    });
+  }
   try {
     const bundle = await loadBundle(config.model.dir);
     await verifyBundle(bundle);
@@ -40,6 +51,14 @@ async function checkModel(config: Config): Promise<void> {
   } catch (error) {
     throw new ConfigError(`model.dir: ${(error as Error).message}`);
   }
+}
+
+/** What is wrong with `data.dir` or the watch folder and what to do about it; null if nothing is. */
+async function folderTrouble(config: Config): Promise<string | null> {
+  const { status, detail, advice } = await folders
+    .run(config)
+    .catch(({ message }: Error) => fail(message, 'choose another folder'));
+  return status === 'fail' ? `${detail} → ${advice}` : null;
 }
 
 /**
@@ -70,7 +89,10 @@ async function run(config: Config, log: Logger, read: () => Config): Promise<num
     }
     await signal;
   } catch (error) {
-    log.fatal({ err: error }, `cannot start: ${(error as Error).message}`);
+    // The system names neither the key nor the cure.
+    const trouble = isDiskTrouble(error) || isCode(error, 'EEXIST', 'ENOTDIR');
+    const why = (trouble ? await folderTrouble(config) : null) ?? (error as Error).message;
+    log.fatal({ err: error }, `cannot start: ${why}`);
     code = 1;
   }
   setTimeout(() => {

@@ -30,10 +30,6 @@ export function tagCommand(): Command {
 async function tag(paths: readonly string[], format: Format, config: Config): Promise<void> {
   const files = await expandPhotos(paths);
   if (files.length === 0) throw new Error('there are no photos in what was given');
-  // `retagger tag … | head` closes the pipe early: nobody reads the rest.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1);
-  });
   // A warning about the first of a thousand photos is enough; failures are in the output.
   const quiet = {
     ...config,
@@ -77,8 +73,9 @@ function jsonLine(file: TaggedFile, config: Config, info: TaggerInfo, received: 
 }
 
 function tableLine(file: TaggedFile): string {
-  if ('error' in file)
-    return `${'–'.padEnd(12)} ${'–'.padStart(5)}  ${file.path}  (${file.error.code})`;
+  // A name may hold what breaks a line, or is a command to the terminal.
+  const name = file.path.replace(/\p{Cc}/gu, '\ufffd');
+  if ('error' in file) return `${'–'.padEnd(12)} ${'–'.padStart(5)}  ${name}  (${file.error.code})`;
   const { tag, score } = file.tagging;
-  return `${(tag ?? '?').padEnd(12)} ${`${Math.round(score * 100)} %`.padStart(5)}  ${file.path}`;
+  return `${(tag ?? '?').padEnd(12)} ${`${Math.round(score * 100)} %`.padStart(5)}  ${name}`;
 }

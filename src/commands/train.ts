@@ -1,14 +1,16 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { ConfigError } from '../config/load.ts';
+import { ifThere } from '../daemon/disk.ts';
 import { BUNDLED_MODEL_DIR, loadBundle } from '../inference/bundle.ts';
 import { DatasetError } from '../training/dataset.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { TRAIN_DEFAULTS as D, type TrainOptions } from '../training/options.ts';
 import { cutBelow } from '../training/prepare.ts';
 import { Interrupted } from '../training/stage.ts';
-import { train } from '../training/train.ts';
+import { train, trainingDir } from '../training/train.ts';
 import { createTrainReporter } from './train-reporter.ts';
 
 /** A number within bounds, for commander. */
@@ -62,7 +64,20 @@ async function toOptions(flags: Flags): Promise<TrainOptions> {
   } as TrainOptions;
 }
 
-async function action(flags: Flags): Promise<void> {
+/** @throws ConfigError where hours of training would be thrown away. */
+async function checkOut({ out, resume, overwrite }: Flags): Promise<void> {
+  if (resume || overwrite) return;
+  for (const [file, what] of [
+    [join(trainingDir(String(out)), 'checkpoint.json'), 'a run that was stopped (--resume)'],
+    [join(String(out), 'model.json'), 'a model'],
+  ] as const) {
+    if ((await ifThere(stat(file))) === null) continue;
+    throw new ConfigError(`--out ${out} holds ${what}; --overwrite begins anew`);
+  }
+}
+
+async function action({ overwrite, ...flags }: Flags): Promise<void> {
+  await checkOut({ overwrite, ...flags });
   const reporter = createTrainReporter();
   const controller = new AbortController();
   const stop = () => {
@@ -79,8 +94,10 @@ async function action(flags: Flags): Promise<void> {
     process.stdout.write(`${metricsTable(validation)}\n\nStage "${stage}" is in ${dir}\n`);
   } catch (error) {
     reporter.end();
-    process.stderr.write(`retagger train: ${(error as Error).message}\n`);
     const aborted = error instanceof Interrupted || controller.signal.aborted;
+    const { name, message } = error as Error;
+    const said = name === 'AbortError' ? 'stopped; what is done lies in the cache' : message;
+    process.stderr.write(`retagger train: ${said}\n`);
     process.exitCode = aborted ? 130 : error instanceof DatasetError ? 2 : 1;
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
@@ -93,7 +110,8 @@ export function trainCommand(): Command {
     .description('two-stage transfer learning on a folder of labelled photos (DIR/<label>/*)')
     .requiredOption('--data <dir>', 'labelled photos, one folder a label')
     .requiredOption('--out <dir>', 'model folder to make; checkpoints lie in .training there')
-    .option('--resume', 'continue a run that was stopped', D.resume);
+    .option('--resume', 'continue a run that was stopped', D.resume)
+    .option('--overwrite', 'begin anew where --out holds a model or a run that was stopped');
   const add = (flags: string, text: string, parse: (value: string) => unknown, value?: unknown) =>
     command.addOption(new Option(flags, text).argParser(parse).default(value));
   add('--model-name <name>', 'name in model.json', String, D.name);

@@ -20,7 +20,7 @@ export function addConfigFlags(
 
 /**
  * The configuration for a command that `addConfigFlags` prepared.
- * @param more `tolerant` for a command that any user may run.
+ * @param more `tolerant` for a command that any user may run and that opens no door.
  * @throws ConfigError
  */
 export function configFrom(

@@ -8,6 +8,7 @@ import { isBrokerUrl } from './broker-url.ts';
 import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
 import { nearest } from './nearest.ts';
+import { absolute } from './paths.ts';
 import type { Config, RawConfig } from './schema.ts';
 
 /** A wrong key or value: the program ends with exit code 2. */
@@ -21,7 +22,10 @@ export interface ConfigSources {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** `--config`: must exist. */
   readonly file?: string;
-  /** Do without the system's file where this user may not read it: it may hold a password. */
+  /**
+   * For a command that opens no door: the system's file may be one that this user may not read,
+   * since it may hold a password, and HTTP needs no token.
+   */
   readonly tolerant?: boolean;
   /** Relative paths start here. */
   readonly cwd?: string;
@@ -54,7 +58,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     if (value !== undefined) assign(raw, key.path, value);
     else if (key.path.includes('.')) section(raw, key.path);
   }
-  return finish(raw as unknown as RawConfig, given, sources.cwd ?? process.cwd());
+  return finish(raw as unknown as RawConfig, given, sources);
 }
 
 function section(raw: Record<string, unknown>, path: string): Record<string, unknown> {
@@ -79,7 +83,7 @@ function fromFlags(flags: Readonly<Record<string, string>>): [string, Given][] {
 function fromEnv(env: Readonly<Record<string, string | undefined>>): [string, Given][] {
   const entries: [string, Given][] = [];
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith('RETAGGER_') || value === undefined) continue;
+    if (!name.startsWith('RETAGGER_') || value === undefined || isOthers(name, value)) continue;
     const key = CONFIG_KEYS.find((candidate) => candidate.env === name);
     if (!key) {
       const names = CONFIG_KEYS.map((candidate) => candidate.env);
@@ -90,6 +94,12 @@ function fromEnv(env: Readonly<Record<string, string | undefined>>): [string, Gi
   }
   return entries;
 }
+
+/** `setup:tfjs-node`'s, and what Kubernetes sets beside a Service called "retagger". */
+const isOthers = (name: string, value: string): boolean =>
+  name === 'RETAGGER_TF_WHEEL' ||
+  /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(name) ||
+  (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value));
 
 function fromFile(file: string | undefined, tolerant = false): [string, Given][] {
   const path = file ?? (existsSync(SYSTEM_CONFIG_FILE) ? SYSTEM_CONFIG_FILE : undefined);
@@ -103,12 +113,15 @@ function fromFile(file: string | undefined, tolerant = false): [string, Given][]
       process.stderr.write(`retagger: without ${path}, which this user may not read\n`);
       return [];
     }
-    throw new ConfigError(
-      `cannot read the configuration file ${path}: ${(error as Error).message}`,
-    );
+    const { message } = error as Error;
+    const why = /multiple documents/.test(message) ? 'it holds more than one document' : message;
+    throw new ConfigError(`cannot read the configuration file ${path}: ${why}`);
   }
   if (document === null || document === undefined) return [];
-  return flatten(document, '', path);
+  const entries = flatten(document, '', path);
+  const twice = entries.find(([key], at) => entries.findIndex(([other]) => other === key) !== at);
+  if (twice) throw new ConfigError(`${path}: the key "${twice[0]}" is given twice`);
+  return entries;
 }
 
 function flatten(node: unknown, prefix: string, file: string): [string, Given][] {
@@ -117,8 +130,8 @@ function flatten(node: unknown, prefix: string, file: string): [string, Given][]
   }
   const known = prefix === '' || CONFIG_KEYS.some((key) => key.path.startsWith(`${prefix}.`));
   if (!known) {
-    const paths = CONFIG_KEYS.map((key) => key.path);
-    throw new ConfigError(`${file}: the key "${prefix}" is unknown${nearest(prefix, paths)}`);
+    const names = CONFIG_KEYS.flatMap(({ path }) => [path, path.split('.')[0] as string]);
+    throw new ConfigError(`${file}: the key "${prefix}" is unknown${nearest(prefix, names)}`);
   }
   if (node === null) return [];
   if (typeof node !== 'object' || Array.isArray(node)) {
@@ -148,9 +161,14 @@ function checked(key: ConfigKey, { value, origin }: Given): unknown {
   throw new ConfigError(`${origin}: ${shown} is not allowed; ${key.path} is ${allowed(key)}`);
 }
 
-function finish(raw: RawConfig, given: ReadonlyMap<string, Given>, cwd: string): Config {
+function finish(
+  raw: RawConfig,
+  given: ReadonlyMap<string, Given>,
+  { tolerant = false, cwd = process.cwd() }: ConfigSources,
+): Config {
   const from = (path: string) => given.get(path)?.origin ?? path;
-  if (!isLoopback(raw.http.host) && !raw.http.token && raw.http.enabled) {
+  const isOpen = raw.http.enabled && !isLoopback(raw.http.host);
+  if (isOpen && !raw.http.token && !tolerant) {
     throw new ConfigError(
       `${from('http.host')}: ${JSON.stringify(raw.http.host)} is not loopback, so http.token is required`,
     );
@@ -168,18 +186,22 @@ function finish(raw: RawConfig, given: ReadonlyMap<string, Given>, cwd: string):
       throw new ConfigError(`${from(`mqtt.${one}`)} also needs mqtt.${other}`);
     }
   }
-  const data = resolve(cwd, raw.data.dir);
+  const at = (key: string, path: string) => absolute(cwd, path, from(key));
+  const data = at('data.dir', raw.data.dir);
   const files = Object.fromEntries(
     (['ca', 'cert', 'key'] as const).flatMap((name) => {
       const path = raw.mqtt[name];
-      return path ? [[name, resolve(cwd, path)]] : [];
+      return path ? [[name, at(`mqtt.${name}`, path)]] : [];
     }),
   );
   return {
     ...raw,
     data: { dir: data },
-    ingest: { ...raw.ingest, dir: resolve(cwd, raw.ingest.dir ?? resolve(data, 'ingest')) },
+    ingest: {
+      ...raw.ingest,
+      dir: raw.ingest.dir ? at('ingest.dir', raw.ingest.dir) : resolve(data, 'ingest'),
+    },
     mqtt: { ...raw.mqtt, ...files, base: raw.mqtt.base ?? `retagger/${raw.node.id}` },
-    model: { dir: raw.model.dir ? resolve(cwd, raw.model.dir) : BUNDLED_MODEL_DIR },
+    model: { dir: raw.model.dir ? at('model.dir', raw.model.dir) : BUNDLED_MODEL_DIR },
   };
 }

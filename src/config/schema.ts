@@ -88,7 +88,7 @@ export const ConfigSchema = Type.Object(
               'Bearer token for every route but /healthz, /readyz and the page’s own files.',
           }),
         ),
-        allowed_hosts: Type.Array(Type.String(), {
+        allowed_hosts: Type.Array(Type.String({ pattern: '^[^\\s/@]+$' }), {
           default: [],
           description: 'More Host header names to accept, besides the address listened on.',
         }),

@@ -52,7 +52,8 @@ export class Filing {
     const photo = entry.body === 'kept' ? null : entry.path;
     if (outcome.ok) {
       const { tag } = outcome.result;
-      if (entry.body === 'moved' && this.ingest.after === 'delete') return;
+      // What has no tag is for a person to look at.
+      if (entry.body === 'moved' && this.ingest.after === 'delete' && tag !== null) return;
       if (entry.source !== 'folder' && entry.body !== 'moved') return;
       const root = join(this.#tagged, folderName(tag));
       const moved = entry.body === 'moved' ? photo : null;

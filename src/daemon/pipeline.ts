@@ -329,7 +329,8 @@ export class TaggingPipeline implements Pipeline, Part {
     const { id, source, file } = outcome.photo;
     if (outcome.ok) {
       const { tag, score, ms } = outcome.result;
-      this.#log.info({ id, source, file, tag, score, ms }, 'tagged');
+      const said = tag === null ? 'no tag is certain enough' : 'tagged';
+      this.#log.info({ id, source, file, tag, score, ms }, said);
     } else {
       const { code, message } = outcome.failure;
       this.#log.warn({ id, source, file, code, reason: message }, 'failed');

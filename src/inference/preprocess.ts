@@ -70,6 +70,13 @@ export async function preprocess(
   }
 }
 
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'There is no such file.',
+  ENOTDIR: 'There is no such file.',
+  EACCES: 'The file may not be read by this user.',
+  EPERM: 'The file may not be read by this user.',
+};
+
 /**
  * A photo's bytes, read without ever holding more than the limit.
  * @throws RetaggerError `image_too_large`, `file_missing`.
@@ -78,8 +85,9 @@ export async function readPhoto(path: string, maxBytes: number): Promise<Buffer>
   // Without waiting: opening a named pipe would block until someone writes to it.
   const flags = constants.O_RDONLY | constants.O_NONBLOCK;
   const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-    throw new RetaggerError('file_missing', undefined, { cause: error });
+    const reason = UNREADABLE[error.code ?? ''];
+    if (reason === undefined) throw error;
+    throw new RetaggerError('file_missing', reason, { cause: error });
   });
   try {
     const stat = await file.stat();

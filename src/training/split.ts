@@ -1,4 +1,4 @@
-import type { Photo } from './dataset.ts';
+import { DatasetError, type Photo } from './dataset.ts';
 import { random } from './random.ts';
 import { parseTable, tail } from './table.ts';
 
@@ -95,7 +95,9 @@ export function splitByGroup(
   for (const [k, label] of labels.entries()) {
     if (held[k] === 0 || held[k] === all[k]) {
       const side = held[k] === 0 ? 'validation' : 'training';
-      throw new Error(`class "${label}" has too few groups: none of its photos is in ${side}`);
+      throw new DatasetError('split', [
+        `class "${label}" has too few photos, or too few homes: none of them is in ${side}`,
+      ]);
     }
   }
   const inValidation = new Set(validation.map(({ file }) => file));

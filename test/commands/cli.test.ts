@@ -1,5 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -27,6 +34,7 @@ test('--version is the package version', () => {
 test.each([
   ['no command', []],
   ['an unknown command', ['fly']],
+  ['a command that is a property of every object', ['toString']],
   ['an unknown option', ['tag', '--fast', 'a.jpg']],
   ['a missing argument', ['tag']],
   ['a value out of range', ['run', '--http-port', '99999']],
@@ -114,4 +122,77 @@ test('run --check: in order is exit code 0; a wrong key or model is 2 and named'
   expect(key).toMatchObject({ status: 2, stderr: expect.stringContaining('move, keep, delete') });
   const model = retagger('run', '--check', '--model-dir', '/nowhere');
   expect(model).toMatchObject({ status: 2, stderr: expect.stringContaining('model.dir') });
+  const file = retagger('run', '--check', '--data-dir', 'package.json');
+  expect(file).toMatchObject({ status: 2, stderr: expect.stringContaining('is not a folder') });
+  const ca = retagger('run', '--check', '--mqtt-ca', '/nowhere.pem');
+  expect(ca).toMatchObject({ status: 2, stderr: expect.stringContaining('mqtt.ca') });
+});
+
+test('run: a data folder that is a file is named, and what to do about it', () => {
+  const { status, stdout } = retagger(
+    'run',
+    '--data-dir',
+    'package.json',
+    '--mqtt-enabled',
+    'false',
+  );
+  expect(status).toBe(1);
+  expect(stdout).toMatch(/cannot start: .*package\.json is not a folder → Move that file away/);
+});
+
+test.each([['--help'], ['doctor', '--startup'], ['tag', 'test/fixtures/rooms']])(
+  'nobody reads what %s says: no stack trace',
+  (...command) => {
+    const program = `"${process.execPath}" dist/cli.js ${command.join(' ')}`;
+    // `true` has ended before the first line is written.
+    const closed = shell(`{ sleep 0.2; ${program}; echo "code $?" >&2; } | true`);
+    expect(closed.stderr).toBe('code 0\n');
+    const full = shell(`${program} >/dev/full`);
+    expect(full.stderr).toMatch(/^retagger: the output cannot be written: .*ENOSPC.*\n$/);
+    expect(full.status).toBe(1);
+  },
+);
+
+function shell(script: string) {
+  const env = { PATH: process.env.PATH };
+  return spawnSync('sh', ['-c', script], { encoding: 'utf8', env });
+}
+
+test('tag: what cannot be read ends no other photo, and no name breaks a line', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-odd-'));
+  copyFileSync('test/fixtures/rooms/hall.jpg', join(dir, 'a\u001b[31m\nb.jpg'));
+  // What root may not read either: a link to itself.
+  symlinkSync(join(dir, 'loop'), join(dir, 'loop'));
+  const { status, stdout } = retagger('tag', '--format', 'table', dir, join(dir, 'loop'));
+  expect(status).toBe(1);
+  expect(stdout.split('\n')).toHaveLength(3);
+  expect(stdout).toContain('a\ufffd[31m\ufffdb.jpg');
+});
+
+test('bench: a photo that cannot be read is named, and no engine blamed', () => {
+  const photos = retagger('bench', '--photos', 'test/fixtures/refused', '--count', '1');
+  expect(photos).toMatchObject({ status: 1, stdout: '' });
+  expect(photos.stderr).toMatch(/^retagger: test\/fixtures\/refused\/\S+: .+\n$/);
+});
+
+test.each([
+  ['evaluate', '--data', 'test/fixtures/rooms', '--plot', '/nowhere/x.png'],
+  ['bench', '--json', '/nowhere/x.json'],
+])('%s: a file that cannot be written is named at the start', (...command) => {
+  const { status, stderr } = retagger(...command);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/^retagger: --(plot|json): .*\/nowhere/);
+});
+
+test('train: neither a model nor a run that was stopped is overwritten unasked', () => {
+  const out = mkdtempSync(join(tmpdir(), 'retagger-out-'));
+  const train = (...more: string[]) =>
+    retagger('train', '--data', '/nowhere', '--out', out, ...more);
+  expect(train().stderr).toContain('/nowhere');
+  writeFileSync(join(out, 'model.json'), '{}');
+  expect(train()).toMatchObject({ status: 2, stderr: expect.stringContaining('holds a model') });
+  mkdirSync(join(out, '.training'));
+  writeFileSync(join(out, '.training/checkpoint.json'), '{}');
+  expect(train().stderr).toContain('--resume');
+  expect(train('--overwrite').stderr).toContain('/nowhere');
 });

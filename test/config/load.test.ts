@@ -82,6 +82,28 @@ describe('what is wrong is named', () => {
       { flags: { 'mqtt-url': 'mqtt://me:5%@host' } },
       /"mqtt:\/\/\*\*\*@host" is no broker/,
     ],
+    ...['mqtt://user:se@cret#x@broker', 'mqtt://user:12/secret@broker', 'mqtt://u:1?x@h'].map(
+      (url): [string, ConfigSources, RegExp] => [
+        `a password that ends early: ${url}`,
+        { flags: { 'mqtt-url': url } },
+        /mqtt:\/\/\*\*\*@\w+" is no broker.*goes into mqtt.password/,
+      ],
+    ),
+    ['a host name with a scheme', { flags: { 'http-allowed-hosts': 'http://a.example' } }, /list/],
+    ['an empty host name', { flags: { 'http-allowed-hosts': 'a.example,' } }, /list of names/],
+    [
+      'a key given twice',
+      { file: yaml('http.port: 1\nhttp: {port: 2}\n') },
+      /"http.port" is given/,
+    ],
+    [
+      'two documents',
+      { file: yaml('engine: wasm\n---\nengine: auto\n') },
+      /more than one document/,
+    ],
+    ['a mistyped section', { file: yaml('mqt:\n  port: 1\n') }, /mean "mqtt"/],
+    ['a home folder', { file: yaml('data:\n  dir: ~/photos\n') }, /data.dir in .*whole path/],
+    ['a zero byte', { file: yaml('ingest:\n  dir: "a\\0b"\n') }, /ingest.dir in .*zero byte/],
     ['a wildcard in the base topic', { flags: { 'mqtt-base': 'a/#' } }, /mqtt.base/],
   ];
   test.each(cases)('%s', (_name, sources, message) => {
@@ -95,6 +117,23 @@ describe('what is wrong is named', () => {
     const env = { RETAGGER_MQTT_URL: 'mqtt:/me:s3cret@host' };
     expect(() => load({ env })).toThrow(/"mqtt:\/\*\*\*@host" is not allowed/);
   });
+});
+
+test('variables of others are left alone', () => {
+  const env = {
+    RETAGGER_TF_WHEEL: '/x',
+    RETAGGER_SERVICE_HOST: '10.0.0.1',
+    RETAGGER_SERVICE_PORT_HTTP: '5000',
+    RETAGGER_PORT: 'tcp://10.0.0.1:5000',
+    RETAGGER_PORT_5000_TCP_ADDR: '10.0.0.1',
+    RETAGGER_API_SERVICE_PORT: '80',
+  };
+  expect(load({ env }).http.port).toBe(5000);
+  expect(() => load({ env: { RETAGGER_PORT: '5001' } })).toThrow(/RETAGGER_PORT is unknown/);
+});
+
+test('a command that opens no door needs no token', () => {
+  expect(load({ flags: { 'http-host': '0.0.0.0' }, tolerant: true }).http.host).toBe('0.0.0.0');
 });
 
 test('every key has a description, a variable and a flag of its own', () => {

@@ -103,11 +103,14 @@ describe('a photo whose outcome is known', () => {
     expect(await readdir(join(dir, '..'))).not.toContain('etc');
   });
 
-  test('with "delete" leaves nothing, with "keep" only the sidecar', async () => {
+  test('with "delete" leaves nothing but what has no tag, with "keep" only the sidecar', async () => {
     const gone = await setup('delete');
     const photo = await gone.entry('a.jpg');
     await gone.filing.file(photo, good(photo));
     expect(await gone.tree('tagged')).toEqual([]);
+    const unsure = await gone.entry('u.jpg');
+    await gone.filing.file(unsure, good(unsure, null));
+    expect(await gone.tree('tagged')).toEqual(['_abstained/u.jpg', '_abstained/u.jpg.json']);
     const kept = await setup('keep');
     const stays = await kept.entry('a.jpg', { kept: true, body: 'kept' });
     await kept.filing.file(stays, good(stays));

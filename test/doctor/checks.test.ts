@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer as createHttp } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -56,8 +56,13 @@ it('looks at our own folders too, and at a watch folder that would hold them', a
   await rm(join(dir, 'spool'));
   await mkdir(join(dir, 'spool'));
   expect(await folders.run(config())).toMatchObject({ status: 'ok' });
-  const inside = { RETAGGER_INGEST_DIR: join(dir, 'tagged') };
-  expect(await folders.run(config(inside))).toMatchObject({ status: 'fail' });
+  await mkdir(join(dir, 'tagged'));
+  await symlink(join(dir, 'tagged'), join(dir, 'link'));
+  await symlink(dir, join(dir, 'self'));
+  for (const name of ['tagged', 'cache', 'mqtt/deep', 'link', 'self', 'self/spool/x', '.']) {
+    const inside = { RETAGGER_INGEST_DIR: join(dir, name) };
+    expect(await folders.run(config(inside)), name).toMatchObject({ status: 'fail' });
+  }
 });
 
 it('fails where less disk is free than the limit', async () => {

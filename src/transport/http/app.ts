@@ -40,8 +40,9 @@ export async function createApp(
   app.server.on('checkExpectation', (request, response) => app.routing(request, response));
   // Results go out as they are on MQTT and in sidecars, not as a schema would trim them.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  app.setNotFoundHandler(() => {
-    throw new RetaggerError('not_found');
+  app.setNotFoundHandler(({ url }) => {
+    const isClose = /^\/re-tagger\/?(\?|$)/.test(url);
+    throw new RetaggerError('not_found', isClose ? 'Photos go to POST /re-tagger.' : undefined);
   });
   app.addHook('onSend', async (request, reply) => {
     settleUnread(request, timings.linger);

@@ -52,10 +52,12 @@ export class HttpDoor implements Part {
     try {
       await this.#app.listen({ host: address, port });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      throw new Error(`http.port: ${address}:${port} is in use; choose another with --http-port`, {
-        cause: error,
-      });
+      const { code, message } = error as NodeJS.ErrnoException;
+      const why =
+        code === 'EADDRINUSE'
+          ? `http.port: ${address}:${port} is in use; choose another with --http-port`
+          : `${code === 'EACCES' ? 'http.port' : 'http.host'}: ${message}`;
+      throw new Error(why, { cause: error });
     }
     this.#url = baseUrl(address, (this.#app.server.address() as AddressInfo).port);
     this.#parts.log.info({ address: this.#url }, 'listening');

@@ -31,9 +31,9 @@ export async function connectOptions(
   role: Role,
   version: 4 | 5,
 ): Promise<IClientOptions & { keepalive: number }> {
-  const { username, password, ca, cert, key } = config.mqtt;
+  const { username, password } = config.mqtt;
   const inbound = role === 'in';
-  const files = await certificates({ ca, cert, key });
+  const files = await certificates(config);
   return {
     clientId: clientId(config, role),
     protocolVersion: version,
@@ -56,10 +56,11 @@ export async function connectOptions(
 
 type Pems = { ca?: Buffer; cert?: Buffer; key?: Buffer };
 
-async function certificates(paths: { readonly [name in keyof Pems]: string | undefined }) {
+/** @throws Error that names the file which cannot be read, or says that one holds none. */
+export async function certificates({ mqtt }: Pick<Config, 'mqtt'>): Promise<Pems> {
   const files: Pems = {};
   for (const name of ['ca', 'cert', 'key'] as const) {
-    const path = paths[name];
+    const path = mqtt[name];
     if (path !== undefined) files[name] = await pem(`mqtt.${name}`, path);
   }
   try {
