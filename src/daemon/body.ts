@@ -139,8 +139,12 @@ export async function moveInto(
 /** A durable copy; an older file at `to` is replaced. */
 export async function copyDurably(from: AnyPath, to: string): Promise<void> {
   await copyFile(from, to);
+  await syncFile(to);
+}
+
+export async function syncFile(path: string): Promise<void> {
   // For reading: a copy of a read-only file is one too.
-  const handle = await open(to, 'r');
+  const handle = await open(path, 'r');
   try {
     await handle.sync();
   } finally {

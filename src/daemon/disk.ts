@@ -62,6 +62,8 @@ export const isDiskTrouble = (error: unknown): boolean =>
     error,
     ...['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM'],
     ...['ENOENT', 'ESTALE', 'EBUSY', 'ETIMEDOUT', 'ENODEV', 'ENOTCONN', 'EHOSTDOWN'],
+    // What ext4 and XFS call damage.
+    ...['EUCLEAN', 'EBADMSG'],
   );
 
 /**

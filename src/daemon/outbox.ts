@@ -41,6 +41,8 @@ export class DiskOutbox implements Outbox {
   /** Keys up to this one are late. */
   #boundary = '';
   #length = 0;
+  /** Of `#length`, so far. */
+  #changes = 0;
   /** From `release` to the next `take` the broker is away. */
   #away = false;
   #lastTime = 0;
@@ -95,10 +97,14 @@ export class DiskOutbox implements Outbox {
     this.#writing.add(key);
     try {
       await this.#store.put(key, message);
+    } catch (error) {
+      // It may be there all the same, and is put again under another key.
+      await this.#store.remove(key).catch(() => {});
+      throw error;
     } finally {
       this.#writing.delete(key);
     }
-    this.#length += 1;
+    this.#count(1);
     if (this.#away || key <= this.#boundary) {
       this.#unlisted += 1;
       this.#latePuts += 1;
@@ -147,7 +153,8 @@ export class DiskOutbox implements Outbox {
     this.#taken.clear();
     this.#late = new Lane();
     this.#fresh = new Lane();
-    this.#unlisted = this.#length;
+    // At least one: a listing also puts the count right.
+    this.#unlisted = Math.max(1, this.#length);
     this.#boundary = this.#newKey();
   }
 
@@ -181,8 +188,12 @@ export class DiskOutbox implements Outbox {
       this.#taken.add(key);
       try {
         const message = await this.#read(key);
-        if (message === null) this.#taken.delete(key);
-        else entries.push({ ...next, message });
+        if (message !== null) entries.push({ ...next, message });
+        else {
+          this.#taken.delete(key);
+          // Somebody has removed it: the count is wrong until the next listing.
+          this.#unlisted = Math.max(1, this.#unlisted);
+        }
       } catch (error) {
         // A failing disk: all go back to where a listing finds them.
         for (const back of [key, ...entries.map((entry) => entry.key)]) this.#taken.delete(back);
@@ -203,7 +214,7 @@ export class DiskOutbox implements Outbox {
   }
 
   async #drop(key: string): Promise<void> {
-    if (await this.#store.remove(key)) this.#length -= 1;
+    if (await this.#store.remove(key)) this.#count(-1);
     this.#delivered.delete(key);
   }
 
@@ -219,14 +230,19 @@ export class DiskOutbox implements Outbox {
   async #list(): Promise<void> {
     const window = new Smallest(this.#window);
     const latePuts = this.#latePuts;
+    const changes = this.#changes;
+    let all = 0;
     let seen = 0;
     for await (const key of this.#store.keys()) {
-      if (key > this.#boundary || photoOf(key) === '') continue;
+      if (photoOf(key) === '') continue;
+      if (!this.#writing.has(key)) all += 1;
+      if (key > this.#boundary) continue;
       if (this.#taken.has(key) || this.#delivered.has(key) || this.#writing.has(key)) continue;
       seen += 1;
       window.add(key);
     }
     this.#late = new Lane(window.sorted());
+    if (changes === this.#changes) this.#length = all;
     // Counted though perhaps seen: one listing too many finds nothing, one too few would strand it.
     this.#unlisted = seen - this.#late.length + (this.#latePuts - latePuts);
   }
@@ -239,9 +255,14 @@ export class DiskOutbox implements Outbox {
       if (!(error instanceof SyntaxError)) throw error;
       this.#log.error({ err: error, entry: key }, 'unreadable outbox entry set aside');
       await this.#store.setAside(key);
-      this.#length -= 1;
+      this.#count(-1);
       return null;
     }
+  }
+
+  #count(more: 1 | -1): void {
+    this.#length += more;
+    this.#changes += 1;
   }
 
   /** Never smaller than an earlier one, whatever the clock does. */

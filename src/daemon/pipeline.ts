@@ -12,6 +12,7 @@ import type { DiskOutbox } from './outbox.ts';
 import { failed, messageOf, outcomeOf, tagged } from './outcome.ts';
 import { isOutdated } from './outdated.ts';
 import type {
+  Accepted,
   Health,
   Message,
   NewPhoto,
@@ -121,23 +122,30 @@ export class TaggingPipeline implements Pipeline, Part {
     }
   }
 
-  async accept(photo: NewPhoto): Promise<{ readonly outcome: Promise<Outcome> }> {
+  async accept(photo: NewPhoto): Promise<Accepted> {
     const key = Spool.key(photo);
     // The same photo once more, after a lost acknowledgement or a crash: it is here already.
     const known = this.#jobs.get(key) ?? this.#adding.get(key);
     if (known !== undefined) {
       if ('stream' in photo.body) photo.body.stream.on('error', () => {}).resume();
-      return { outcome: (await known).outcome };
+      return this.#accepted(await known);
     }
     const refusal = this.refusal(photo.source);
     if (refusal !== null) throw refused(refusal);
     const adding = this.#add(photo, key);
     this.#adding.set(key, adding);
     try {
-      return { outcome: (await adding).outcome };
+      return this.#accepted(await adding);
     } finally {
       this.#adding.delete(key);
     }
+  }
+
+  #accepted(job: Job): Accepted {
+    const keep = async () => {
+      if (!job.entry.durable) job.entry = await this.#parts.spool.keep(job.entry);
+    };
+    return { outcome: job.outcome, keep };
   }
 
   refusal(source: Source): Refusal | null {

@@ -53,6 +53,16 @@ export type Outcome =
   | { readonly ok: true; readonly photo: SpooledPhoto; readonly result: Result }
   | { readonly ok: false; readonly photo: SpooledPhoto; readonly failure: Failure };
 
+/** A photo that was taken. */
+export interface Accepted {
+  readonly outcome: Promise<Outcome>;
+  /**
+   * For a caller that goes without an answer: from now on the photo outlives the daemon, as those
+   * from other doors do. @throws RetaggerError `busy` where the disk fails.
+   */
+  keep(): Promise<void>;
+}
+
 /** Why nothing is taken at present, for `/readyz` and `Retry-After`. */
 export type Refusal = 'queue_full' | 'outbox_full' | 'disk_low' | 'not_ready' | 'stopping';
 
@@ -62,7 +72,7 @@ export interface Pipeline {
    * @returns the photo's outcome, when it has one and the outcome is on disk too.
    * @throws RetaggerError `busy`, `stopping`, `image_too_large`.
    */
-  accept(photo: NewPhoto): Promise<{ readonly outcome: Promise<Outcome> }>;
+  accept(photo: NewPhoto): Promise<Accepted>;
   /** Null while photos are accepted. */
   refusal(source: Source): Refusal | null;
   /** Resolves as soon as `refusal(source)` is null: backpressure for doors that can wait. */

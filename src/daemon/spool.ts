@@ -3,7 +3,7 @@ import { lstat, mkdir, stat } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { moveInto, writeBytes, writeStream } from './body.ts';
+import { moveInto, syncFile, writeBytes, writeStream } from './body.ts';
 import { disk, ifThere, isCode, isDiskTrouble } from './disk.ts';
 import { type Origin, present } from './origin.ts';
 import { Originals } from './originals.ts';
@@ -151,10 +151,21 @@ export class Spool {
       }
       return entry;
     } catch (error) {
-      if (!isDiskTrouble(error) || error instanceof RetaggerError) throw error;
-      throw new RetaggerError('busy', `The photo cannot be stored: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw asBusy(error);
+    }
+  }
+
+  /**
+   * Makes an upload durable whose caller has gone without an answer.
+   * @throws RetaggerError `busy` where the disk fails.
+   */
+  async keep(entry: SpoolEntry): Promise<SpoolEntry> {
+    try {
+      await syncFile(entry.path);
+      await this.#store.put(entry.key, storyOf(entry, { body: 'upload' }));
+      return { ...entry, durable: true };
+    } catch (error) {
+      throw asBusy(error);
     }
   }
 
@@ -261,6 +272,13 @@ export class Spool {
   #copyOf(key: string): string {
     return join(this.dir, `${key}.photo`);
   }
+}
+
+/** The disk's trouble as our refusal; anything else as it is. */
+function asBusy(error: unknown): unknown {
+  if (!isDiskTrouble(error) || error instanceof RetaggerError) return error;
+  const { message } = error as Error;
+  return new RetaggerError('busy', `The photo cannot be stored: ${message}`, { cause: error });
 }
 
 const exists = (path: string) =>

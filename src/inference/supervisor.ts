@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { RetaggerError, toRetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -22,6 +23,9 @@ export function createTagger(options: TaggerOptions): Supervisor {
 const FAILED_STARTS = 5;
 /** One photo in inference and one decoding; with three, two workers do half as many again. */
 const ENOUGH_FOR_ONE = 2;
+/** How long a new model waits for a worker that is being replaced, and between looks. */
+const SETTLE_MS = 30_000;
+const LOOK_MS = 50;
 /** Wait after a replacement or a second worker that did not load or had no room. */
 const PAUSE_MS = 60_000;
 
@@ -36,6 +40,7 @@ export class Supervisor implements Tagger {
   #second: Slot | null = null;
   /** Whether there should be two workers, each with half the threads; see `Burst`. */
   #paired = false;
+  #startingSecond = false;
   #noPairBefore = 0;
   readonly #burst: Burst;
   /** Every process there is: these two, one that loads, one that finishes its last photos. */
@@ -117,9 +122,10 @@ export class Supervisor implements Tagger {
     const bundle = await loadBundle(modelDir);
     await verifyBundle(bundle);
     if (this.#info && isDeepStrictEqual(bundle, this.#bundle)) return this.#info;
-    if (this.#replacing || !this.#current) throw new Error('a worker is being replaced; try again');
+    await this.#settled();
     this.#replacing = true;
     this.#unpair('a new model');
+    this.#retireSecond();
     try {
       const slot = this.#spawn(bundle);
       const info = await this.#workers.load(slot);
@@ -131,9 +137,24 @@ export class Supervisor implements Tagger {
       return info;
     } catch (error) {
       this.#replacing = false;
-      if (!this.#current) this.#respawnLater(); // the old one has ended meanwhile
+      // The old one has ended meanwhile.
+      if (!this.#current && !this.#isStopped) this.#respawnLater();
       throw error;
     }
+  }
+
+  /** Waits until a worker is there and none is being replaced. @throws Error where that takes long. */
+  async #settled(): Promise<void> {
+    const until = performance.now() + SETTLE_MS;
+    while (this.#replacing || !this.#current) {
+      if (this.#isStopped) throw new RetaggerError('stopping');
+      if (performance.now() > until) throw new Error('no worker to take over from; try again');
+      await sleep(LOOK_MS);
+    }
+  }
+
+  get #isStopped(): boolean {
+    return this.#state === 'stopped';
   }
 
   async stop(): Promise<void> {
@@ -166,6 +187,17 @@ export class Supervisor implements Tagger {
   #spawn(bundle: ModelBundle): Slot {
     const [engine, threads, alone] = [this.#engine, this.#threads, !this.#paired];
     return this.#workers.spawn({ bundle, engine, threads, alone });
+  }
+
+  /**
+   * A worker like those before. Its file may have been damaged since, or be one of a model that is
+   * just being copied there.
+   */
+  async #another(): Promise<Slot> {
+    const bundle = this.#bundle as ModelBundle;
+    await verifyBundle(bundle, [bundle.manifest.files[READS[this.#engine]]]);
+    if (this.#isStopped) throw new RetaggerError('stopping');
+    return this.#spawn(bundle);
   }
 
   /** Only what will be read: after a cold start a memory card takes a second for the other file. */
@@ -272,7 +304,7 @@ export class Supervisor implements Tagger {
   async #restart(): Promise<void> {
     let slot: Slot;
     try {
-      slot = this.#spawn(this.#bundle as ModelBundle);
+      slot = await this.#another();
       this.#info = await this.#workers.load(slot);
     } catch (error) {
       if (this.#state === 'stopped') return;
@@ -289,7 +321,8 @@ export class Supervisor implements Tagger {
   /** Two workers from now on, where the box has the cores and the limit the memory for them. */
   #pair(): void {
     const slot = this.#current;
-    if (this.#paired || !slot || this.#threads < 2 || Date.now() < this.#noPairBefore) return;
+    if (this.#paired || !slot || this.#threads < 2 || performance.now() < this.#noPairBefore)
+      return;
     const { memory_bytes: limit } = this.#options.limits;
     const { freshMemory } = slot.process;
     if (!pairFits(limit, process.memoryUsage.rss(), freshMemory, freshMemory)) return;
@@ -302,7 +335,7 @@ export class Supervisor implements Tagger {
     if (!this.#paired) return;
     this.#log.info({ why }, 'one worker from now on');
     this.#paired = false;
-    this.#noPairBefore = why === 'few photos' ? 0 : Date.now() + PAUSE_MS;
+    this.#noPairBefore = why === 'few photos' ? 0 : performance.now() + PAUSE_MS;
     this.#reconcile();
   }
 
@@ -313,25 +346,37 @@ export class Supervisor implements Tagger {
   #reconcile(): void {
     const slot = this.#current;
     if (this.#replacing || !slot || this.#state === 'stopped') return;
-    if (this.#second && !this.#paired && !this.#second.ending) {
-      this.#workers.retire(this.#second, 'stop');
-      this.#second = null;
-    }
+    if (!this.#paired) this.#retireSecond();
     if (slot.threads !== this.#threads) {
-      if (Date.now() >= this.#noReplacementBefore) void this.#replace(slot);
-    } else if (this.#paired && !this.#second && this.#workers.count === 1) {
+      if (performance.now() >= this.#noReplacementBefore) void this.#replace(slot);
+    } else if (
+      this.#paired &&
+      !this.#startingSecond &&
+      !this.#second &&
+      this.#workers.count === 1
+    ) {
       void this.#startSecond();
     }
   }
 
+  /** One that still loads retires when it has. */
+  #retireSecond(): void {
+    if (!this.#second || this.#second.ending) return;
+    this.#workers.retire(this.#second, 'stop');
+    this.#second = null;
+  }
+
   async #startSecond(): Promise<void> {
     let slot: Slot | undefined;
+    this.#startingSecond = true;
     try {
-      slot = this.#spawn(this.#bundle as ModelBundle);
+      slot = await this.#another();
       this.#second = slot;
       slot.ending = 'stop'; // it takes no photos until it is loaded
       await this.#workers.load(slot);
       delete slot.ending;
+      // Not wanted any more, or of the model before?
+      if (!this.#paired || this.#replacing) this.#retireSecond();
       this.#dispatch();
       this.#reconcile();
     } catch (error) {
@@ -339,6 +384,8 @@ export class Supervisor implements Tagger {
       if (slot && this.#second === slot) this.#second = null;
       this.#log.warn({ err: error }, 'a second worker does not start');
       this.#unpair('it does not start');
+    } finally {
+      this.#startingSecond = false;
     }
   }
 
@@ -354,7 +401,8 @@ export class Supervisor implements Tagger {
       this.#unpair('memory');
     }
     const share = memoryShare(limit, daemon, freshMemory);
-    if (memory.total <= share || this.#replacing || Date.now() < this.#noReplacementBefore) return;
+    if (memory.total <= share || this.#replacing || performance.now() < this.#noReplacementBefore)
+      return;
     this.#log.info({ resident: memory.total, share }, 'worker has grown, replacing it');
     this.restarts.memory += 1;
     this.#unpair('memory');
@@ -365,7 +413,7 @@ export class Supervisor implements Tagger {
     if (this.#replacing) return;
     this.#replacing = true;
     try {
-      const slot = this.#spawn(this.#bundle as ModelBundle);
+      const slot = await this.#another();
       await this.#workers.load(slot);
       this.#workers.retire(old, 'memory');
       this.#replacing = false;
@@ -374,7 +422,7 @@ export class Supervisor implements Tagger {
       this.#replacing = false;
       if (this.#state === 'stopped') return;
       this.#log.error({ err: error }, 'worker could not be replaced');
-      this.#noReplacementBefore = Date.now() + PAUSE_MS;
+      this.#noReplacementBefore = performance.now() + PAUSE_MS;
       this.#unpair('no replacement');
       if (!this.#current) this.#respawnLater(); // the old one has ended meanwhile
     }

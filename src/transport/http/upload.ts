@@ -97,6 +97,9 @@ const misplaced = (field: string | undefined) =>
 
 /** Control characters in a name serve nobody but who wants to confuse a terminal. */
 function nameOf({ filename }: MultipartFile): string | null {
-  const name = (filename ?? '').replace(/\p{Cc}/gu, '').slice(0, MAX_NAME);
+  const name = (filename ?? '')
+    .replace(/\p{Cc}/gu, '')
+    .slice(0, MAX_NAME)
+    .toWellFormed();
   return name === '' ? null : name;
 }

@@ -22,6 +22,8 @@ import { within } from './within.ts';
 const DRAIN_MS = 1000;
 /** Milliseconds for the ingest topics; a broker that takes longer presumably allows no subscription. */
 const SUBSCRIBE_MS = 5000;
+/** Milliseconds that a photo waits for room until other boxes are to have the fleet's. */
+const PATIENCE_MS = 5000;
 /** Milliseconds in which a broker on this box answers. */
 const LOOK_MS = 1000;
 
@@ -107,6 +109,7 @@ export class MqttDoor implements Part, HealthSource {
   }
 
   async stop(): Promise<void> {
+    this.#subscriptions.leaveFleet();
     await Promise.all([this.#in.stop(), this.#leave()]);
     await this.#broker.stop();
     await this.#journal.close();
@@ -168,7 +171,13 @@ export class MqttDoor implements Part, HealthSource {
       ...{ qos, dup, properties },
       ...{ session: clientId(this.#config, 'in'), packetId: messageId },
     };
-    await this.#ingest.take(incoming, signal);
+    const patience = setTimeout(() => this.#subscriptions.leaveFleet(), PATIENCE_MS);
+    try {
+      await this.#ingest.take(incoming, signal);
+      this.#subscriptions.joinFleet();
+    } finally {
+      clearTimeout(patience);
+    }
   }
 
   /** @returns whether the embedded broker runs: only where none is configured and none is there. */

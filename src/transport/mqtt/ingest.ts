@@ -132,7 +132,7 @@ export class Ingest {
   }
 }
 
-const fileOf = (ask: Ask): string | null => ('path' in ask ? ask.path : null);
+const fileOf = (ask: Ask): string | null => ('path' in ask ? ask.path.toWellFormed() : null);
 
 /** Which message it is, for the journal; null where it will not be sent again. */
 function keyOf({ qos, packetId, session, payload }: Incoming): string | null {

@@ -17,7 +17,7 @@ interface Refused {
   readonly entries: OutboxEntry[];
   /** Keys in the outbox of what is over `HELD`. */
   readonly parked: string[];
-  /** `Date.now()` of the next try. */
+  /** `performance.now()` of the next try. */
   next: number;
   /** The first of `entries` is with the broker. */
   trying: boolean;
@@ -64,7 +64,7 @@ export class Refusals {
     keep(state, entry);
     if (!state.trying) return;
     state.trying = false;
-    state.next = Date.now() + state.backoff.next();
+    state.next = performance.now() + state.backoff.next();
   }
 
   /**
@@ -91,7 +91,7 @@ export class Refusals {
   due(limit: number): OutboxEntry[] {
     const due = this.#ready.splice(0, limit);
     for (const state of this.#refused.values()) {
-      if (due.length >= limit || state.trying || state.next > Date.now()) continue;
+      if (due.length >= limit || state.trying || state.next > performance.now()) continue;
       const entry = state.entries.shift();
       if (entry === undefined) continue;
       state.trying = true;

@@ -328,7 +328,7 @@ test('keep: a name that is no UTF-8 costs no open file where the photo is refuse
     accept: async ({ body }) => {
       if (++tries < 20) throw new RetaggerError('busy');
       if ('stream' in body) for await (const chunk of body.stream) taken += chunk;
-      return { outcome: new Promise(() => {}) };
+      return { outcome: new Promise(() => {}), keep: async () => {} };
     },
     refusal: () => null,
     room: async () => {},

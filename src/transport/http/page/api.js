@@ -15,6 +15,10 @@ import { askForToken, authorization } from './token.js';
  */
 
 const RESULT_TYPE = 'application/vnd.retagger.result+json';
+const NO_ANSWER = 'The box does not answer.';
+const GONE = 'The browser cannot read this file any more.';
+/** A box that does not say in this time how it is does not answer. */
+const HEALTH_MS = 4000;
 /** A busy box is asked again so often; with its own pauses this is some minutes. */
 const TRIES = 30;
 
@@ -43,7 +47,7 @@ export async function call(path, options = {}) {
     const token = authorization();
     const headers = { ...options.headers, ...token };
     const response = await fetch(path, { ...options, headers }).catch(() => {
-      throw new ApiError(0, 'The box does not answer.');
+      throw new ApiError(0, NO_ANSWER);
     });
     if (response.ok) return response;
     if (response.status !== 401) throw await errorOf(response);
@@ -78,13 +82,26 @@ export async function tagPhoto(file, onBusy) {
       const response = await call('re-tagger', { method: 'POST', body, headers });
       return await response.json();
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 503 || tries === TRIES) throw error;
+      if (!(error instanceof ApiError)) throw error;
+      // To `fetch` a file that has gone is like a box that has.
+      if (error.status === 0 && !(await isReadable(file))) throw new ApiError(422, GONE);
+      if (error.status !== 503 || tries === TRIES) throw error;
       onBusy(true);
       await pause(1000 * (error.retryAfter || 2));
       onBusy(false);
     }
   }
 }
+
+/** @param {File} file */
+const isReadable = (file) =>
+  file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
 
 /** @returns {Promise<Recent>} */
 export async function recent() {
@@ -93,6 +110,7 @@ export async function recent() {
 
 /** @returns {Promise<Readiness>} also where the box is not ready. */
 export async function readiness() {
-  const response = await fetch('readyz', { headers: authorization() });
+  const signal = AbortSignal.timeout(HEALTH_MS);
+  const response = await fetch('readyz', { headers: authorization(), signal });
   return response.json();
 }

@@ -1,5 +1,5 @@
 import { byId } from './dom.js';
-import { droppedFiles } from './dropped.js';
+import { atMost, droppedFiles } from './dropped.js';
 import { showItem, showRecent } from './feed.js';
 import { showHealth, watchHealth } from './health.js';
 import { follow } from './live.js';
@@ -9,7 +9,7 @@ const zone = byId('drop');
 const input = /** @type {HTMLInputElement} */ (byId('files'));
 
 input.addEventListener('change', () => {
-  addPhotos(input.files ?? []);
+  addPhotos(atMost([...(input.files ?? [])]));
   // The same file may be chosen again.
   input.value = '';
 });
@@ -27,8 +27,7 @@ addEventListener('drop', async (event) => {
   event.preventDefault();
   zone.classList.remove('over');
   if (!event.dataTransfer) return;
-  const { files, unreadable } = await droppedFiles(event.dataTransfer);
-  addPhotos(files, unreadable);
+  addPhotos(await droppedFiles(event.dataTransfer));
 });
 byId('clear').addEventListener('click', () => {
   clearPhotos();

@@ -1,10 +1,11 @@
 /** More files than this in one drop are an accident. */
 const MAX_FILES = 2000;
 
-/** @typedef {{files: File[], unreadable: number}} Dropped */
+/** @typedef {{files: File[], unreadable: number, left: number}} Dropped */
 
 /**
- * The files of a drop, those in dropped folders too, and how many the browser could not read.
+ * The files of a drop, those in dropped folders too; how many the browser could not read, and how
+ * many were too many.
  * @param {DataTransfer} transfer
  * @returns {Promise<Dropped>}
  */
@@ -13,22 +14,32 @@ export async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
   const plain = [...transfer.files];
   if (!entries.some((entry) => entry?.isDirectory)) {
-    return { files: plain.slice(0, MAX_FILES), unreadable: 0 };
+    return atMost(plain);
   }
   /** @type {Dropped} */
-  const dropped = { files: [], unreadable: 0 };
+  const dropped = { files: [], unreadable: 0, left: 0 };
   for (const entry of entries) if (entry) await collect(entry, dropped);
   return dropped;
 }
+
+/**
+ * @param {File[]} files
+ * @returns {Dropped}
+ */
+export const atMost = (files) => ({
+  ...{ files: files.slice(0, MAX_FILES), unreadable: 0 },
+  left: Math.max(0, files.length - MAX_FILES),
+});
 
 /**
  * @param {FileSystemEntry} entry
  * @param {Dropped} dropped
  */
 async function collect(entry, dropped) {
-  if (dropped.files.length >= MAX_FILES || entry.name.startsWith('.')) return;
+  if (entry.name.startsWith('.')) return;
   try {
-    if (entry.isFile) dropped.files.push(await fileOf(entry));
+    if (entry.isFile && dropped.files.length >= MAX_FILES) dropped.left += 1;
+    else if (entry.isFile) dropped.files.push(await fileOf(entry));
     else for await (const child of childrenOf(entry)) await collect(child, dropped);
   } catch {
     // A link to nowhere, or no right to read it: the others are uploaded all the same.

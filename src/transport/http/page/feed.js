@@ -108,5 +108,8 @@ function detail(item) {
   return make('span', { class: 'quiet number', title }, text);
 }
 
-/** @param {FeedItem} item */
-const idOf = (item) => (item.kind === 'result' ? item.result.id : item.failure.id);
+/**
+ * Senders may give many photos one id.
+ * @param {FeedItem} item
+ */
+const idOf = (item) => `${item.at} ${item.kind === 'result' ? item.result.id : item.failure.id}`;

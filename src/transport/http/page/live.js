@@ -5,6 +5,9 @@ import { pause } from './dom.js';
 
 const FIRST_WAIT_MS = 1000;
 const LAST_WAIT_MS = 5000;
+/** The box says something every 15 seconds. */
+const SILENCE_MS = 45_000;
+const DATA = 'data: ';
 
 /**
  * Follows the box for ever: the last results first, then each as it happens. `EventSource` cannot
@@ -15,20 +18,39 @@ const LAST_WAIT_MS = 5000;
 export async function follow({ onRecent, onItem, onState }) {
   let wait = FIRST_WAIT_MS;
   for (;;) {
+    const stream = new AbortController();
     try {
-      const response = await call('events');
+      const response = await call('events', { signal: stream.signal });
       // Asked for after the stream is open, so that nothing falls in between.
       onRecent(await recent());
       onState('');
       wait = FIRST_WAIT_MS;
       await read(response, onItem);
     } catch (error) {
-      if (error instanceof ApiError && error.retryAfter) wait = 1000 * error.retryAfter;
+      if (error instanceof ApiError && error.retryAfter) {
+        wait = 1000 * error.retryAfter;
+        // Too many look on: then at least what has been so far.
+        await recent().then(onRecent, () => {});
+      }
     }
+    stream.abort();
     onState('connecting');
     await pause(wait);
     wait = Math.min(2 * wait, LAST_WAIT_MS);
   }
+}
+
+/**
+ * @template T
+ * @param {number} ms
+ * @param {Promise<T>} work
+ * @returns {Promise<T>} rejects when that takes longer.
+ */
+function within(ms, work) {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error('silence')), ms);
+    work.then(resolve, reject).finally(() => clearTimeout(late));
+  });
 }
 
 /**
@@ -40,14 +62,15 @@ async function read(response, onItem) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = '';
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await within(SILENCE_MS, reader.read());
     if (done) return;
     text += value;
     const blocks = text.split('\n\n');
     text = blocks.pop() ?? '';
     for (const block of blocks) {
-      const data = /^data: (.*)$/m.exec(block)?.[1];
-      if (data !== undefined) onItem(JSON.parse(data));
+      // By line feeds alone: names may hold other ends of lines.
+      const data = block.split('\n').find((line) => line.startsWith(DATA));
+      if (data !== undefined) onItem(JSON.parse(data.slice(DATA.length)));
     }
   }
 }

@@ -13,17 +13,14 @@ const waiting = [];
 /** @type {Set<Card>} */
 const cards = new Set();
 let running = 0;
-const empty = () => ({ total: 0, done: 0, failed: 0, unreadable: 0 });
+const empty = () => ({ total: 0, done: 0, failed: 0, unreadable: 0, left: 0 });
 /** What was chosen since the box last had nothing to do. */
 let batch = empty();
 
-/**
- * @param {Iterable<File>} files
- * @param {number} [unreadable] how many more there were that the browser could not read
- */
-export function addPhotos(files, unreadable = 0) {
+/** @param {import('./dropped.js').Dropped} dropped */
+export function addPhotos({ files, unreadable, left }) {
   if (isIdle()) batch = empty();
-  const added = [...files].map((file) => new Card(file));
+  const added = files.map((file) => new Card(file));
   // In their own order, which is that of their tags, before the cards of an earlier drop.
   byId('cards').prepend(...added.map((card) => card.element));
   for (const card of added) {
@@ -31,6 +28,7 @@ export function addPhotos(files, unreadable = 0) {
     enqueue(card);
   }
   batch.unreadable += unreadable;
+  batch.left += left;
   drop(MAX_CARDS);
   showBatch();
   next();
@@ -42,6 +40,7 @@ export function clearPhotos() {
     if (card.element.matches('.done, .failed')) forget(card);
   }
   batch.unreadable = 0;
+  batch.left = 0;
   showBatch();
 }
 
@@ -111,13 +110,15 @@ function mayPass(error) {
 }
 
 function showBatch() {
-  byId('batch').hidden = cards.size === 0 && batch.unreadable === 0;
+  byId('batch').hidden = cards.size + batch.unreadable + batch.left === 0;
   const bar = /** @type {HTMLProgressElement} */ (byId('batch-bar'));
   bar.max = Math.max(1, batch.total);
   bar.value = batch.done;
   const failed = batch.failed > 0 ? `, ${batch.failed} not tagged` : '';
   const unreadable = batch.unreadable > 0 ? `, ${batch.unreadable} could not be read` : '';
-  byId('batch-text').textContent = `${batch.done} of ${batch.total} done${failed}${unreadable}`;
+  const left = batch.left > 0 ? `, ${batch.left} were too many at once` : '';
+  const text = `${batch.done} of ${batch.total} done${failed}${unreadable}${left}`;
+  byId('batch-text').textContent = text;
 }
 
 function announceSum() {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
+import type { Accepted } from '../../../daemon/ports.ts';
 import { ERRORS, type ErrorCode, RetaggerError } from '../../../errors.ts';
 import { ResultSchema, ScoresSchema } from '../../../result.ts';
 import { RESULT_TYPE, wantsResult } from '../accept.ts';
@@ -10,9 +11,6 @@ import type { App } from '../server.ts';
 import { letBodyCome } from '../unread.ts';
 import { openUpload } from '../upload.ts';
 import type { Waits } from '../waits.ts';
-
-/** What the pipeline gives for a photo it has taken. */
-type Accepted = Awaited<ReturnType<HttpDoorParts['pipeline']['accept']>>;
 
 /** Slow senders must not fill the queue's places for everyone else. */
 const MAX_UPLOADS = 32;
@@ -66,7 +64,13 @@ export function tagRoute(
       }
       letBodyCome(request, reply);
       const accepted = await upload(request);
-      const outcome = await waits.within(accepted.outcome, timings.answer, stillQueued);
+      const outcome = await waits
+        .within(accepted.outcome, timings.answer, stillQueued)
+        .catch(async (error: RetaggerError) => {
+          // What is promised then holds after a restart too.
+          if (error.code === 'still_queued') await accepted.keep();
+          throw error;
+        });
       if (!outcome.ok) throw new RetaggerError(...failureOf(outcome.failure));
       reply.header('vary', 'Accept');
       return wantsResult(request.headers.accept)
