@@ -1,7 +1,8 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { disk } from '../../src/daemon/disk.ts';
 import { DiskOutbox } from '../../src/daemon/outbox.ts';
 import type { Message, OutboxEntry } from '../../src/daemon/ports.ts';
 import { holds } from '../property.ts';
@@ -169,6 +170,36 @@ describe('an outbox', () => {
     expect(ids(await outbox.take(9))).toEqual(['b']);
     expect(outbox.length).toBe(1);
     expect(await readdir(dir)).toContain(name.replace('.json', '.bad'));
+  });
+
+  test('counts what is there, though somebody removes messages', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    await putAll(outbox, 'a', 'b', 'c');
+    for (const name of (await readdir(dir)).sort().slice(0, 2)) await rm(join(dir, name));
+    outbox.release();
+    expect(ids(await outbox.take(9))).toEqual(['c']);
+    expect(outbox.length).toBe(1);
+    for (const name of await readdir(dir)) await rm(join(dir, name));
+    await putAll(outbox, 'd');
+    for (const name of await readdir(dir)) await rm(join(dir, name));
+    expect(await outbox.take(9)).toEqual([]);
+    expect(outbox.length).toBe(0);
+  });
+
+  test('a message whose place could not be made durable is there once', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    const spy = vi
+      .spyOn(disk, 'syncDir')
+      .mockRejectedValueOnce(Object.assign(new Error('EIO'), { code: 'EIO' }));
+    onTestFinished(() => spy.mockRestore());
+    await expect(putAll(outbox, 'a')).rejects.toThrow('EIO');
+    await putAll(outbox, 'a');
+    expect(await readdir(dir)).toHaveLength(1);
+    outbox.release();
+    expect(ids(await outbox.take(9))).toEqual(['a']);
+    expect(outbox.length).toBe(1);
   });
 });
 

@@ -562,6 +562,32 @@ describe('another model', () => {
     expect(tagger.state).toBe('ready');
   });
 
+  it('waits for a worker that is just being started', async () => {
+    create();
+    await tagger.start();
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    await expect.poll(() => tagger.state).toBe('restarting');
+    expect((await tagger.swap(await version('10'))).model).toBe('tiny@10');
+    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@10');
+    expect(tagger.pids).toHaveLength(1);
+  });
+
+  it('that is copied over the old one is not taken by halves: no worker starts with it', async () => {
+    const { dir: modelDir, remove } = await writeTinyBundle();
+    onTestFinished(remove);
+    create({}, { modelDir });
+    await tagger.start();
+    const file = join(modelDir, 'int8.onnx');
+    const bytes = await readFile(file);
+    await writeFile(file, Buffer.concat([bytes, Buffer.from(' ')]));
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    const waiting = tagger.tag(ROOMS[0] as string);
+    await expect.poll(() => logged.join('')).toMatch(/does not start|checksum/);
+    await writeFile(file, bytes);
+    expect((await waiting).model).toBe('tiny@7');
+    expect(logged.join('')).toContain('checksum');
+  });
+
   it('that is the same changes nothing', async () => {
     create();
     await tagger.start();

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { home } from '../../e2e/harness.ts';
+import { home, temporaryDir } from '../../e2e/harness.ts';
 import { browse, open } from './browser.ts';
 import { LABELS, TOKEN } from './support.ts';
 
@@ -143,6 +144,73 @@ test('it finds the box again after a restart', async () => {
   await page.locator('#live:empty').waitFor({ state: 'attached' });
   await drop('after.jpg', await readFile(ROOMS[0] as string));
   await page.locator('#feed li', { hasText: 'after.jpg' }).waitFor();
+});
+
+test('it says so where the box gives no answer, or something else answers for it', async () => {
+  const { url, current } = await start();
+  const { page } = await open(await browse(), url);
+  const pill = (text: string) =>
+    page.locator('#ready', { hasText: new RegExp(`^${text}$`) }).waitFor({ timeout: 15_000 });
+  await pill('ready');
+  process.kill(current.pid, 'SIGSTOP');
+  await pill('no answer');
+  process.kill(current.pid, 'SIGCONT');
+  await pill('ready');
+  await page.route('**/readyz', (route) => route.fulfill({ status: 502, json: { message: '' } }), {
+    times: 1,
+  });
+  await pill('no answer');
+  await pill('ready');
+});
+
+test('photos with one id, and with odd ends of lines in their names, are all shown', async () => {
+  const { url, drop } = await start();
+  const { page } = await open(await browse(), url);
+  await page.locator('#live:empty').waitFor({ state: 'attached' });
+  const item = (n: number) => ({
+    kind: 'failure',
+    at: new Date(1.7e12 + n).toISOString(),
+    failure: { id: 'cam-7', source: 'mqtt', file: `${n}.jpg`, code: 'image_corrupt', message: '' },
+  });
+  // As text: the test's own loader would rewrite the import.
+  const items = JSON.stringify([1, 2, 3, 1, 2, 3].map(item));
+  await page.evaluate(
+    `import('${url}/feed.js').then(({ showItem }) => ${items}.forEach((each) => showItem(each)))`,
+  );
+  await page.locator('#feed li', { hasText: '3.jpg' }).waitFor();
+  expect(await page.locator('#feed li').count()).toBe(3);
+  await drop('a\u2028b.jpg', await readFile(ROOMS[0] as string));
+  await page.locator('#feed li', { hasText: 'b.jpg' }).waitFor();
+  expect(await page.locator('#live').textContent()).toBe('');
+});
+
+test('a viewer too many sees at least what has been, and a file that has gone is named', async () => {
+  const { url } = await start();
+  const browser = await browse();
+  await browser.route('**/events', (route) =>
+    route.fulfill({ status: 503, headers: { 'retry-after': '30' }, json: { detail: 'full' } }),
+  );
+  const { page } = await open(browser, url);
+  await page.locator('#node', { hasText: 'retagger-inceptionv3' }).waitFor();
+  const photo = join(await temporaryDir(), 'gone.jpg');
+  await writeFile(photo, await readFile(ROOMS[0] as string));
+  await page.evaluate(() => {
+    const { fetch } = globalThis;
+    globalThis.fetch = async (...args) => {
+      const held = (globalThis as { held?: Promise<void> }).held;
+      if (args[0] === 're-tagger') await held;
+      return fetch(...args);
+    };
+    const held = new Promise<void>((letGo) => {
+      Object.assign(globalThis, { letGo });
+    });
+    Object.assign(globalThis, { held });
+  });
+  await page.setInputFiles('#files', photo);
+  await rm(photo);
+  await page.evaluate(() => (globalThis as unknown as { letGo(): void }).letGo());
+  await page.locator('.card', { hasText: 'cannot read this file any more' }).waitFor();
+  expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
 });
 
 test('it fits a phone, light and dark', async () => {

@@ -86,6 +86,18 @@ function entry({ name, text, children }: Fake): unknown {
   return { name, isFile: false, isDirectory: true, createReader };
 }
 
+test('more files than can be uploaded at once are counted', async () => {
+  const dropped = new URL(`../../../${PAGE}/dropped.js`, import.meta.url).href;
+  const { droppedFiles, atMost } = await import(dropped);
+  const children = Array.from({ length: 2500 }, (_, n) => ({ name: `${n}.jpg`, text: 'x' }));
+  const folder = entry({ name: 'flat', children });
+  const transfer = { files: [], items: [{ webkitGetAsEntry: () => folder }] };
+  const { files, left } = await droppedFiles(transfer);
+  expect([files.length, left]).toEqual([2000, 500]);
+  const chosen = atMost(children.map(({ name }) => new File(['x'], name)));
+  expect([chosen.files.length, chosen.left]).toEqual([2000, 500]);
+});
+
 test('of a dropped folder all is uploaded that can be read, and the rest counted', async () => {
   const dropped = new URL(`../../../${PAGE}/dropped.js`, import.meta.url).href;
   const { droppedFiles } = await import(dropped);

@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { eventually } from '../../daemon/support.ts';
+import { Spool } from '../../../src/daemon/spool.ts';
+import { eventually, silent } from '../../daemon/support.ts';
 import { form, post, raw, serve } from './support.ts';
 
 const RESULT = 'application/vnd.retagger.result+json';
@@ -101,16 +102,19 @@ test('an upload that is cut off keeps no place and no file', async () => {
   await eventually(() => parts.pipeline.length === 0);
 });
 
-test('a caller does not wait for ever', async () => {
-  const { url, tagger, parts } = await serve({}, { answer: 20 });
+test('a caller does not wait for ever, and then its photo outlives the daemon', async () => {
+  const { url, dir, tagger, parts } = await serve({}, { answer: 20 });
   tagger.hold();
   const response = await post(url, form('kitchen'));
   // No Retry-After: whoever sends it again has it tagged twice.
   expect(response.headers.has('retry-after')).toBe(false);
   expect([response.status, await response.json()]).toMatchObject([504, { code: 'still_queued' }]);
   expect(parts.pipeline.length).toBe(1);
+  const next = new Spool(join(dir, 'spool'), 1000, silent);
+  expect((await next.open()).entries).toMatchObject([{ source: 'http', size: 7, durable: true }]);
+  await parts.pipeline.stop(0);
+  expect(await readdir(join(dir, 'spool'))).toHaveLength(2);
   tagger.letGo();
-  await eventually(() => parts.pipeline.length === 0);
 });
 
 test('what it waits for may take longer than an upload may stall', async () => {

@@ -93,15 +93,21 @@ export async function tagPhoto(file, onBusy) {
   }
 }
 
-/** @param {File} file */
-const isReadable = (file) =>
-  file
-    .slice(0, 1)
-    .arrayBuffer()
-    .then(
-      () => true,
-      () => false,
-    );
+/**
+ * A slice of it could be read all the same.
+ * @param {File} file
+ */
+async function isReadable(file) {
+  const reader = file.stream().getReader();
+  try {
+    await reader.read();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
 
 /** @returns {Promise<Recent>} */
 export async function recent() {
