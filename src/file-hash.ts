@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 
 const PIECE_BYTES = 256 * 1024;
 
@@ -9,9 +9,12 @@ const PIECE_BYTES = 256 * 1024;
  */
 export async function sha256OfFile(path: string | Buffer): Promise<string> {
   const hash = createHash('sha256');
-  const file = await open(path);
+  // Without waiting: opening a named pipe would block until someone writes to it.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const { size } = await file.stat();
+    const stats = await file.stat();
+    if (!stats.isFile()) throw new Error(`${path} is not a regular file`);
+    const { size } = stats;
     const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, size + 1));
     for (;;) {
       const { bytesRead } = await file.read(piece, 0, piece.length);

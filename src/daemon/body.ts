@@ -1,4 +1,6 @@
+import { createWriteStream } from 'node:fs';
 import {
+  constants,
   copyFile,
   type FileHandle,
   lstat,
@@ -8,6 +10,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { RetaggerError } from '../errors.ts';
 import { isCode, isDiskTrouble } from './disk.ts';
 import { lookAt, type Origin, same } from './origin.ts';
@@ -137,7 +140,7 @@ export async function moveInto(
 }
 
 /** A durable copy; an older file at `to` is replaced. */
-export async function copyDurably(from: AnyPath, to: string): Promise<void> {
+export async function copyDurably(from: string, to: string): Promise<void> {
   await copyFile(from, to);
   await syncFile(to);
 }
@@ -156,9 +159,27 @@ export async function syncFile(path: string): Promise<void> {
 async function copyAcross(path: AnyPath, to: string): Promise<Origin> {
   let before = await lookAt(path);
   for (let copies = 1; ; copies++) {
-    await copyDurably(path, to);
+    await copyRegular(path, to);
     const after = await lookAt(path);
     if (same(before, after) || copies === MAX_COPIES) return before;
     before = after;
   }
+}
+
+/**
+ * Never through a link that was put in its place since the door's look: it could lead to any file
+ * that we may read.
+ */
+async function copyRegular(from: AnyPath, to: string): Promise<void> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const source = await open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error) => {
+    throw isCode(error, 'ELOOP') ? notRegular() : error;
+  });
+  try {
+    if (!(await source.stat()).isFile()) throw notRegular();
+    await pipeline(source.createReadStream({ autoClose: false }), createWriteStream(to));
+  } finally {
+    await source.close();
+  }
+  await syncFile(to);
 }

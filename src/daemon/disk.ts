@@ -46,6 +46,14 @@ export function isCode(error: unknown, ...codes: string[]): boolean {
   return code !== undefined && codes.includes(code);
 }
 
+/**
+ * An error of the kernel's that may pass; what it says of a name will not. Node's own have codes like
+ * ERR_INVALID_ARG_TYPE.
+ */
+export const mayPass = (error: unknown): boolean =>
+  /^E[A-Z0-9]+$/.test((error as NodeJS.ErrnoException | null)?.code ?? '') &&
+  !isCode(error, 'ENAMETOOLONG', 'EINVAL', 'EILSEQ');
+
 /** @returns null where there is no such file. */
 export async function ifThere<T>(look: Promise<T>): Promise<T | null> {
   try {

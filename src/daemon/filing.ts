@@ -14,10 +14,13 @@ import { xmpOf } from './xmp.ts';
 export const ABSTAINED = '_abstained';
 /** Longest path the kernel takes, in bytes. */
 const PATH_BYTES = 4095;
-/** So many photos of one name in one folder; then something else is wrong. */
-const MAX_CLASHES = 100_000;
-/** Room in a name for `-NUMBER` and `.error.json`. */
-const RESERVED = '-100000.error.json';
+/** So many photos of one name in one folder are numbered; later ones have their own key for a number. */
+const MAX_CLASHES = 10_000;
+/** From so many on the next number is remembered, of so many names. */
+const MANY = 50;
+const MAX_NAMES = 1000;
+/** Room in a name for `-NUMBER` or `-KEY` and `.error.json`. */
+const RESERVED = '-0123456789abcdef0123456789abcdef.error.json';
 const XMP = '.xmp';
 
 /** What happens to photos of the watch folder. */
@@ -39,6 +42,8 @@ export class Filing {
   ingest: Ingest;
   readonly #log: Logger;
   readonly #syncs = new Map<string, DirSync>();
+  /** Path without a number → the next free one, as far as it is known. */
+  readonly #next = new Map<string, number>();
 
   constructor(dataDir: string, ingest: Ingest, log: Logger) {
     this.#tagged = join(dataDir, 'tagged');
@@ -75,9 +80,13 @@ export class Filing {
 
   /** A photo in the spool without its story: never deleted, it may be the user's only copy. */
   async rescue(path: string): Promise<void> {
-    const target = join(this.#failed, '_recovered', basename(path));
+    const dir = join(this.#failed, '_recovered');
     try {
-      await mkdir(dirname(target), { recursive: true });
+      await mkdir(dir, { recursive: true });
+      let target = join(dir, basename(path));
+      for (let n = 2; (await ifThere(lstat(target))) !== null; n++) {
+        target = join(dir, numbered(basename(path), n));
+      }
       await moveAcross(path, target);
       this.#log.error({ file: target }, 'a photo without its spool entry was set aside');
     } catch (error) {
@@ -109,23 +118,28 @@ export class Filing {
     entry: SpoolEntry,
     photo: string | null,
     suffix: string,
-    story: object,
+    story: Teller,
   ): Promise<string> {
     const { sub, name } = placeOf(entry);
     const dir = await this.#folder(root, sub);
     const draft = join(dir, `.${entry.key}.tmp`);
     let drafted = false;
     try {
-      for (let n = 1; n <= MAX_CLASHES; n++) {
+      for (let n = this.#next.get(join(dir, name)) ?? 1; ; n++) {
+        const number = n > MAX_CLASHES ? entry.key : n;
         if (!drafted) await disk.write(draft, `${JSON.stringify(story, null, 2)}\n`);
-        const target = join(dir, numbered(name, n));
-        const sidecar = join(dir, fitName(numbered(name, n), suffix));
+        const target = join(dir, numbered(name, number));
+        const sidecar = join(dir, fitName(numbered(name, number), suffix));
         const claim = await linkNew(draft, sidecar);
         drafted = claim !== 'renamed';
-        const before = claim === null && (await tellsOf(sidecar, entry.id));
-        if (claim === null && !before) continue;
+        const before = claim === null && (await tellsOf(sidecar, story));
+        if (claim === null && !before) {
+          if (number === entry.key) throw new Error(`${sidecar} is there, and of another photo`);
+          continue;
+        }
         if (photo === null || (await putPhoto(photo, target, entry, before))) {
           await this.#sync(dir);
+          this.#remember(join(dir, name), n);
           return target;
         }
         if (!before) await disk.remove(sidecar);
@@ -133,7 +147,14 @@ export class Filing {
     } finally {
       await disk.remove(draft);
     }
-    throw new Error(`${dir} holds too many photos named ${name}`);
+  }
+
+  /** Thousands of photos may have one name: not all their numbers are tried for each. */
+  #remember(path: string, number: number): void {
+    if (number < MANY) return;
+    this.#next.delete(path);
+    if (this.#next.size >= MAX_NAMES) this.#next.delete(this.#next.keys().next().value as string);
+    this.#next.set(path, number + 1);
   }
 
   /** Creates `root/sub`; where that is too long or a file is in the way, photos go to `root`. */
@@ -181,12 +202,15 @@ function folderName(tag: string | null): string {
 }
 
 /** NAME.jpg, NAME-2.jpg, NAME-3.jpg … */
-function numbered(name: string, n: number): string {
+function numbered(name: string, n: number | string): string {
   if (n === 1) return fitName(name, '');
   const short = fitName(name, RESERVED).slice(0, -RESERVED.length);
   const dot = short.lastIndexOf('.');
   return dot > 0 ? `${short.slice(0, dot)}-${n}${short.slice(dot)}` : `${short}-${n}`;
 }
+
+/** FAT, some network shares. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
 /** Gives `from` the name `to`, beside its own or instead of it; null where `to` is taken. */
 async function linkNew(from: string, to: string): Promise<'linked' | 'renamed' | null> {
@@ -195,9 +219,9 @@ async function linkNew(from: string, to: string): Promise<'linked' | 'renamed' |
     return 'linked';
   } catch (error) {
     if (isCode(error, 'EEXIST')) return null;
-    if (!isCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) throw error;
+    if (!isCode(error, ...NO_LINKS)) throw error;
   }
-  // No hard links here (FAT, some network shares): claim the name with an empty file instead.
+  // No hard links here: claim the name with an empty file instead.
   try {
     await (await open(to, 'wx')).close();
   } catch (error) {
@@ -218,7 +242,10 @@ async function putPhoto(
   entry: SpoolEntry,
   before: boolean,
 ): Promise<boolean> {
+  const copy = join(dirname(target), `.${entry.key}.part`);
   if (before) {
+    // From before a crash.
+    await disk.remove(copy);
     const [ours, there] = await Promise.all([ifThere(lstat(photo)), ifThere(lstat(target))]);
     // Renamed, where it could not be linked, before what came after that failed.
     if (ours === null && there !== null && there.size > 0) return true;
@@ -233,11 +260,13 @@ async function putPhoto(
     if (there?.size === ours.size && (await sameBytes(photo, target))) return true;
   }
   try {
-    return (await linkNew(photo, target)) !== null;
+    // While its original is there its copy in the spool is needed: it is linked, not renamed.
+    if (!entry.origin) return (await linkNew(photo, target)) !== null;
+    return await link(photo, target).then(() => true);
   } catch (error) {
-    if (!isCode(error, 'EXDEV')) throw error;
+    if (isCode(error, 'EEXIST')) return false;
+    if (!isCode(error, 'EXDEV') && !(entry.origin && isCode(error, ...NO_LINKS))) throw error;
   }
-  const copy = join(dirname(target), `.${entry.key}.part`);
   await copyDurably(photo, copy);
   try {
     return (await linkNew(copy, target)) !== null;
@@ -261,10 +290,17 @@ async function moveAcross(from: string, to: string): Promise<void> {
   }
 }
 
-/** Whether a sidecar is about the photo with this id. */
-async function tellsOf(sidecar: string, id: string): Promise<boolean> {
+/** What tells whose sidecar it is: a failure has no hash. */
+interface Teller {
+  readonly id: string;
+  readonly sha256?: string;
+}
+
+/** Whether a sidecar is about the same photo. Senders may give many photos one id. */
+async function tellsOf(sidecar: string, { id, sha256 }: Teller): Promise<boolean> {
   try {
-    return (JSON.parse(await readFile(sidecar, 'utf8')) as { id?: unknown }).id === id;
+    const told = JSON.parse(await readFile(sidecar, 'utf8')) as Partial<Teller>;
+    return told.id === id && told.sha256 === sha256;
   } catch {
     return false;
   }

@@ -1,5 +1,5 @@
 import { lstatSync, type Stats, unlinkSync } from 'node:fs';
-import { access, constants, lstat } from 'node:fs/promises';
+import { access, constants, lstat, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RetaggerError } from '../errors.ts';
 import { sha256OfFile } from '../file-hash.ts';
@@ -18,15 +18,32 @@ export interface Origin {
   readonly size: number;
   /** Milliseconds since 1970. */
   readonly mtimeMs: number;
+  /** Of its file system; unknown of photos that an older version took. */
+  readonly dev?: number | undefined;
 }
 
 export async function lookAt(path: AnyPath): Promise<Origin> {
   return sightOf(path, await lstat(path));
 }
 
-const sightOf = (path: AnyPath, { ino, size, mtimeMs }: Stats): Origin => ({
-  ...{ path, ino, size, mtimeMs },
+const sightOf = (path: AnyPath, { ino, size, mtimeMs, dev }: Stats): Origin => ({
+  ...{ path, ino, size, mtimeMs, dev },
 });
+
+/**
+ * The file at an original's path; null where there is none.
+ * @throws Error where its disk is away, so that nobody can tell; system errors.
+ */
+export async function whatIsThere(origin: Origin): Promise<Origin | null> {
+  const now = await ifThere(lookAt(origin.path));
+  if (now !== null || origin.dev === undefined) return now;
+  for (let above = folderOf(origin.path); ; above = folderOf(above)) {
+    const found = await ifThere(stat(above));
+    if (found === null) continue;
+    if (found.dev === origin.dev) return null;
+    throw new Error(`${printable(origin.path)}: its disk is away`);
+  }
+}
 
 export const same = (a: Origin, b: Origin): boolean =>
   a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs;
@@ -79,17 +96,36 @@ export async function present<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** Before anything is written: a file in a folder that is not ours to change cannot be taken. */
+/**
+ * Before anything is written: whether a file may be read, and moved out of its folder.
+ * @throws RetaggerError `file_missing`; system errors.
+ */
 export async function mayTake(file: AnyPath): Promise<void> {
-  const text = printable(file);
-  const folder =
-    typeof file === 'string' ? dirname(file) : file.subarray(0, file.lastIndexOf(0x2f));
+  const folder = folderOf(file);
   try {
     await access(folder, constants.W_OK | constants.X_OK);
+    await access(file, constants.R_OK);
   } catch (error) {
     if (!isCode(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
-    throw new RetaggerError('file_missing', `${text} cannot be moved: its folder is read-only.`, {
-      cause: error,
-    });
+    throw notOurs(file, 'its folder is read-only, or the file is', error);
   }
+  const me = process.geteuid?.();
+  const [above, own] = await Promise.all([stat(folder), lstat(file)]);
+  const isSticky = (above.mode & STICKY) !== 0;
+  if (!isSticky || me === 0 || me === above.uid || me === own.uid) return;
+  throw notOurs(file, 'in its folder everybody may remove only their own files');
+}
+
+/** Of a folder's mode: as in /tmp. */
+const STICKY = 0o1000;
+
+function notOurs(file: AnyPath, why: string, error: unknown = new Error(why)): RetaggerError {
+  const text = `${printable(file)} cannot be moved: ${why} (ingest.after "keep" leaves files in place).`;
+  return new RetaggerError('file_missing', text, { cause: error });
+}
+
+function folderOf(file: AnyPath): AnyPath {
+  if (typeof file === 'string') return dirname(file);
+  const end = file.lastIndexOf(0x2f);
+  return end > 0 ? file.subarray(0, end) : '/';
 }

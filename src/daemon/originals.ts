@@ -1,14 +1,21 @@
 import { RetaggerError } from '../errors.ts';
 import { sha256OfFile } from '../file-hash.ts';
 import type { Logger } from '../log.ts';
-import { ifThere } from './disk.ts';
-import { dropIfSame, isStill, lookAt, mayTake, type Origin, present } from './origin.ts';
+import {
+  dropIfSame,
+  isStill,
+  lookAt,
+  mayTake,
+  type Origin,
+  present,
+  whatIsThere,
+} from './origin.ts';
 import { type AnyPath, printable } from './paths.ts';
 import type { NewPhoto } from './ports.ts';
 import type { FileStore } from './store.ts';
 import { originOf, type Story, storyOf } from './story.ts';
 
-/** Originals that cannot be deleted; beyond, the first of them may be taken again. */
+/** Originals that cannot be deleted; then no more are taken from other disks. */
 const MAX_STUCK = 10_000;
 
 export interface OriginalsParts {
@@ -55,12 +62,16 @@ export class Originals {
    */
   async claim(file: AnyPath, key: string): Promise<Origin> {
     const origin = await present(lookAt(file));
-    await mayTake(file);
+    await present(mayTake(file));
     const known = this.#known.get(nameOf(file));
     if (known !== undefined && (await present(isStill(origin, known.origin, known.sha256)))) {
       known.origin = origin;
       if (this.#stuck.has(known)) await this.#delete(known).catch(() => {});
       throw new RetaggerError('file_missing');
+    }
+    if (this.#stuck.size >= MAX_STUCK) {
+      const cause = new Error(`${MAX_STUCK} files that have been tagged cannot be deleted`);
+      throw new RetaggerError('file_missing', `${printable(file)}: ${cause.message}`, { cause });
     }
     // Somebody else was quicker.
     if (this.#known.get(nameOf(file)) !== known) throw new RetaggerError('file_missing');
@@ -102,6 +113,8 @@ export class Originals {
     const sha256 = await known.sha256();
     const story = storyOf(photo, { body: 'moved', origin: known.origin, filedSha256: sha256 });
     await this.#parts.store.put(key, story);
+    // Another file has come there meanwhile.
+    if (this.#known.get(nameOf(origin.path)) !== known) return true;
     await this.#stick(known.origin, key, sha256);
     return false;
   }
@@ -109,27 +122,26 @@ export class Originals {
   /** At the start: one that could not be deleted before. */
   async recover(key: string, story: Story, sha256: string): Promise<void> {
     const origin = originOf(story);
-    const now = origin && (await ifThere(lookAt(origin.path)).catch(() => origin));
-    if (now && (await isStill(now, origin, async () => sha256))) {
-      await this.#stick(now, key, sha256);
-    } else {
-      await this.#parts.store.remove(key);
-    }
+    const now = origin && (await whatIsThere(origin).catch(() => origin));
+    // One that cannot be read now may be the same.
+    const isSame = now && (await isStill(now, origin, async () => sha256).catch(() => true));
+    if (!isSame) await this.#parts.store.remove(key);
+    else await this.#delete(await this.#stick(now, key, sha256)).catch(() => {});
   }
 
   /** @throws system errors; it is known then as before. */
   async #delete(known: Known): Promise<void> {
     const other = dropIfSame(known.origin);
-    if (other !== null && (await isStill(other, known.origin, known.sha256))) dropIfSame(other);
+    if (other === null) await whatIsThere(known.origin);
+    else if (await isStill(other, known.origin, known.sha256)) dropIfSame(other);
     await this.#leave(known);
   }
 
-  async #stick(origin: Origin, key: string, sha256: string): Promise<void> {
+  async #stick(origin: Origin, key: string, sha256: string): Promise<Known> {
     const known = { origin, key, sha256: async () => sha256 };
     await this.#keep(known);
     this.#stuck.add(known);
-    const [first] = this.#stuck;
-    if (first !== undefined && this.#stuck.size > MAX_STUCK) await this.#leave(first);
+    return known;
   }
 
   async #keep(known: Known): Promise<void> {

@@ -23,7 +23,7 @@ import type {
   Refusal,
 } from './ports.ts';
 import { PriorityQueue } from './queue.ts';
-import { whileDiskTrouble } from './retry.ts';
+import { whileTrouble } from './retry.ts';
 import { Spool, type SpoolEntry } from './spool.ts';
 import { Waiters } from './waiters.ts';
 import { stillWritten } from './writers.ts';
@@ -308,7 +308,7 @@ export class TaggingPipeline implements Pipeline, Part {
     }
     job.reject(new RetaggerError('stopping'));
     this.#log.error({ err: error, id: entry.id, file: entry.file }, 'left for the next start');
-    this.#waiters.wake();
+    this.#forget(job);
   }
 
   async #drop(job: Job): Promise<void> {
@@ -323,7 +323,7 @@ export class TaggingPipeline implements Pipeline, Part {
   }
 
   #insist<T>(work: () => Promise<T>, entry: SpoolEntry): Promise<T> {
-    return whileDiskTrouble(work, this.#ended.signal, (error, tries) => {
+    return whileTrouble(work, this.#ended.signal, (error, tries) => {
       if (tries > 1 && tries % 20 !== 0) return;
       this.#log.warn(
         { err: error, id: entry.id },

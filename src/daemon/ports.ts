@@ -23,13 +23,14 @@ export interface NewPhoto {
   /**
    * `bytes`/`stream`: written to the spool. `move`: a file that is renamed into the spool (copied
    * where that is another file system); a Buffer where its name is not UTF-8. `keep`: a file that
-   * stays where it is and is only read.
+   * stays where it is and is only read. `sight` tells it from another file of that path, where the
+   * id does not.
    */
   readonly body:
     | { readonly bytes: Uint8Array }
     | { readonly stream: Readable }
-    | { readonly move: string | Buffer }
-    | { readonly keep: string };
+    | { readonly move: string | Buffer; readonly sight?: string }
+    | { readonly keep: string; readonly sight?: string };
 }
 
 export interface Reply {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, stat } from 'node:fs/promises';
+import { lstat, mkdir, rename, stat } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -7,7 +7,7 @@ import { moveInto, syncFile, writeBytes, writeStream } from './body.ts';
 import { disk, ifThere, isCode, isDiskTrouble } from './disk.ts';
 import { type Origin, present } from './origin.ts';
 import { Originals } from './originals.ts';
-import { decodePath } from './paths.ts';
+import { type AnyPath, decodePath } from './paths.ts';
 import type { NewPhoto, SpooledPhoto } from './ports.ts';
 import { FileStore } from './store.ts';
 import { type Body, originOf, photoOf, readStory, type Story, storyOf } from './story.ts';
@@ -63,14 +63,16 @@ export class Spool {
   }
 
   /**
-   * Name of a photo's entry. A sender's id must not hide another photo: bytes count too, and so does
-   * the path where the id is the sender's.
+   * Name of a photo's entry. A sender's id must not hide another photo: bytes count too, and so do
+   * the path and what is known of the file where the id is the sender's.
    */
   static key({ source, id, body }: NewPhoto): string {
     const hash = createHash('sha256').update(`${source}\0${id}`);
     if ('bytes' in body) hash.update(body.bytes);
-    else if (source === 'mqtt' && 'move' in body) hash.update('\0').update(body.move);
-    else if (source === 'mqtt' && 'keep' in body) hash.update('\0').update(body.keep);
+    else if (source === 'mqtt' && !('stream' in body)) {
+      hash.update('\0').update('move' in body ? body.move : body.keep);
+      hash.update(`\0${body.sight ?? ''}`);
+    }
     return hash.digest('hex').slice(0, 32);
   }
 
@@ -123,6 +125,8 @@ export class Spool {
     const { stuck } = this.#originals;
     if (stuck > 0) this.#log.warn({ photos: stuck }, 'filed before, but their originals stay');
     entries.sort((a, b) => (a.receivedAt < b.receivedAt ? -1 : 1));
+    // Of two at one path the younger is what is there now.
+    for (const { origin, key } of entries) if (origin) await this.#originals.hold(origin, key);
     return { entries, strays };
   }
 
@@ -216,7 +220,15 @@ export class Spool {
     if (moved.origin) await this.#originals.hold(moved.origin, key);
     // The folder takes again what a power cut puts back, where it was renamed; a sender has its
     // acknowledgement.
-    if (moved.origin || photo.source === 'mqtt') await this.#store.sync();
+    if (moved.origin || photo.source === 'mqtt') {
+      await this.#store.sync().catch(async (error) => {
+        // It is tried again, and must be found where it was.
+        if (!moved.origin && !moved.kept && !(await exists(body.move))) {
+          await rename(path, body.move);
+        }
+        throw error;
+      });
+    }
     const where: Body = moved.kept ? 'kept' : 'moved';
     return { ...rest, key, durable: true, ...moved, body: where };
   }
@@ -254,7 +266,6 @@ export class Spool {
       this.#bytes += size;
     }
     const origin = originOf(found);
-    if (origin) await this.#originals.hold(origin, key);
     return {
       ...photoOf(found),
       ...{ key, durable: true, path, size, mtimeMs },
@@ -281,7 +292,7 @@ function asBusy(error: unknown): unknown {
   return new RetaggerError('busy', `The photo cannot be stored: ${message}`, { cause: error });
 }
 
-const exists = (path: string) =>
+const exists = (path: AnyPath) =>
   lstat(path).then(
     () => true,
     () => false,

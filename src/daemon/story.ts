@@ -17,6 +17,7 @@ export interface Story {
   readonly path?: StoredPath;
   /** That file when it was taken. One that was renamed is here, and its old path nobody's business. */
   readonly ino?: number;
+  readonly dev?: number | undefined;
   readonly size?: number;
   readonly mtime_ms?: number;
   /** The photo has been filed, but its original cannot be deleted: SHA-256 of its bytes. */
@@ -42,7 +43,8 @@ export function storyOf(photo: Omit<NewPhoto, 'body'>, where: Where): Story {
     ...(photo.reply ? { reply: photo.reply } : {}),
     body: where.body,
     ...('path' in where && stored(where)),
-    ...('origin' in where && where.origin && { ...stored(where.origin), ino: where.origin.ino }),
+    ...('origin' in where &&
+      where.origin && { ...stored(where.origin), ino: where.origin.ino, dev: where.origin.dev }),
     ...('filedSha256' in where && { filed_sha256: where.filedSha256 }),
   };
 }
@@ -63,14 +65,15 @@ export function readStory(value: unknown): Story {
   return story;
 }
 
-const stored = ({ path, size, mtimeMs }: Omit<Origin, 'ino'>) => ({
+const stored = ({ path, size, mtimeMs }: Omit<Origin, 'ino' | 'dev'>) => ({
   path: encodePath(path),
   ...{ size, mtime_ms: mtimeMs },
 });
 
 /** The file that was copied, as it was; null where none was. */
-export function originOf({ body, path, ino, size, mtime_ms: mtimeMs }: Story): Origin | null {
+export function originOf(story: Story): Origin | null {
+  const { body, path, ino, dev, size, mtime_ms: mtimeMs } = story;
   if (body !== 'moved' || path === undefined || ino === undefined) return null;
   if (size === undefined || mtimeMs === undefined) return null;
-  return { path: decodePath(path), ino, size, mtimeMs };
+  return { path: decodePath(path), ino, size, mtimeMs, dev };
 }

@@ -106,7 +106,10 @@ async function preprocessBySharp(bytes: Uint8Array, maxPixels: number): Promise<
     besideOthers(() => sharp(bytes, { limitInputPixels: false }).metadata()),
     pastHarmless(bytes, maxPixels, toInput),
   ]);
-  if (header.status === 'rejected') throw header.reason;
+  if (header.status === 'rejected') {
+    // The other was asked alone, and tells of this photo.
+    throw decoded.status === 'rejected' ? decoded.reason : header.reason;
+  }
   const { width, height } = header.value.autoOrient;
   if (width * height > maxPixels) throw tooManyPixels(width, height, maxPixels);
   if (decoded.status === 'rejected') throw decoded.reason;

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { whileDiskTrouble } from '../../src/daemon/retry.ts';
+import { whileTrouble } from '../../src/daemon/retry.ts';
 
 const trouble = (code: string) => Object.assign(new Error(code), { code });
 
@@ -10,7 +10,7 @@ test('waits for the disk, then goes on', async () => {
     .mockRejectedValueOnce(trouble('EROFS'))
     .mockResolvedValue('done');
   const told = vi.fn();
-  expect(await whileDiskTrouble(work, new AbortController().signal, told)).toBe('done');
+  expect(await whileTrouble(work, new AbortController().signal, told)).toBe('done');
   expect(told.mock.calls.map(([error, tries]) => [error.code, tries])).toEqual([
     ['ENOSPC', 1],
     ['EROFS', 2],
@@ -19,7 +19,7 @@ test('waits for the disk, then goes on', async () => {
 
 test('does not repeat what no disk would ever take', async () => {
   const work = vi.fn(() => Promise.reject(trouble('ENAMETOOLONG')));
-  await expect(whileDiskTrouble(work, new AbortController().signal, () => {})).rejects.toThrow(
+  await expect(whileTrouble(work, new AbortController().signal, () => {})).rejects.toThrow(
     'ENAMETOOLONG',
   );
   expect(work).toHaveBeenCalledTimes(1);
@@ -28,7 +28,7 @@ test('does not repeat what no disk would ever take', async () => {
 test('gives up when told to stop, in the middle of a wait too', async () => {
   const control = new AbortController();
   const work = vi.fn(() => Promise.reject(trouble('ENOSPC')));
-  const tried = whileDiskTrouble(work, control.signal, (_, tries) => {
+  const tried = whileTrouble(work, control.signal, (_, tries) => {
     if (tries === 2) queueMicrotask(() => control.abort());
   });
   await expect(tried).rejects.toThrow('ENOSPC');

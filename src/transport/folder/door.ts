@@ -162,6 +162,7 @@ export class FolderDoor implements Part, HealthSource {
     const name = path.subarray(path.lastIndexOf(0x2f) + 1).toString('utf8');
     const stats = await lstat(path);
     if (stats.isDirectory()) {
+      this.#settle.forget(key);
       if (!isIgnoredFolder(name) && !this.#watcher.has(path)) await this.#walk(path);
       return 0;
     }

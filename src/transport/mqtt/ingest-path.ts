@@ -22,7 +22,8 @@ export async function resolveIngestPath(dir: string, path: string): Promise<stri
   if ((await existing(realpath(file))) !== file) throw invalid('"path" leads through a link.');
   const stats = await existing(lstat(file));
   if (!stats.isFile()) throw invalid('"path" is not a regular file.');
-  return file;
+  // As the watch folder names it, which may itself be a link: one file has one name.
+  return join(dir, ...names);
 }
 
 const invalid = (detail: string) => new RetaggerError('request_invalid', detail);

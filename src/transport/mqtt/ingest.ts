@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../../config/schema.ts';
+import { isCode, isDiskTrouble } from '../../daemon/disk.ts';
+import { lookAt, present } from '../../daemon/origin.ts';
 import type { NewPhoto, Outbox, Pipeline, Reply } from '../../daemon/ports.ts';
-import { type RetaggerError, toRetaggerError } from '../../errors.ts';
+import { RetaggerError, toRetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { Backoff } from './backoff.ts';
 import { resolveIngestPath } from './ingest-path.ts';
@@ -12,6 +14,9 @@ import { type ReplyProperties, readReply } from './reply.ts';
 
 /** Waits between tries while the disk takes nothing, in milliseconds. */
 const DISK_RETRY = { first: 250, longest: 5000 };
+
+/** The system has too little of something at the moment. */
+const PASSES = ['EMFILE', 'ENFILE', 'ENOMEM'];
 
 /** A message as it came from a broker, or from a client of the embedded one. */
 export interface Incoming {
@@ -88,8 +93,11 @@ export class Ingest {
     };
     if ('bytes' in ask) return { ...photo, body: { bytes: ask.bytes } };
     const file = await resolveIngestPath(ingest.dir, ask.path);
+    const { ino, size, mtimeMs } = await present(lookAt(file));
     if (key !== null) await this.#parts.journal.sawFile(key);
-    return { ...photo, body: ingest.after === 'keep' ? { keep: file } : { move: file } };
+    const sight = `${ino} ${size} ${mtimeMs}`;
+    const body = ingest.after === 'keep' ? { keep: file, sight } : { move: file, sight };
+    return { ...photo, body };
   }
 
   /** Until it is accepted or has a fault that waiting does not cure. */
@@ -101,8 +109,13 @@ export class Ingest {
         await pipeline.accept(photo);
         return;
       } catch (error) {
-        const { code } = error as RetaggerError;
+        const { code, cause } = error as RetaggerError;
         if (code !== 'busy' && code !== 'stopping') throw error;
+        const isPath = 'move' in photo.body || 'keep' in photo.body;
+        if (isPath && isOwnFault(cause) && pipeline.refusal('mqtt') === null) {
+          const why = (cause as Error).message;
+          throw new RetaggerError('file_missing', `The file cannot be taken: ${why}`, { cause });
+        }
         await setTimeout(backoff.next(), undefined, { signal });
         await pipeline.room('mqtt', signal);
       }
@@ -131,6 +144,10 @@ export class Ingest {
     }
   }
 }
+
+/** Of this one file, and not of our disk: it must not hold up those behind it. */
+const isOwnFault = (cause: unknown): boolean =>
+  isDiskTrouble(cause) && !isCode(cause, ...PASSES, 'ENOSPC', 'EDQUOT');
 
 const fileOf = (ask: Ask): string | null => ('path' in ask ? ask.path.toWellFormed() : null);
 

@@ -26,7 +26,9 @@ test('a file below the ingest folder', async () => {
 test('the ingest folder itself may be a link', async () => {
   const { dir, ingest } = await folder();
   await symlink(ingest, join(dir, 'alias'));
-  expect(await resolveIngestPath(join(dir, 'alias'), 'sub/a b\né.jpg')).toMatch(/ingest\/sub\//);
+  expect(await resolveIngestPath(join(dir, 'alias'), 'sub/a b\né.jpg')).toBe(
+    join(dir, 'alias', 'sub/a b\né.jpg'),
+  );
 });
 
 test.each([
