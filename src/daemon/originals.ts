@@ -24,6 +24,7 @@ export interface OriginalsParts {
   /** Where in the spool the copy for a key is, or will be. */
   readonly copyOf: (key: string) => string;
   readonly log: Logger;
+  readonly maxStuck?: number;
 }
 
 /** An original that is being taken, that was taken, or that was filed and cannot be deleted. */
@@ -69,8 +70,9 @@ export class Originals {
       if (this.#stuck.has(known)) await this.#delete(known).catch(() => {});
       throw new RetaggerError('file_missing');
     }
-    if (this.#stuck.size >= MAX_STUCK) {
-      const cause = new Error(`${MAX_STUCK} files that have been tagged cannot be deleted`);
+    const { maxStuck = MAX_STUCK } = this.#parts;
+    if (this.#stuck.size >= maxStuck) {
+      const cause = new Error(`${maxStuck} files that have been tagged cannot be deleted`);
       throw new RetaggerError('file_missing', `${printable(file)}: ${cause.message}`, { cause });
     }
     // Somebody else was quicker.
