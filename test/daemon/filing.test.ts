@@ -326,3 +326,47 @@ test('a photo that was renamed to its place before the rest failed is filed the 
   await unlink(join(dir, 'tagged/kitchen/b.jpg'));
   await expect(filing.file(photo, good(photo))).rejects.toThrow('is gone');
 });
+
+test('thousands of photos of one name are filed quickly, past the last number too', async () => {
+  const { filing, entry, dir } = await setup();
+  const tagged = join(dir, 'tagged/kitchen');
+  await mkdir(tagged, { recursive: true });
+  for (let n = 1; n <= 10_000; n++) {
+    await writeFile(join(tagged, n === 1 ? 's.jpg.json' : `s-${n}.jpg.json`), '{}');
+  }
+  const first = await entry('s.jpg');
+  await filing.file(first, good(first));
+  expect(await readdir(tagged)).toContain(`s-${first.key}.jpg`);
+  const began = process.cpuUsage();
+  const second = await entry('s.jpg');
+  await filing.file(second, good(second));
+  expect(await readdir(tagged)).toContain(`s-${second.key}.jpg.json`);
+  const { user, system } = process.cpuUsage(began);
+  // All numbers tried take a second and more.
+  expect(user + system).toBeLessThan(300_000);
+});
+
+test('a photo is not put beside the result of another with the same id', async () => {
+  const { filing, entry, tree, dir } = await setup();
+  const one = await entry('snap.jpg', { id: 'cam-7' });
+  await filing.file(one, good(one));
+  await unlink(join(dir, 'tagged/kitchen/snap.jpg'));
+  const two = await entry('snap.jpg', { id: 'cam-7' });
+  const outcome = good(two);
+  if (outcome.ok) Object.assign(outcome.result, { sha256: 'other' });
+  await filing.file(two, outcome);
+  expect(await tree('tagged')).toEqual([
+    ...['kitchen/snap-2.jpg', 'kitchen/snap-2.jpg.json', 'kitchen/snap.jpg.json'],
+  ]);
+});
+
+test('what is set aside takes no other place', async () => {
+  const { filing, dir, tree } = await setup();
+  for (const text of ['one', 'two', 'three']) {
+    await writeFile(join(dir, 'spool/x.photo'), text);
+    await filing.rescue(join(dir, 'spool/x.photo'));
+  }
+  expect(await tree('failed')).toEqual(
+    ['_recovered/x-2.photo', '_recovered/x-3.photo', '_recovered/x.photo'].sort(),
+  );
+});

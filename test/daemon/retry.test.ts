@@ -7,13 +7,13 @@ test('waits for the disk, then goes on', async () => {
   const work = vi
     .fn<() => Promise<string>>()
     .mockRejectedValueOnce(trouble('ENOSPC'))
-    .mockRejectedValueOnce(trouble('EROFS'))
+    .mockRejectedValueOnce(trouble('ENOTDIR'))
     .mockResolvedValue('done');
   const told = vi.fn();
   expect(await whileTrouble(work, new AbortController().signal, told)).toBe('done');
   expect(told.mock.calls.map(([error, tries]) => [error.code, tries])).toEqual([
     ['ENOSPC', 1],
-    ['EROFS', 2],
+    ['ENOTDIR', 2],
   ]);
 });
 

@@ -1,6 +1,7 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { Originals } from '../../../src/daemon/originals.ts';
 import { RetaggerError } from '../../../src/errors.ts';
 import { Ingest } from '../../../src/transport/mqtt/ingest.ts';
 import { Journal } from '../../../src/transport/mqtt/journal.ts';
@@ -328,4 +329,40 @@ test('a retained photo is no new photo', async () => {
 const failure = (id: string) => ({
   ...{ id, source: 'mqtt' as const, file: null },
   ...{ code: 'internal', message: 'x' },
+});
+
+test('a file that cannot be taken is answered, and holds up no photo behind it', async () => {
+  const broker = await otherBroker();
+  const { config, tagger } = await openDoor({ mqtt: { url: broker.url } });
+  await mkdir(config.ingest.dir, { recursive: true });
+  const locked = join(config.ingest.dir, 'locked.jpg');
+  await writeFile(locked, 'kitchen');
+  const sub = await listener(broker.url, ['retagger/box/error', 'retagger/box/result']);
+  const spy = vi.spyOn(Originals.prototype, 'claim').mockImplementation(async () => {
+    throw Object.assign(new Error('EPERM: rename'), { code: 'EPERM' });
+  });
+  onTestFinished(() => spy.mockRestore());
+  await sub.client.publishAsync(INGEST, '{"id":"x","path":"locked.jpg"}', { qos: 1 });
+  await sub.client.publishAsync(INGEST, 'kitchen', { qos: 1 });
+  const [error] = await sub.first('/error');
+  expect(error?.json).toMatchObject({ id: 'x', code: 'file_missing' });
+  expect(error?.json.message).toContain('EPERM');
+  await sub.first('/result');
+  expect(tagger.seen).toEqual(['kitchen']);
+});
+
+test('a camera that writes each photo to the same file under the same id has all tagged', async () => {
+  const { door, config, tagger } = await openDoor({ ingest: { watch: false } });
+  await mkdir(config.ingest.dir, { recursive: true });
+  const file = join(config.ingest.dir, 'snap.jpg');
+  const sub = await listener(door.url, ['retagger/box/result']);
+  tagger.hold();
+  for (const text of ['kitchen 1', 'hall 2']) {
+    await writeFile(file, text);
+    await sub.client.publishAsync(INGEST, '{"id":"cam","path":"snap.jpg"}', { qos: 1 });
+    await eventually(() => tagger.seen.length > 0);
+  }
+  tagger.letGo();
+  await sub.first('/result', 2);
+  expect(tagger.seen).toEqual(['kitchen 1', 'hall 2']);
 });
