@@ -5,11 +5,8 @@ import { ConfigError } from '../config/load.ts';
 import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
 import { isCode, isDiskTrouble } from '../daemon/disk.ts';
-import { fail } from '../doctor/check.ts';
-import { folders } from '../doctor/folders.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';
 import { createLogger, type Logger } from '../log.ts';
-import { certificates } from '../transport/mqtt/connect-options.ts';
 
 /** Stopping may take so long; then the process ends anyway. Nothing accepted is lost by it. */
 const STOP_MS = 10_000;
@@ -40,6 +37,7 @@ async function checkStart(config: Config): Promise<void> {
   const trouble = await folderTrouble(config);
   if (trouble !== null) throw new ConfigError(trouble);
   if (config.mqtt.enabled) {
+    const { certificates } = await import('../transport/mqtt/connect-options.ts');
     await certificates(config).catch(({ message }: Error) => {
       throw new ConfigError(message);
     });
@@ -55,10 +53,14 @@ async function checkStart(config: Config): Promise<void> {
 
 /** What is wrong with `data.dir` or the watch folder and what to do about it; null if nothing is. */
 async function folderTrouble(config: Config): Promise<string | null> {
-  const { status, detail, advice } = await folders
-    .run(config)
-    .catch(({ message }: Error) => fail(message, 'choose another folder'));
-  return status === 'fail' ? `${detail} → ${advice}` : null;
+  // Loaded here: a start that goes well does without.
+  const { folders } = await import('../doctor/folders.ts');
+  try {
+    const { status, detail, advice } = await folders.run(config);
+    return status === 'fail' ? `${detail} → ${advice}` : null;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /**
