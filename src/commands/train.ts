@@ -68,7 +68,13 @@ async function toOptions(flags: Flags): Promise<TrainOptions> {
 async function checkOut({ out, resume, overwrite }: Flags): Promise<void> {
   if (resume || overwrite) return;
   for (const [file, what] of [
-    [join(trainingDir(String(out)), 'checkpoint.json'), 'a run that was stopped (--resume)'],
+    ...['checkpoint', 'head', 'full'].map(
+      (name) =>
+        [
+          join(trainingDir(String(out)), `${name}.json`),
+          'a run that was stopped (--resume)',
+        ] as const,
+    ),
     [join(String(out), 'model.json'), 'a model'],
   ] as const) {
     if ((await ifThere(stat(file))) === null) continue;

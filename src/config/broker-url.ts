@@ -4,10 +4,11 @@
  */
 export function isBrokerUrl(text: string): boolean {
   try {
-    const { hostname, username, password, pathname, search, hash } = new URL(text);
+    const { protocol, hostname, username, password, pathname, search, hash } = new URL(text);
+    const rest = pathname + (protocol.startsWith('ws') ? '' : search) + hash;
     decodeURIComponent(username);
     decodeURIComponent(password);
-    return hostname !== '' && hash === '' && !`${pathname}${search}`.includes('@');
+    return hostname !== '' && !rest.includes('@');
   } catch {
     return false;
   }

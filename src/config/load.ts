@@ -146,7 +146,10 @@ function flatten(node: unknown, prefix: string, file: string): [string, Given][]
 function fromText({ schema }: ConfigKey, text: string): unknown {
   if (schema.type === 'integer') return /^-?\d+$/.test(text.trim()) ? Number(text) : text;
   if (schema.type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
-  if (schema.type === 'array') return text.split(',').map((item) => item.trim());
+  if (schema.type === 'array') {
+    const items = text.split(',').map((item) => item.trim());
+    return items.filter((item) => item !== '');
+  }
   return text;
 }
 

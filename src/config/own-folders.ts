@@ -3,8 +3,8 @@ import { basename, dirname, join, relative } from 'node:path';
 import { ConfigError } from './load.ts';
 import type { Config } from './schema.ts';
 
-/** Folders of ours below `data.dir`. */
-export const OWN_FOLDERS = ['spool', 'outbox', 'tagged', 'failed', 'mqtt', 'cache'];
+/** Folders of ours below `data.dir` that hold photos, results or what is on its way. */
+export const OWN_FOLDERS = ['spool', 'outbox', 'tagged', 'failed'];
 
 /**
  * Photos moved into a watched folder would be taken again, for ever, and our own files are none.
@@ -14,7 +14,7 @@ export function checkFolders(config: Config): void {
   if (!config.ingest.watch) return;
   const inside = (child: string, parent: string) => !/^\.\.(\/|$)/.test(relative(parent, child));
   const ingest = real(config.ingest.dir);
-  for (const name of OWN_FOLDERS) {
+  for (const name of [...OWN_FOLDERS, 'mqtt', 'cache']) {
     const own = join(config.data.dir, name);
     if (!inside(real(own), ingest) && !inside(ingest, real(own))) continue;
     throw new ConfigError(

@@ -176,8 +176,10 @@ async function copyRegular(from: AnyPath, to: string): Promise<void> {
     throw isCode(error, 'ELOOP') ? notRegular() : error;
   });
   try {
-    if (!(await source.stat()).isFile()) throw notRegular();
-    await pipeline(source.createReadStream({ autoClose: false }), createWriteStream(to));
+    const stats = await source.stat();
+    if (!stats.isFile()) throw notRegular();
+    const copy = createWriteStream(to, { mode: stats.mode & 0o777 });
+    await pipeline(source.createReadStream({ autoClose: false }), copy);
   } finally {
     await source.close();
   }

@@ -54,6 +54,16 @@ export class Filing {
 
   /** Durable when it resolves; the spool's copy is then no longer needed. May be repeated. */
   async file(entry: SpoolEntry, outcome: Outcome): Promise<void> {
+    try {
+      await this.#file(entry, outcome);
+    } catch (error) {
+      // The next try must find what this one has placed.
+      this.#next.clear();
+      throw error;
+    }
+  }
+
+  async #file(entry: SpoolEntry, outcome: Outcome): Promise<void> {
     const photo = entry.body === 'kept' ? null : entry.path;
     if (outcome.ok) {
       const { tag } = outcome.result;
@@ -125,7 +135,8 @@ export class Filing {
     const draft = join(dir, `.${entry.key}.tmp`);
     let drafted = false;
     try {
-      for (let n = this.#next.get(join(dir, name)) ?? 1; ; n++) {
+      const next = entry.again ? undefined : this.#next.get(join(dir, name));
+      for (let n = next ?? 1; ; n++) {
         const number = n > MAX_CLASHES ? entry.key : n;
         if (!drafted) await disk.write(draft, `${JSON.stringify(story, null, 2)}\n`);
         const target = join(dir, numbered(name, number));
@@ -133,16 +144,15 @@ export class Filing {
         const claim = await linkNew(draft, sidecar);
         drafted = claim !== 'renamed';
         const before = claim === null && (await tellsOf(sidecar, story));
-        if (claim === null && !before) {
-          if (number === entry.key) throw new Error(`${sidecar} is there, and of another photo`);
-          continue;
-        }
-        if (photo === null || (await putPhoto(photo, target, entry, before))) {
+        if (claim === null && !before && number !== entry.key) continue;
+        const isOurs = claim !== null || before;
+        if (isOurs && (photo === null || (await putPhoto(photo, target, entry, before)))) {
           await this.#sync(dir);
           this.#remember(join(dir, name), n);
           return target;
         }
-        if (!before) await disk.remove(sidecar);
+        if (claim !== null) await disk.remove(sidecar);
+        if (number === entry.key) throw new Error(`${target} is there, and another photo`);
       }
     } finally {
       await disk.remove(draft);

@@ -72,14 +72,15 @@ export async function hasChanged(origin: Origin, copy: string): Promise<boolean>
 /**
  * Removes it, unless it has changed: then it may be another photo, and the folder's to take. Look
  * and removal are one step: in libuv's threads another file could take its name for long in between.
- * @returns what is there instead; null where nothing is.
+ * @returns what is there instead; null where nothing was.
  * @throws system errors.
  */
-export function dropIfSame(origin: Origin): Origin | null {
+export function dropIfSame(origin: Origin): Origin | 'removed' | null {
   try {
     const now = sightOf(origin.path, lstatSync(origin.path));
     if (!same(now, origin)) return now;
     unlinkSync(origin.path);
+    return 'removed';
   } catch (error) {
     if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
   }

@@ -1,6 +1,8 @@
+import { stat } from 'node:fs/promises';
 import { RetaggerError } from '../errors.ts';
 import { sha256OfFile } from '../file-hash.ts';
 import type { Logger } from '../log.ts';
+import { ifThere } from './disk.ts';
 import {
   dropIfSame,
   isStill,
@@ -71,7 +73,7 @@ export class Originals {
       throw new RetaggerError('file_missing');
     }
     const { maxStuck = MAX_STUCK } = this.#parts;
-    if (this.#stuck.size >= maxStuck) {
+    if (this.#stuck.size >= maxStuck && (await this.#isElsewhere(origin))) {
       const cause = new Error(`${maxStuck} files that have been tagged cannot be deleted`);
       throw new RetaggerError('file_missing', `${printable(file)}: ${cause.message}`, { cause });
     }
@@ -112,7 +114,9 @@ export class Originals {
         'a photo has been filed, but its original stays',
       );
     }
-    const sha256 = await known.sha256();
+    const sha256 = await ifThere(known.sha256());
+    // Without its copy nothing can be said of it later; until the restart it stays known.
+    if (sha256 === null) return true;
     const story = storyOf(photo, { body: 'moved', origin: known.origin, filedSha256: sha256 });
     await this.#parts.store.put(key, story);
     // Another file has come there meanwhile.
@@ -135,8 +139,14 @@ export class Originals {
   async #delete(known: Known): Promise<void> {
     const other = dropIfSame(known.origin);
     if (other === null) await whatIsThere(known.origin);
-    else if (await isStill(other, known.origin, known.sha256)) dropIfSame(other);
+    else if (other !== 'removed' && (await isStill(other, known.origin, known.sha256))) {
+      dropIfSame(other);
+    }
     await this.#leave(known);
+  }
+
+  async #isElsewhere(origin: Origin): Promise<boolean> {
+    return (await stat(this.#parts.store.dir)).dev !== origin.dev;
   }
 
   async #stick(origin: Origin, key: string, sha256: string): Promise<Known> {

@@ -43,6 +43,8 @@ export class DiskOutbox implements Outbox {
   #length = 0;
   /** Of `#length`, so far. */
   #changes = 0;
+  /** Being removed, and counted soon. */
+  #dropping = 0;
   /** From `release` to the next `take` the broker is away. */
   #away = false;
   #lastTime = 0;
@@ -196,8 +198,7 @@ export class DiskOutbox implements Outbox {
         }
       } catch (error) {
         // A failing disk: all go back to where a listing finds them.
-        for (const back of [key, ...entries.map((entry) => entry.key)]) this.#taken.delete(back);
-        this.#unlisted += entries.length + 1;
+        this.giveBack([key, ...entries.map((entry) => entry.key)]);
         throw error;
       }
     }
@@ -214,8 +215,13 @@ export class DiskOutbox implements Outbox {
   }
 
   async #drop(key: string): Promise<void> {
-    if (await this.#store.remove(key)) this.#count(-1);
-    this.#delivered.delete(key);
+    this.#dropping += 1;
+    try {
+      if (await this.#store.remove(key)) this.#count(-1);
+      this.#delivered.delete(key);
+    } finally {
+      this.#dropping -= 1;
+    }
   }
 
   /** The broker is connected but slower than we are: what waits is late, and off the memory. */
@@ -242,7 +248,7 @@ export class DiskOutbox implements Outbox {
       window.add(key);
     }
     this.#late = new Lane(window.sorted());
-    if (changes === this.#changes) this.#length = all;
+    if (changes === this.#changes && this.#dropping === 0) this.#length = all;
     // Counted though perhaps seen: one listing too many finds nothing, one too few would strand it.
     this.#unlisted = seen - this.#late.length + (this.#latePuts - latePuts);
   }

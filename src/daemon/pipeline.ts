@@ -143,7 +143,8 @@ export class TaggingPipeline implements Pipeline, Part {
 
   #accepted(job: Job): Accepted {
     const keep = async () => {
-      if (!job.entry.durable) job.entry = await this.#parts.spool.keep(job.entry);
+      if (job.entry.durable || job.finishing) return;
+      job.entry = await this.#parts.spool.keep(job.entry);
     };
     return { outcome: job.outcome, keep };
   }

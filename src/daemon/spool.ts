@@ -21,6 +21,8 @@ export interface SpoolEntry extends SpooledPhoto {
   readonly body: Body;
   /** Modification time when it was taken, to see whether a writer was still at it. */
   readonly mtimeMs: number;
+  /** From before a restart: it may have been filed. */
+  readonly again?: boolean;
   /** The user's file that this is a copy of; it goes when the photo has been dealt with. */
   readonly origin?: Origin;
 }
@@ -269,7 +271,7 @@ export class Spool {
     return {
       ...photoOf(found),
       ...{ key, durable: true, path, size, mtimeMs },
-      ...{ kept, body: found.body },
+      ...{ kept, body: found.body, again: true },
       ...(origin ? { origin } : {}),
     };
   }

@@ -41,6 +41,7 @@ export class Supervisor implements Tagger {
   /** Whether there should be two workers, each with half the threads; see `Burst`. */
   #paired = false;
   #startingSecond = false;
+  #restarting = false;
   #noPairBefore = 0;
   readonly #burst: Burst;
   /** Every process there is: these two, one that loads, one that finishes its last photos. */
@@ -123,6 +124,7 @@ export class Supervisor implements Tagger {
     await verifyBundle(bundle);
     if (this.#info && isDeepStrictEqual(bundle, this.#bundle)) return this.#info;
     await this.#settled();
+    clearTimeout(this.#respawn);
     this.#replacing = true;
     this.#unpair('a new model');
     this.#retireSecond();
@@ -137,18 +139,19 @@ export class Supervisor implements Tagger {
       return info;
     } catch (error) {
       this.#replacing = false;
-      // The old one has ended meanwhile.
+      // The old one has ended meanwhile, or did not start before.
       if (!this.#current && !this.#isStopped) this.#respawnLater();
+      this.#reconcile();
       throw error;
     }
   }
 
-  /** Waits until a worker is there and none is being replaced. @throws Error where that takes long. */
+  /** Waits until no worker is being started or replaced. @throws Error where that takes long. */
   async #settled(): Promise<void> {
     const until = performance.now() + SETTLE_MS;
-    while (this.#replacing || !this.#current) {
+    while (this.#replacing || this.#restarting) {
       if (this.#isStopped) throw new RetaggerError('stopping');
-      if (performance.now() > until) throw new Error('no worker to take over from; try again');
+      if (performance.now() > until) throw new Error('a worker is being replaced; try again');
       await sleep(LOOK_MS);
     }
   }
@@ -190,14 +193,13 @@ export class Supervisor implements Tagger {
   }
 
   /**
-   * A worker like those before. Its file may have been damaged since, or be one of a model that is
-   * just being copied there.
+   * Before a worker like those before: its file may have been damaged since, or be one of a model that
+   * is just being copied there.
    */
-  async #another(): Promise<Slot> {
+  async #recheck(): Promise<void> {
     const bundle = this.#bundle as ModelBundle;
     await verifyBundle(bundle, [bundle.manifest.files[READS[this.#engine]]]);
     if (this.#isStopped) throw new RetaggerError('stopping');
-    return this.#spawn(bundle);
   }
 
   /** Only what will be read: after a cold start a memory card takes a second for the other file. */
@@ -303,8 +305,10 @@ export class Supervisor implements Tagger {
 
   async #restart(): Promise<void> {
     let slot: Slot;
+    this.#restarting = true;
     try {
-      slot = await this.#another();
+      await this.#recheck();
+      slot = this.#spawn(this.#bundle as ModelBundle);
       this.#info = await this.#workers.load(slot);
     } catch (error) {
       if (this.#state === 'stopped') return;
@@ -314,6 +318,8 @@ export class Supervisor implements Tagger {
       this.#log.error({ err: error, inARow: this.#failedStarts }, 'worker does not start');
       this.#respawnLater();
       return;
+    } finally {
+      this.#restarting = false;
     }
     this.#use(slot);
   }
@@ -370,7 +376,9 @@ export class Supervisor implements Tagger {
     let slot: Slot | undefined;
     this.#startingSecond = true;
     try {
-      slot = await this.#another();
+      await this.#recheck();
+      if (!this.#paired || this.#replacing) return;
+      slot = this.#spawn(this.#bundle as ModelBundle);
       this.#second = slot;
       slot.ending = 'stop'; // it takes no photos until it is loaded
       await this.#workers.load(slot);
@@ -413,7 +421,8 @@ export class Supervisor implements Tagger {
     if (this.#replacing) return;
     this.#replacing = true;
     try {
-      const slot = await this.#another();
+      await this.#recheck();
+      const slot = this.#spawn(this.#bundle as ModelBundle);
       await this.#workers.load(slot);
       this.#workers.retire(old, 'memory');
       this.#replacing = false;

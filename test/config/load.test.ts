@@ -90,7 +90,6 @@ describe('what is wrong is named', () => {
       ],
     ),
     ['a host name with a scheme', { flags: { 'http-allowed-hosts': 'http://a.example' } }, /list/],
-    ['an empty host name', { flags: { 'http-allowed-hosts': 'a.example,' } }, /list of names/],
     [
       'a key given twice',
       { file: yaml('http.port: 1\nhttp: {port: 2}\n') },
@@ -130,6 +129,11 @@ test('variables of others are left alone', () => {
   };
   expect(load({ env }).http.port).toBe(5000);
   expect(() => load({ env: { RETAGGER_PORT: '5001' } })).toThrow(/RETAGGER_PORT is unknown/);
+});
+
+test('a comma too many and what is no password are no faults', () => {
+  const flags = { 'http-allowed-hosts': 'a.example, ', 'mqtt-url': 'ws://host/mqtt?x=a@b#c' };
+  expect(load({ flags }).http.allowed_hosts).toEqual(['a.example']);
 });
 
 test('a command that opens no door needs no token', () => {

@@ -1,6 +1,7 @@
 import { link, mkdir, readdir, readFile, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { disk } from '../../src/daemon/disk.ts';
 import { Filing } from '../../src/daemon/filing.ts';
 import { failed, tagged } from '../../src/daemon/outcome.ts';
 import type { Outcome } from '../../src/daemon/ports.ts';
@@ -344,6 +345,25 @@ test('thousands of photos of one name are filed quickly, past the last number to
   const { user, system } = process.cpuUsage(began);
   // All numbers tried take a second and more.
   expect(user + system).toBeLessThan(300_000);
+});
+
+test('a photo whose XMP sidecar fails is filed once, among many of one name too', async () => {
+  const { filing, entry, tree } = await setup('move', true);
+  for (let n = 0; n < 60; n++) {
+    const each = await entry('s.jpg');
+    await filing.file(each, good(each));
+  }
+  const before = await tree('tagged');
+  const photo = await entry('s.jpg');
+  const { write } = disk;
+  const spy = vi.spyOn(disk, 'write').mockImplementation(async (path, data) => {
+    if (path.endsWith('.xmp.tmp')) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    await write(path, data);
+  });
+  for (let n = 0; n < 3; n++) await expect(filing.file(photo, good(photo))).rejects.toThrow('EIO');
+  spy.mockRestore();
+  await filing.file(photo, good(photo));
+  expect((await tree('tagged')).length).toBe(before.length + 3);
 });
 
 test('a photo is not put beside the result of another with the same id', async () => {

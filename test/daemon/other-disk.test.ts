@@ -107,6 +107,19 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     expect(await readdir(spool.dir)).toEqual([]);
   });
 
+  test('that goes though its disk has another number by now is forgotten', async () => {
+    const { dir, file } = await stick();
+    const { spool } = await opened(dir);
+    const { key } = await add(spool, photo({ move: file }));
+    const story = join(spool.dir, `${key}.json`);
+    const told = JSON.parse(await readFile(story, 'utf8'));
+    await writeFile(story, JSON.stringify({ ...told, dev: told.dev + 1 }));
+    const again = await opened(dir);
+    for (const entry of again.entries) await again.spool.remove(entry);
+    expect(existsSync(file)).toBe(false);
+    expect(await readdir(spool.dir)).toEqual([]);
+  });
+
   test('that its sender or the user has deleted is forgotten', async () => {
     const { dir, file } = await stick();
     const { spool } = await opened(dir);
@@ -228,6 +241,9 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     await unlock();
     await writeFile(join(place, 'd'), 'd');
     await expect(originals.claim(join(place, 'd'), 'd')).rejects.toThrow(/2 files .* deleted/);
+    // Those on our own disk are no matter of theirs.
+    await writeFile(join(dir, 'own'), 'own');
+    await originals.claim(join(dir, 'own'), 'own');
     // Those are tried again when they are met, and make room.
     await expect(originals.claim(join(place, 'a'), 'a')).rejects.toThrow();
     expect(existsSync(join(place, 'a'))).toBe(false);

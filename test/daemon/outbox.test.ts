@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../src/daemon/disk.ts';
 import { DiskOutbox } from '../../src/daemon/outbox.ts';
 import type { Message, OutboxEntry } from '../../src/daemon/ports.ts';
+import { FileStore } from '../../src/daemon/store.ts';
 import { holds } from '../property.ts';
 import { eventually, silent, temporaryDir } from './support.ts';
 
@@ -185,6 +186,23 @@ describe('an outbox', () => {
     for (const name of await readdir(dir)) await rm(join(dir, name));
     expect(await outbox.take(9)).toEqual([]);
     expect(outbox.length).toBe(0);
+  });
+
+  test('a message that cannot be read now comes with the next, fresh or late', async () => {
+    const outbox = await opened(await temporaryDir());
+    await putAll(outbox, 'a', 'b', 'c');
+    const { get } = FileStore.prototype;
+    let reads = 0;
+    const spy = vi.spyOn(FileStore.prototype, 'get').mockImplementation(function (
+      this: FileStore,
+      key,
+    ) {
+      if (++reads === 2) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      return get.call(this, key);
+    });
+    onTestFinished(() => spy.mockRestore());
+    await expect(outbox.take(9)).rejects.toThrow('EIO');
+    expect(ids(await outbox.take(9))).toEqual(['a', 'b', 'c']);
   });
 
   test('a message whose place could not be made durable is there once', async () => {

@@ -131,8 +131,8 @@ export async function home(more: readonly string[] = []) {
     ingest: join(dir, 'ingest'),
     url: `http://127.0.0.1:${http}`,
     broker: `mqtt://127.0.0.1:${mqtt}`,
-    run: (before: readonly string[] = [], also: readonly string[] = []) =>
-      new Run([...flags, '--node-id', 'box', ...more, ...also], before),
+    run: (before: readonly string[] = []) =>
+      new Run([...flags, '--node-id', 'box', ...more], before),
     /** Files below a folder of the data folder. */
     tree: async (...path: string[]): Promise<string[]> => {
       const options = { recursive: true, withFileTypes: true } as const;

@@ -588,6 +588,20 @@ describe('another model', () => {
     expect(logged.join('')).toContain('checksum');
   });
 
+  it('cures a box whose worker does not start with the old one any more', async () => {
+    const { dir: modelDir, remove } = await writeTinyBundle();
+    onTestFinished(remove);
+    create({}, { modelDir });
+    await tagger.start();
+    await writeFile(join(modelDir, 'int8.onnx'), 'damaged');
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    await expect.poll(() => logged.join('')).toContain('does not start');
+    const waiting = tagger.tag(ROOMS[0] as string);
+    expect((await tagger.swap(await version('11'))).model).toBe('tiny@11');
+    expect((await waiting).model).toBe('tiny@11');
+    expect([tagger.state, tagger.pids.length]).toEqual(['ready', 1]);
+  });
+
   it('that is the same changes nothing', async () => {
     create();
     await tagger.start();

@@ -22,8 +22,6 @@ import { within } from './within.ts';
 const DRAIN_MS = 1000;
 /** Milliseconds for the ingest topics; a broker that takes longer presumably allows no subscription. */
 const SUBSCRIBE_MS = 5000;
-/** Milliseconds that a photo waits for room until other boxes are to have the fleet's. */
-const PATIENCE_MS = 5000;
 /** Milliseconds in which a broker on this box answers. */
 const LOOK_MS = 1000;
 
@@ -109,7 +107,6 @@ export class MqttDoor implements Part, HealthSource {
   }
 
   async stop(): Promise<void> {
-    this.#subscriptions.leaveFleet();
     await Promise.all([this.#in.stop(), this.#leave()]);
     await this.#broker.stop();
     await this.#journal.close();
@@ -171,13 +168,7 @@ export class MqttDoor implements Part, HealthSource {
       ...{ qos, dup, properties },
       ...{ session: clientId(this.#config, 'in'), packetId: messageId },
     };
-    const patience = setTimeout(() => this.#subscriptions.leaveFleet(), PATIENCE_MS);
-    try {
-      await this.#ingest.take(incoming, signal);
-      this.#subscriptions.joinFleet();
-    } finally {
-      clearTimeout(patience);
-    }
+    await this.#ingest.take(incoming, signal);
   }
 
   /** @returns whether the embedded broker runs: only where none is configured and none is there. */

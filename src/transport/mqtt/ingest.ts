@@ -15,8 +15,11 @@ import { type ReplyProperties, readReply } from './reply.ts';
 /** Waits between tries while the disk takes nothing, in milliseconds. */
 const DISK_RETRY = { first: 250, longest: 5000 };
 
-/** The system has too little of something at the moment. */
-const PASSES = ['EMFILE', 'ENFILE', 'ENOMEM'];
+/** The system has too little of something at the moment, or a share is away. */
+const PASSES = [
+  ...['EMFILE', 'ENFILE', 'ENOMEM', 'EBUSY'],
+  ...['ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN'],
+];
 
 /** A message as it came from a broker, or from a client of the embedded one. */
 export interface Incoming {
@@ -71,7 +74,8 @@ export class Ingest {
       signal.throwIfAborted();
       const error = toRetaggerError(thrown);
       // It is missing because the last run took it and could not say so.
-      const ours = error.code === 'file_missing' && past?.hadFile === true;
+      const isGone = error.code === 'file_missing' && error.cause === undefined;
+      const ours = isGone && past?.hadFile === true;
       if (!ours) await this.#refuse(id, fileOf(ask), reply, error, signal);
     }
     // On a connection that is gone nothing can be acknowledged: the message comes again.

@@ -17,9 +17,6 @@ export class Subscriptions {
   readonly #probeTopic: string;
   readonly #log: Logger;
   #probe: { readonly nonce: string; readonly arrived: () => void } | null = null;
-  /** The connection on which we have, or had, a share of the fleet's photos. */
-  #sharing: Session | null = null;
-  #hasLeft = false;
 
   constructor(topics: Topics, log: Logger) {
     this.#topics = topics;
@@ -40,36 +37,12 @@ export class Subscriptions {
 
   async #subscribeFleet(session: Session): Promise<void> {
     try {
-      const shares = await this.#canShare(session);
-      if (shares) [this.#sharing, this.#hasLeft] = [session, false];
-      const topic = shares ? FLEET_SHARE : this.#topics.fleet;
+      const topic = (await this.#canShare(session)) ? FLEET_SHARE : this.#topics.fleet;
       await session.client.subscribeAsync(topic, OPTIONS);
     } catch (error) {
       if (session.signal.aborted) return;
       this.#log.warn({ err: error }, 'the broker refuses the fleet topic; going on without');
     }
-  }
-
-  /**
-   * Gives up our turns: the broker would keep photos for us while we take none. Those that it has
-   * sent or queued for us already stay ours.
-   */
-  leaveFleet(): void {
-    if (this.#hasLeft || this.#sharing === null || this.#sharing.signal.aborted) return;
-    this.#hasLeft = true;
-    this.#log.info('leaving the fleet: its photos go to other boxes');
-    // Nobody waits: its acknowledgement comes behind photos that wait for room.
-    this.#sharing.client.unsubscribeAsync(FLEET_SHARE).catch(() => {});
-  }
-
-  /** Takes part again after `leaveFleet`. */
-  joinFleet(): void {
-    if (!this.#hasLeft || this.#sharing === null || this.#sharing.signal.aborted) return;
-    this.#hasLeft = false;
-    this.#log.info('taking part in the fleet again');
-    this.#sharing.client.subscribeAsync(FLEET_SHARE, OPTIONS).catch((error) => {
-      this.#log.warn({ err: error }, 'the broker refuses the fleet topic; going on without');
-    });
   }
 
   /** @returns whether the message was our own probe. */

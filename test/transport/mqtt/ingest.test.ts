@@ -351,6 +351,33 @@ test('a file that cannot be taken is answered, and holds up no photo behind it',
   expect(tagger.seen).toEqual(['kitchen']);
 });
 
+test('a file that cannot be taken is answered also where its message comes again', async () => {
+  const { config, log, pipeline, outbox } = await openDoor({ ingest: { watch: false } });
+  await mkdir(config.ingest.dir, { recursive: true });
+  const journal = new Journal(join(config.data.dir, 'other.jsonl'), log);
+  await journal.open();
+  const ingest = new Ingest({ config, log, pipeline, outbox, journal, isOwnTopic: () => false });
+  const message = {
+    ...{ payload: Buffer.from('{"id":"x","path":"a.jpg"}'), qos: 1 as const, packetId: 7 },
+    ...{ session: 's', dup: false },
+  };
+  await writeFile(join(config.ingest.dir, 'a.jpg'), 'kitchen');
+  const gone = new AbortController();
+  pipeline.accept = async () => {
+    gone.abort();
+    throw new RetaggerError('busy');
+  };
+  await expect(ingest.take(message, gone.signal)).rejects.toThrow();
+  pipeline.accept = async () => {
+    const cause = new Error('EPERM');
+    throw new RetaggerError('file_missing', 'It cannot be moved.', { cause });
+  };
+  const put = vi.spyOn(outbox, 'put');
+  await ingest.take({ ...message, dup: true }, new AbortController().signal);
+  expect(put.mock.calls[0]?.[0]).toMatchObject({ payload: { id: 'x', code: 'file_missing' } });
+  await journal.close();
+});
+
 test('a camera that writes each photo to the same file under the same id has all tagged', async () => {
   const { door, config, tagger } = await openDoor({ ingest: { watch: false } });
   await mkdir(config.ingest.dir, { recursive: true });

@@ -67,8 +67,8 @@ export function tagRoute(
       const outcome = await waits
         .within(accepted.outcome, timings.answer, stillQueued)
         .catch(async (error: RetaggerError) => {
-          // What is promised then holds after a restart too.
-          if (error.code === 'still_queued') await accepted.keep();
+          // What is promised then holds after a restart too, unless the disk fails at this moment.
+          if (error.code === 'still_queued') await accepted.keep().catch(() => {});
           throw error;
         });
       if (!outcome.ok) throw new RetaggerError(...failureOf(outcome.failure));
