@@ -14,7 +14,9 @@ export async function expandPhotos(paths: readonly string[]): Promise<string[]> 
   const files: string[] = [];
   for (const path of paths) {
     const stats = await stat(path).catch((): Stats | null => null);
-    files.push(...(stats?.isDirectory() ? (await below(path)).sort() : [path]));
+    if (!stats?.isDirectory()) files.push(path);
+    // One by one: more than some 100,000 are too many arguments.
+    else for (const file of (await below(path)).sort()) files.push(file);
   }
   return files;
 }
@@ -25,7 +27,7 @@ async function below(folder: string): Promise<string[]> {
   const files: string[] = [];
   for (const entry of entries) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) files.push(...(await below(path)));
+    if (entry.isDirectory()) for (const file of await below(path)) files.push(file);
     else if (entry.isFile() && !NO_PHOTO.test(entry.name)) files.push(path);
   }
   return files;
