@@ -111,9 +111,9 @@ export async function mayTake(file: AnyPath): Promise<void> {
     throw notOurs(file, 'its folder is read-only, or the file is', error);
   }
   const me = process.geteuid?.();
-  const [above, own] = await Promise.all([stat(folder), lstat(file)]);
-  const isSticky = (above.mode & STICKY) !== 0;
-  if (!isSticky || me === 0 || me === above.uid || me === own.uid) return;
+  const { mode, uid } = await stat(folder);
+  if ((mode & STICKY) === 0 || me === 0 || me === uid) return;
+  if (me === (await lstat(file)).uid) return;
   throw notOurs(file, 'in its folder everybody may remove only their own files');
 }
 

@@ -183,8 +183,8 @@ export class Spool {
     const isGone = !origin || (await this.#originals.drop(origin, key, entry));
     if (!entry.kept) await disk.remove(entry.path);
     if (entry.durable && isGone) await this.#store.remove(key);
-    this.#bytes -= this.#sizes.get(entry.key) ?? 0;
-    this.#sizes.delete(entry.key);
+    this.#bytes -= this.#sizes.get(key) ?? 0;
+    this.#sizes.delete(key);
   }
 
   async #add(photo: NewPhoto, key: string): Promise<SpoolEntry> {

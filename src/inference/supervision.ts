@@ -21,3 +21,18 @@ export const memoryShare = (limit: number, daemon: number, fresh: Memory): numbe
 /** Whether two workers may run; the second never takes the last room. */
 export const pairFits = (limit: number, daemon: number, first: Memory, second: Memory): boolean =>
   daemon + together([first, second]) + HEADROOM_BYTES <= limit;
+
+const PAUSE_MS = 60_000;
+
+/** The wait after a replacement or a second worker that did not load or had no room. */
+export class Pause {
+  #until = 0;
+
+  begin(): void {
+    this.#until = performance.now() + PAUSE_MS;
+  }
+
+  get isOver(): boolean {
+    return performance.now() >= this.#until;
+  }
+}

@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { RetaggerError, toRetaggerError } from '../errors.ts';
+import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import { Burst } from './burst.ts';
 import { defaultThreads } from './engines/onnx.ts';
 import { firstThatLoads, type OneEngine, READS } from './engines.ts';
-import { type PhotoJob, PhotoJobs } from './photo-jobs.ts';
-import { backoffMs, memoryShare, pairFits } from './supervision.ts';
+import { HandOut } from './hand-out.ts';
+import { backoffMs, memoryShare, Pause, pairFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
 import { whileKilled } from './while-killed.ts';
-import { WorkerGone } from './worker-process.ts';
 import { WORKER_CONCURRENCY } from './worker-protocol.ts';
 import { type Reason, type Slot, Workers } from './workers.ts';
 
@@ -21,19 +20,15 @@ export function createTagger(options: TaggerOptions): Supervisor {
 
 /** So many failed starts in a row are called failed; it goes on trying. */
 const FAILED_STARTS = 5;
-/** One photo in inference and one decoding; with three, two workers do half as many again. */
-const ENOUGH_FOR_ONE = 2;
 /** How long a new model waits for a worker that is being replaced, and between looks. */
 const SETTLE_MS = 30_000;
 const LOOK_MS = 50;
-/** Wait after a replacement or a second worker that did not load or had no room. */
-const PAUSE_MS = 60_000;
 
 export class Supervisor implements Tagger {
   readonly restarts = { exit: 0, timeout: 0, memory: 0 } satisfies Record<Reason, number>;
   readonly #options: TaggerOptions;
   readonly #log: Logger;
-  readonly #jobs = new PhotoJobs();
+  readonly #photos: HandOut;
   /** Takes new photos. */
   #current: Slot | null = null;
   /** Takes them too while more come than one worker can do. */
@@ -42,12 +37,12 @@ export class Supervisor implements Tagger {
   #paired = false;
   #startingSecond = false;
   #restarting = false;
-  #noPairBefore = 0;
+  readonly #noPair = new Pause();
   readonly #burst: Burst;
   /** Every process there is: these two, one that loads, one that finishes its last photos. */
   readonly #workers: Workers;
   #replacing = false;
-  #noReplacementBefore = 0;
+  readonly #noReplacement = new Pause();
   #faultsInARow = 0;
   #failedStarts = 0;
   #respawn: NodeJS.Timeout | undefined;
@@ -62,6 +57,15 @@ export class Supervisor implements Tagger {
     this.#options = options;
     this.#log = options.log.child({ part: 'worker' });
     this.#workers = new Workers(options, this.#log, (slot, how) => this.#onExit(slot, how));
+    this.#photos = new HandOut({
+      open: () => this.#open,
+      photoMs: options.limits.photo_seconds * 1000,
+      onMany: () => this.#burst.many(),
+      onDone: () => {
+        this.#faultsInARow = 0;
+        if (this.#current) this.#checkMemory(this.#current);
+      },
+    });
     this.#burst = new Burst({
       begin: () => this.#pair(),
       end: () => this.#unpair('few photos'),
@@ -113,10 +117,7 @@ export class Supervisor implements Tagger {
 
   tag(path: string): Promise<Tagging> {
     if (this.#state === 'stopped') return Promise.reject(new RetaggerError('stopping'));
-    return new Promise((resolve, reject) => {
-      this.#jobs.add({ path, resolve, reject, lost: 0 });
-      this.#dispatch();
-    });
+    return this.#photos.add(path);
   }
 
   async swap(modelDir: string): Promise<TaggerInfo> {
@@ -164,7 +165,7 @@ export class Supervisor implements Tagger {
     this.#state = 'stopped';
     clearTimeout(this.#respawn);
     this.#burst.stop();
-    this.#jobs.rejectAll(new RetaggerError('stopping'));
+    this.#photos.rejectAll(new RetaggerError('stopping'));
     await this.#workers.stop();
     this.#current = null;
     this.#second = null;
@@ -196,16 +197,16 @@ export class Supervisor implements Tagger {
    * Before a worker like those before: its file may have been damaged since, or be one of a model that
    * is just being copied there.
    */
-  async #recheck(): Promise<void> {
+  async #rechecked(): Promise<ModelBundle> {
     const bundle = this.#bundle as ModelBundle;
-    await verifyBundle(bundle, [bundle.manifest.files[READS[this.#engine]]]);
+    await verifyFor(bundle, this.#engine);
     if (this.#isStopped) throw new RetaggerError('stopping');
+    return bundle;
   }
 
-  /** Only what will be read: after a cold start a memory card takes a second for the other file. */
   async #verified(bundle: ModelBundle): Promise<void> {
     try {
-      await verifyBundle(bundle, [bundle.manifest.files[READS[this.#options.engine]]]);
+      await verifyFor(bundle, this.#options.engine);
     } catch (error) {
       if (this.#state === 'starting') this.#state = 'failed';
       this.#workers.kill();
@@ -223,52 +224,13 @@ export class Supervisor implements Tagger {
     this.#current = slot;
     this.#state = 'ready';
     this.#failedStarts = 0;
-    this.#dispatch();
+    this.#photos.dispatch();
     this.#reconcile();
-  }
-
-  #dispatch(): void {
-    while (this.#handOut());
-    let photos = this.#jobs.waiting;
-    for (const slot of this.#open) photos += slot.jobs.size;
-    if (photos > ENOUGH_FOR_ONE) this.#burst.many();
-  }
-
-  /** Gives one photo to the worker that has the fewest. @returns false where none takes any. */
-  #handOut(): boolean {
-    for (const slot of this.#open.sort((a, b) => a.jobs.size - b.jobs.size)) {
-      const job = this.#jobs.next(slot.jobs, WORKER_CONCURRENCY);
-      if (!job) continue;
-      void this.#run(slot, job);
-      return true;
-    }
-    return false;
   }
 
   /** Workers that take photos. */
   get #open(): Slot[] {
     return [this.#current, this.#second].flatMap((slot) => (slot && !slot.ending ? slot : []));
-  }
-
-  async #run(slot: Slot, job: PhotoJob): Promise<void> {
-    slot.jobs.add(job);
-    const deadline = setTimeout(() => {
-      slot.ending = 'timeout';
-      void slot.process.kill();
-    }, this.#options.limits.photo_seconds * 1000);
-    try {
-      job.resolve(await slot.process.tag(job.path));
-    } catch (error) {
-      if (error instanceof WorkerGone) return; // `#onExit` took the photo back
-      job.reject(toRetaggerError(error));
-    } finally {
-      clearTimeout(deadline);
-    }
-    slot.jobs.delete(job);
-    this.#faultsInARow = 0;
-    if (slot.retired && slot.jobs.size === 0) void slot.process.stop();
-    if (this.#current) this.#checkMemory(this.#current);
-    this.#dispatch();
   }
 
   #onExit(slot: Slot, how: string): void {
@@ -294,8 +256,8 @@ export class Supervisor implements Tagger {
     this.restarts[reason] += 1;
     this.#faultsInARow += 1;
     this.#log.error({ reason, how, photos: slot.jobs.size }, 'worker ended, starting another');
-    this.#jobs.takeBack(slot.jobs, reason === 'timeout' ? 'worker_timeout' : 'worker_crashed');
-    if (this.#current !== slot) this.#dispatch();
+    this.#photos.takeBack(slot, reason === 'timeout' ? 'worker_timeout' : 'worker_crashed');
+    if (this.#current !== slot) this.#photos.dispatch();
   }
 
   #respawnLater(): void {
@@ -307,8 +269,7 @@ export class Supervisor implements Tagger {
     let slot: Slot;
     this.#restarting = true;
     try {
-      await this.#recheck();
-      slot = this.#spawn(this.#bundle as ModelBundle);
+      slot = this.#spawn(await this.#rechecked());
       this.#info = await this.#workers.load(slot);
     } catch (error) {
       if (this.#state === 'stopped') return;
@@ -327,8 +288,7 @@ export class Supervisor implements Tagger {
   /** Two workers from now on, where the box has the cores and the limit the memory for them. */
   #pair(): void {
     const slot = this.#current;
-    if (this.#paired || !slot || this.#threads < 2 || performance.now() < this.#noPairBefore)
-      return;
+    if (this.#paired || !slot || this.#threads < 2 || !this.#noPair.isOver) return;
     const { memory_bytes: limit } = this.#options.limits;
     const { freshMemory } = slot.process;
     if (!pairFits(limit, process.memoryUsage.rss(), freshMemory, freshMemory)) return;
@@ -341,7 +301,7 @@ export class Supervisor implements Tagger {
     if (!this.#paired) return;
     this.#log.info({ why }, 'one worker from now on');
     this.#paired = false;
-    this.#noPairBefore = why === 'few photos' ? 0 : performance.now() + PAUSE_MS;
+    if (why !== 'few photos') this.#noPair.begin();
     this.#reconcile();
   }
 
@@ -354,13 +314,8 @@ export class Supervisor implements Tagger {
     if (this.#replacing || !slot || this.#state === 'stopped') return;
     if (!this.#paired) this.#retireSecond();
     if (slot.threads !== this.#threads) {
-      if (performance.now() >= this.#noReplacementBefore) void this.#replace(slot);
-    } else if (
-      this.#paired &&
-      !this.#startingSecond &&
-      !this.#second &&
-      this.#workers.count === 1
-    ) {
+      if (this.#noReplacement.isOver) void this.#replace(slot);
+    } else if (this.#paired && !this.#startingSecond && this.#workers.count === 1) {
       void this.#startSecond();
     }
   }
@@ -376,16 +331,16 @@ export class Supervisor implements Tagger {
     let slot: Slot | undefined;
     this.#startingSecond = true;
     try {
-      await this.#recheck();
+      const bundle = await this.#rechecked();
       if (!this.#paired || this.#replacing) return;
-      slot = this.#spawn(this.#bundle as ModelBundle);
+      slot = this.#spawn(bundle);
       this.#second = slot;
       slot.ending = 'stop'; // it takes no photos until it is loaded
       await this.#workers.load(slot);
       delete slot.ending;
       // Not wanted any more, or of the model before?
       if (!this.#paired || this.#replacing) this.#retireSecond();
-      this.#dispatch();
+      this.#photos.dispatch();
       this.#reconcile();
     } catch (error) {
       if (this.#state === 'stopped') return;
@@ -409,8 +364,7 @@ export class Supervisor implements Tagger {
       this.#unpair('memory');
     }
     const share = memoryShare(limit, daemon, freshMemory);
-    if (memory.total <= share || this.#replacing || performance.now() < this.#noReplacementBefore)
-      return;
+    if (memory.total <= share || this.#replacing || !this.#noReplacement.isOver) return;
     this.#log.info({ resident: memory.total, share }, 'worker has grown, replacing it');
     this.restarts.memory += 1;
     this.#unpair('memory');
@@ -421,8 +375,7 @@ export class Supervisor implements Tagger {
     if (this.#replacing) return;
     this.#replacing = true;
     try {
-      await this.#recheck();
-      const slot = this.#spawn(this.#bundle as ModelBundle);
+      const slot = this.#spawn(await this.#rechecked());
       await this.#workers.load(slot);
       this.#workers.retire(old, 'memory');
       this.#replacing = false;
@@ -431,9 +384,13 @@ export class Supervisor implements Tagger {
       this.#replacing = false;
       if (this.#state === 'stopped') return;
       this.#log.error({ err: error }, 'worker could not be replaced');
-      this.#noReplacementBefore = performance.now() + PAUSE_MS;
+      this.#noReplacement.begin();
       this.#unpair('no replacement');
       if (!this.#current) this.#respawnLater(); // the old one has ended meanwhile
     }
   }
 }
+
+/** Only what will be read: after a cold start a memory card takes a second for the other file. */
+const verifyFor = (bundle: ModelBundle, engine: TaggerOptions['engine']): Promise<void> =>
+  verifyBundle(bundle, [bundle.manifest.files[READS[engine]]]);

@@ -1,0 +1,86 @@
+import { type RetaggerError, toRetaggerError } from '../errors.ts';
+import { type Fault, type PhotoJob, PhotoJobs } from './photo-jobs.ts';
+import type { Tagging } from './tagger.ts';
+import { WorkerGone } from './worker-process.ts';
+import { WORKER_CONCURRENCY } from './worker-protocol.ts';
+import type { Slot } from './workers.ts';
+
+/** One photo in inference and one decoding; with three, two workers do half as many again. */
+const ENOUGH_FOR_ONE = 2;
+
+export interface HandOutParts {
+  /** Workers that take photos at present. */
+  readonly open: () => Slot[];
+  /** Deadline for one try at one photo. */
+  readonly photoMs: number;
+  /** More photos are here than one worker can do. */
+  readonly onMany: () => void;
+  /** A worker has done a photo, well or not. */
+  readonly onDone: () => void;
+}
+
+/** Gives photos to workers: each to the one that has the fewest, as many as it has use for. */
+export class HandOut {
+  readonly #parts: HandOutParts;
+  readonly #jobs = new PhotoJobs();
+
+  constructor(parts: HandOutParts) {
+    this.#parts = parts;
+  }
+
+  add(path: string): Promise<Tagging> {
+    return new Promise((resolve, reject) => {
+      this.#jobs.add({ path, resolve, reject, lost: 0 });
+      this.dispatch();
+    });
+  }
+
+  /** Call whenever a worker may take more. */
+  dispatch(): void {
+    while (this.#one());
+    let photos = this.#jobs.waiting;
+    for (const slot of this.#parts.open()) photos += slot.jobs.size;
+    if (photos > ENOUGH_FOR_ONE) this.#parts.onMany();
+  }
+
+  /** Of a worker that has ended. */
+  takeBack(slot: Slot, fault: Fault): void {
+    this.#jobs.takeBack(slot.jobs, fault);
+  }
+
+  /** All that no worker has. */
+  rejectAll(error: RetaggerError): void {
+    this.#jobs.rejectAll(error);
+  }
+
+  /** @returns false where no worker takes any. */
+  #one(): boolean {
+    for (const slot of this.#parts.open().sort((a, b) => a.jobs.size - b.jobs.size)) {
+      const job = this.#jobs.next(slot.jobs, WORKER_CONCURRENCY);
+      if (!job) continue;
+      void this.#run(slot, job);
+      return true;
+    }
+    return false;
+  }
+
+  async #run(slot: Slot, job: PhotoJob): Promise<void> {
+    slot.jobs.add(job);
+    const deadline = setTimeout(() => {
+      slot.ending = 'timeout';
+      void slot.process.kill();
+    }, this.#parts.photoMs);
+    try {
+      job.resolve(await slot.process.tag(job.path));
+    } catch (error) {
+      if (error instanceof WorkerGone) return; // its end takes the photo back
+      job.reject(toRetaggerError(error));
+    } finally {
+      clearTimeout(deadline);
+    }
+    slot.jobs.delete(job);
+    if (slot.retired && slot.jobs.size === 0) void slot.process.stop();
+    this.#parts.onDone();
+    this.dispatch();
+  }
+}
