@@ -11,8 +11,6 @@ export interface LogOptions {
   readonly fd?: 1 | 2;
   /** Instead of `fd`, for tests. */
   readonly destination?: DestinationStream;
-  /** For people instead of programs. Default: whether the output is a terminal. */
-  readonly pretty?: boolean;
 }
 
 /** One JSON object a line, or readable lines on a terminal. Times are RFC 3339, UTC. */
@@ -31,8 +29,7 @@ export async function createLogger(options: LogOptions): Promise<Logger> {
       },
       serializers: { url: (url: unknown) => withoutCredentials(String(url)) },
     },
-    options.destination ??
-      ((options.pretty ?? terminal) ? await prettyStream(fd) : plainStream(fd)),
+    options.destination ?? (terminal ? await prettyStream(fd) : plainStream(fd)),
   );
 }
 

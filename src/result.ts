@@ -1,7 +1,7 @@
 import { type Static, Type } from './typebox.ts';
 
 /** Where a photo came in. */
-export const SourceSchema = Type.Union([
+const SourceSchema = Type.Union([
   Type.Literal('folder'),
   Type.Literal('mqtt'),
   Type.Literal('http'),

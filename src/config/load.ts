@@ -32,7 +32,7 @@ export interface ConfigSources {
 }
 
 /** Read where it exists and `--config` was not given. */
-export const SYSTEM_CONFIG_FILE = '/etc/retagger/config.yaml';
+const SYSTEM_CONFIG_FILE = '/etc/retagger/config.yaml';
 const MAX_FILE_BYTES = 1024 * 1024;
 
 interface Given {

@@ -11,7 +11,7 @@ import type { SpoolEntry } from './spool.ts';
 import { xmpOf } from './xmp.ts';
 
 /** Folder below `tagged` for photos whose best score is below its label's threshold. */
-export const ABSTAINED = '_abstained';
+const ABSTAINED = '_abstained';
 /** Longest path the kernel takes, in bytes. */
 const PATH_BYTES = 4095;
 /** So many photos of one name in one folder are numbered; later ones have their own key for a number. */

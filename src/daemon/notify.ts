@@ -57,14 +57,9 @@ export class SystemdNotify {
     this.#timer.unref();
   }
 
-  /** The daemon is open for photos; also ends a reload. */
+  /** The daemon is open for photos. */
   ready(): Promise<void> {
     return this.#put({ READY: '1', STATUS: this.#parts.status() });
-  }
-
-  reloading(): Promise<void> {
-    const usec = process.hrtime.bigint() / 1000n;
-    return this.#put({ RELOADING: '1', MONOTONIC_USEC: String(usec), STATUS: 'reloading' });
   }
 
   /** To be called first when the daemon stops; resolves when systemd knows. */

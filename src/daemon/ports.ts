@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import type { RetaggerError } from '../errors.ts';
 import type { Failure, Result, Source } from '../result.ts';
 
 /**
@@ -143,5 +142,3 @@ export interface HealthSource {
   readonly check: string;
   health(): Health;
 }
-
-export type { RetaggerError };

@@ -16,10 +16,6 @@ export class PriorityQueue<T> {
   #added = 0;
   #turns = 0;
 
-  get length(): number {
-    return ORDER.reduce((sum, source) => sum + this.#lines[source].length, 0);
-  }
-
   push(source: Source, item: T): void {
     this.#lines[source].push({ item, number: this.#added++ });
   }

@@ -5,7 +5,7 @@ import { sha256OfFile } from '../file-hash.ts';
 import { type Static, Type, Value } from '../typebox.ts';
 
 /** A model folder's `model.json`. File names are relative to the folder. */
-export const ManifestSchema = Type.Object({
+const ManifestSchema = Type.Object({
   format: Type.Literal(1),
   name: Type.String({ minLength: 1 }),
   version: Type.String({ minLength: 1 }),

@@ -10,8 +10,6 @@ export const PIXEL_BYTES = 299 * 299 * 3;
 /** A loaded network. One photo at a time; the caller waits for one call before the next. */
 export interface Engine {
   readonly name: EngineName;
-  /** How it computes, for people: "int8", "f32". */
-  readonly precision: string;
   /**
    * @param pixels RGB, 0..255, row by row, exactly `PIXEL_BYTES` long. The engine scales them.
    * @returns one logit per label, in the bundle's label order. Softmax and temperature are the

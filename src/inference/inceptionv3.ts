@@ -51,8 +51,8 @@ export const LOGITS = 'logits';
 /** Kernels that the ImageNet weights lack; they start random and are trained with the head. */
 export const MISSING_KERNELS = ['conv2d_82', 'conv2d_91'] as const;
 /** Units of the fully connected layer. The paper gives none; 256 is our choice. */
-export const HEAD_UNITS = 256;
-export const DROPOUT = 0.5;
+const HEAD_UNITS = 256;
+const DROPOUT = 0.5;
 
 /** The layers in an order in which each comes after what it reads. */
 export function inceptionV3(labelCount: number): readonly Layer[] {

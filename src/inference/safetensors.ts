@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { float16ToFloat32, float32ToFloat16 } from './float16.ts';
 
 /**
@@ -124,8 +124,4 @@ export async function readSafetensors(path: string): Promise<Tensors> {
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
   }
-}
-
-export async function writeSafetensors(path: string, tensors: Tensors, dtype: Dtype) {
-  await writeFile(path, encodeSafetensors(tensors, dtype));
 }

@@ -2,7 +2,7 @@ import { type Dataset, DatasetError, type Photo } from './dataset.ts';
 import { parseTable, tail } from './table.ts';
 
 /** File below the data folder → its right label, or '' to leave the photo out. */
-export type Corrections = ReadonlyMap<string, string>;
+type Corrections = ReadonlyMap<string, string>;
 
 /** Reads `file` and `label` columns. @throws Error */
 export function parseCorrections(csv: string): Corrections {

@@ -2,7 +2,7 @@ import { DatasetError, type Photo } from './dataset.ts';
 import { parseTable, tail } from './table.ts';
 
 /** How often a photo is drawn against others of its class, by file below the data folder. */
-export type PhotoWeights = ReadonlyMap<string, number>;
+type PhotoWeights = ReadonlyMap<string, number>;
 
 /**
  * Reads `file` and `weight` columns; photos that are not listed weigh 1.

@@ -1,6 +1,6 @@
-/** Logits to probabilities, summing to 1. `temperature` > 0 divides the logits first. */
-export function softmax(logits: ArrayLike<number>, temperature = 1): Float64Array {
-  const scores = Float64Array.from(logits, (value) => value / temperature);
+/** Logits to probabilities, summing to 1. */
+export function softmax(logits: ArrayLike<number>): Float64Array {
+  const scores = Float64Array.from(logits);
   const peak = scores.reduce((a, b) => Math.max(a, b));
   let sum = 0;
   for (let i = 0; i < scores.length; i++) {

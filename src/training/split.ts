@@ -15,18 +15,18 @@ export interface GroupOptions {
   readonly sources?: ReadonlyMap<string, string>;
   /** Tried on the file's name first: what it captures names the home. */
   readonly pattern?: RegExp;
-  /** A source with more than this share of all photos is a collection: each photo is a group. */
-  readonly collectionShare?: number;
 }
 
 const ALONE = 'photo:';
+/** A source with more than this share of all photos is a collection: each photo is a group. */
+const COLLECTION_SHARE = 0.05;
 
 /** True for the group of a photo whose home is not known. */
 export const isAlone = (group: string): boolean => group.startsWith(ALONE);
 
 /** Home by pattern, else source, else each photo alone. */
 export function groupPhotos(photos: readonly Photo[], options: GroupOptions): GroupOf {
-  const { sources = new Map<string, string>(), pattern, collectionShare = 0.05 } = options;
+  const { sources = new Map<string, string>(), pattern } = options;
   const home = (photo: Photo): string | undefined => {
     const match = pattern?.exec(photo.file.slice(photo.file.indexOf('/') + 1));
     return match ? `home:${match.slice(1).join('/') || match[0]}` : undefined;
@@ -38,7 +38,7 @@ export function groupPhotos(photos: readonly Photo[], options: GroupOptions): Gr
   }
   return (photo) => {
     const source = sources.get(photo.file);
-    const collection = (counts.get(source ?? '') ?? 0) > collectionShare * photos.length;
+    const collection = (counts.get(source ?? '') ?? 0) > COLLECTION_SHARE * photos.length;
     return home(photo) ?? (source && !collection ? `source:${source}` : `${ALONE}${photo.file}`);
   };
 }

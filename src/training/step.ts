@@ -24,7 +24,7 @@ export interface StepOptions {
 }
 
 /** Softmax cross-entropy, mean over the batch. */
-export function crossEntropy(
+function crossEntropy(
   tf: Tfjs,
   truth: readonly number[],
   logits: Tensor2D,

@@ -24,11 +24,11 @@ describe('SystemdNotify', () => {
       });
     };
     const notify = new SystemdNotify({ ...parts, env, send });
-    void notify.reloading();
+    void notify.ready();
     void notify.ready();
     const last = notify.stopping();
     expect(sent).toHaveLength(1);
-    expect(sent[0]).toContain('RELOADING=1');
+    expect(sent[0]).toEqual(['READY=1', 'STATUS=two lines']);
     release();
     await vi.waitFor(() => expect(sent).toHaveLength(2));
     expect(sent[1]).toEqual(['READY=1', 'STATUS=stopping', 'STOPPING=1']);

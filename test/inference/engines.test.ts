@@ -29,7 +29,7 @@ describe.each<EngineName>(['onnxruntime', 'wasm'])('engine %s', (name) => {
   afterAll(() => engine.close());
 
   it('says what it is', () => {
-    expect([engine.name, engine.precision]).toEqual([name, 'int8']);
+    expect(engine.name).toBe(name);
   });
 
   it('gives one finite logit per label, the same each time', async () => {

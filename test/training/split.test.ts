@@ -39,7 +39,7 @@ describe('groupPhotos', () => {
   });
 
   test('photos of a large source are each alone', () => {
-    const groupOf = groupPhotos(photos, { sources, collectionShare: 0.05 });
+    const groupOf = groupPhotos(photos, { sources });
     expect(isAlone(groupOf(photos[9] as Photo))).toBe(true);
     expect(groupOf(photos[9] as Photo)).not.toBe(groupOf(photos[10] as Photo));
     expect(isAlone(groupOf({ file: 'hall/p2.jpg', label: 0 }))).toBe(false);

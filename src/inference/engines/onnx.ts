@@ -19,13 +19,13 @@ type TensorClass = new (
 
 /** A session of either onnxruntime as an engine. */
 export function onnxEngine(
-  kind: { readonly name: EngineName; readonly precision: string },
+  name: EngineName,
   session: InferenceSession,
   Tensor: TensorClass,
 ): Engine {
   const output = session.outputNames[0] as string;
   return {
-    ...kind,
+    name,
     async infer(pixels) {
       if (pixels.length !== PIXEL_BYTES) {
         throw new RangeError(`expected ${PIXEL_BYTES} bytes of pixels, not ${pixels.length}`);

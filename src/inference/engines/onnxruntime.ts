@@ -16,5 +16,5 @@ export const createOnnxruntimeEngine: EngineFactory = async (bundle, options) =>
   const session = options.cacheDir
     ? await createPrepared(bundle, options.cacheDir, create)
     : await create(source, {});
-  return onnxEngine({ name: 'onnxruntime', precision: 'int8' }, session, Tensor);
+  return onnxEngine('onnxruntime', session, Tensor);
 };

@@ -19,7 +19,6 @@ export const createTfjsNodeEngine: EngineFactory = async (
   let closed = false;
   return {
     name: 'tfjs-node',
-    precision: 'f32',
     async infer(pixels) {
       if (closed) throw new Error('the tfjs-node engine is closed');
       if (pixels.length !== PIXEL_BYTES) {

@@ -14,5 +14,5 @@ export const createWasmEngine: EngineFactory = async (bundle, options) => {
     graphOptimizationLevel: 'all',
     enableCpuMemArena: false,
   });
-  return onnxEngine({ name: 'wasm', precision: 'int8' }, session, Tensor);
+  return onnxEngine('wasm', session, Tensor);
 };

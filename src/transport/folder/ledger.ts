@@ -9,7 +9,7 @@ const ID = /^[0-9a-f]{32}$/;
 const FLUSH_MS = 500;
 /** Full scans in which a file must be missing before it may be forgotten. */
 const FORGET_AFTER = 2;
-export const LEDGER_LIMIT = 250_000;
+const LEDGER_LIMIT = 250_000;
 
 /**
  * Which files of a watch folder in `keep` mode are done: a text file with one id a line, appended

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { RetaggerError } from '../../errors.ts';
 import { codedError } from './problem.ts';
 
-export const FIELD = 'image';
+const FIELD = 'image';
 /** Bounds on one multipart body; small fields beside the image are read and ignored. */
 const LIMITS = { files: 1, fields: 16, parts: 17, fieldNameSize: 128, fieldSize: 4096 };
 const MAX_NAME = 255;

@@ -5,7 +5,7 @@ import { largestMessage } from './limits.ts';
 import { splitLongString, TAKEN_OUT } from './long-string.ts';
 
 /** The JSON form of a message on an ingest topic. */
-export const IngestSchema = Type.Object(
+const IngestSchema = Type.Object(
   {
     id: Type.Optional(
       Type.String({

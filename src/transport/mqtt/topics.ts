@@ -1,5 +1,5 @@
 /** Photos for whichever box of the fleet is free. */
-export const FLEET_TOPIC = 'retagger/fleet/ingest';
+const FLEET_TOPIC = 'retagger/fleet/ingest';
 /** The same as a shared subscription: the broker gives each message to one box. */
 export const FLEET_SHARE = `$share/retagger/${FLEET_TOPIC}`;
 
