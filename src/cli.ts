@@ -1,7 +1,7 @@
 #!/usr/bin/env -S MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=65536 node --optimize-for-size
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from './config/load.ts';
+import { version } from './version.ts';
 
 // The first line bounds this process's memory: one arena for malloc and its large blocks given back
 // at once, and V8 collects what was used before the heap has doubled (docs/measurements.md).
@@ -14,10 +14,6 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   bench: async () => (await import('./commands/bench.ts')).benchCommand(),
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
 };
-
-const { version } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-) as { version: string };
 
 /** Commander's usage errors are exit code 2; help and version are 0. */
 function exitCodeOf(error: unknown): number {

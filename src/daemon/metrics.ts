@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { memoryOf, together } from '../inference/memory.ts';
 import type { Tagger } from '../inference/tagger.ts';
 import type { Source } from '../result.ts';
+import { version } from '../version.ts';
 import type { Outbox, Outcome, Pipeline } from './ports.ts';
 
 /** One answered HTTP request. */
@@ -36,8 +36,6 @@ const STAGE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 
 const PHOTO_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200];
 /** The default of 10 ms would wake an idle box 100 times a second. */
 const EVENT_LOOP_PRECISION_MS = 100;
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 /** A registry of its own, filled from what happens in the daemon. */
 export function createMetrics(parts: MetricsParts): Metrics {

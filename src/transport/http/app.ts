@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import { RetaggerError } from '../../errors.ts';
@@ -18,8 +17,6 @@ import { markWaiting, settleUnread } from './unread.ts';
 import type { Waits } from './waits.ts';
 
 const MAX_CONNECTIONS = 512;
-
-const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
 
 /** The server with every route; it does not listen yet. */
 export async function createApp(
@@ -58,7 +55,7 @@ export async function createApp(
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.addSchema(ProblemSchema);
-  await registerOpenApi(app, version, parts.config.http.token !== undefined);
+  await registerOpenApi(app, parts.config.http.token !== undefined);
   metricsRoute(app, parts);
   tagRoute(app, parts, timings, waits);
   healthRoutes(app, parts, guard);

@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { Type } from '../../typebox.ts';
+import { version } from '../../version.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import type { App } from './server.ts';
 
@@ -39,7 +40,7 @@ export function problems(...statuses: readonly number[]) {
 }
 
 /** Collects the routes that are registered after it; serves `/openapi.json` and `/docs`. */
-export async function registerOpenApi(app: App, version: string, secured: boolean): Promise<void> {
+export async function registerOpenApi(app: App, secured: boolean): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

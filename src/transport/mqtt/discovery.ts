@@ -1,5 +1,6 @@
 import type { Config } from '../../config/schema.ts';
 import type { TaggerInfo } from '../../inference/tagger.ts';
+import { version } from '../../version.ts';
 import type { Topics } from './topics.ts';
 
 /** State of the tag's sensor for a photo without a tag. */
@@ -20,7 +21,6 @@ export interface Announcement {
 export function discoveryOf(
   { node, mqtt }: Pick<Config, 'node' | 'mqtt'>,
   topics: Topics,
-  version: string,
   info: TaggerInfo,
 ): Announcement | null {
   if (mqtt.discovery === undefined) return null;

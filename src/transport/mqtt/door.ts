@@ -63,7 +63,7 @@ export class MqttDoor implements Part, HealthSource {
     this.#delivery = new Delivery(outbox, topics, log);
     this.#presence = new Presence({
       ...{ topic: topics.status, info, log },
-      discovery: (version, loaded) => discoveryOf(config, topics, version, loaded),
+      discovery: (loaded) => discoveryOf(config, topics, loaded),
     });
     this.#subscriptions = new Subscriptions(topics, log);
     this.#broker = new EmbeddedBroker({
@@ -98,7 +98,6 @@ export class MqttDoor implements Part, HealthSource {
   /** Opens the door; does not wait for a broker that is away. */
   async start(): Promise<void> {
     await this.#journal.open();
-    await this.#presence.load();
     this.#embedded = await this.#startBroker();
     this.#delivery.start();
     this.#out.start(this.#embedded ? 4 : 5);

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { TaggerInfo } from '../../inference/tagger.ts';
 import type { Logger } from '../../log.ts';
+import { version } from '../../version.ts';
 import type { Announcement } from './discovery.ts';
 import type { Session } from './session.ts';
 import { within } from './within.ts';
@@ -17,7 +17,7 @@ export interface PresenceParts {
   readonly topic: string;
   readonly info: () => TaggerInfo | null;
   /** What else is told of this box, once a model is loaded; null for nothing. */
-  readonly discovery: (version: string, info: TaggerInfo) => Announcement | null;
+  readonly discovery: (info: TaggerInfo) => Announcement | null;
   readonly log: Logger;
 }
 
@@ -25,7 +25,6 @@ export interface PresenceParts {
 export class Presence {
   readonly #parts: PresenceParts;
   #session: Session | null = null;
-  #version = '';
   /** Payloads on this connection by topic. */
   readonly #told = new Map<string, string>();
   #timer: NodeJS.Timeout | null = null;
@@ -33,12 +32,6 @@ export class Presence {
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
-  }
-
-  /** Finds out which version of the program this is. */
-  async load(): Promise<void> {
-    const manifest = new URL('../../../package.json', import.meta.url);
-    this.#version = JSON.parse(await readFile(manifest, 'utf8')).version;
   }
 
   /** The Last Will. */
@@ -73,7 +66,7 @@ export class Presence {
 
   #look(): void {
     const info = this.#parts.info();
-    const discovery = info && this.#parts.discovery(this.#version, info);
+    const discovery = info && this.#parts.discovery(info);
     for (const announcement of [this.#status('online'), discovery]) {
       if (this.#session === null || announcement === null) continue;
       const { topic, payload } = announcement;
@@ -96,7 +89,7 @@ export class Presence {
     const info = this.#parts.info();
     const payload = JSON.stringify({
       state,
-      version: this.#version,
+      version,
       model: info?.model ?? null,
       engine: info?.engine ?? null,
     });
