@@ -13,7 +13,7 @@ import { type Calibration, calibrated, chooseThresholds, fitCalibration } from '
 import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
 import type { TrainContext } from './context.ts';
 import { predictLogits } from './evaluate-examples.ts';
-import { exportInt8 } from './export/onnx.ts';
+import { exportInt8 } from './export/int8-graph.ts';
 import { type Example, examplePixels } from './features.ts';
 import { evaluateScores } from './metrics.ts';
 import { modelCard } from './model-card.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Manifest } from '../../src/inference/bundle.ts';
 import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
 import { encodeSafetensors } from '../../src/inference/safetensors.ts';
-import { exportInt8 } from '../../src/training/export/onnx.ts';
+import { exportInt8 } from '../../src/training/export/int8-graph.ts';
 import { randomPixels, randomWeights, tinyNetwork } from '../training/export/tiny-network.ts';
 
 export const LABELS = ['bedroom', 'bathroom', 'balcony', 'kitchen', 'hall', 'others'];

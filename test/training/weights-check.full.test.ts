@@ -9,7 +9,7 @@ import { exampleBatch } from '../../src/training/features.ts';
 import { initialWeights, normaliseFresh } from '../../src/training/initial-weights.ts';
 import { HEAD_CUT } from '../../src/training/prepare.ts';
 import { random } from '../../src/training/random.ts';
-import { preActivationStd } from '../../src/training/statistics.ts';
+import { preActivationStd } from './statistics.ts';
 
 const BASE = '../shared/weights/inceptionv3-imagenet-folded.f16.safetensors';
 const PHOTOS = 48;

@@ -4,7 +4,8 @@ import { InferenceSession, Tensor } from '../../../src/inference/engines/onnxrun
 import { INPUT, inceptionV3, type Layer, LOGITS } from '../../../src/inference/inceptionv3.ts';
 import type { Tensor as TensorData } from '../../../src/inference/safetensors.ts';
 import { layerShapes, type Shape } from '../../../src/inference/shapes.ts';
-import { exportF32, exportInt8 } from '../../../src/training/export/onnx.ts';
+import { exportF32 } from '../../../src/training/export/float-graph.ts';
+import { exportInt8 } from '../../../src/training/export/int8-graph.ts';
 import { poolsBehindConvolutions } from '../../../src/training/export/pools.ts';
 import { forward, randomPixels, randomWeights, tinyNetwork } from './tiny-network.ts';
 

@@ -1,7 +1,7 @@
-import { forward, type Weights } from '../inference/forward.ts';
-import type { Layer } from '../inference/inceptionv3.ts';
-import { LOGITS } from '../inference/inceptionv3.ts';
-import type { Tensor, Tensor4D, Tfjs } from '../inference/tfjs.ts';
+import { forward, type Weights } from '../../src/inference/forward.ts';
+import type { Layer } from '../../src/inference/inceptionv3.ts';
+import { LOGITS } from '../../src/inference/inceptionv3.ts';
+import type { Tensor, Tensor4D, Tfjs } from '../../src/inference/tfjs.ts';
 
 /**
  * Median over the channels of each convolution's output before ReLU: its standard deviation over
