@@ -45,6 +45,10 @@ export class RetaggerError extends Error {
   }
 }
 
+/** @param limit largest photo in bytes (`limits.upload_bytes`). */
+export const tooManyBytes = (limit: number): RetaggerError =>
+  new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
+
 /** Any thrown value as a coded error; what is not one of ours becomes `internal`. */
 export function toRetaggerError(thrown: unknown): RetaggerError {
   if (thrown instanceof RetaggerError) return thrown;

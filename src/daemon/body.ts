@@ -11,7 +11,7 @@ import {
 } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { RetaggerError } from '../errors.ts';
+import { RetaggerError, tooManyBytes } from '../errors.ts';
 import { isCode, isDiskTrouble } from './disk.ts';
 import { lookAt, type Origin, same } from './origin.ts';
 import { type AnyPath, printable } from './paths.ts';
@@ -24,12 +24,9 @@ const WRITE_BYTES = 256 * 1024;
 /** Copies of a file that changes under our hands; the last counts, and the change is seen later. */
 const MAX_COPIES = 3;
 
-export const tooLarge = (limit: number) =>
-  new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
-
 /** @param flush whether the bytes must be durable when this resolves. */
 export async function writeBytes(bytes: Uint8Array, path: string, limit: number, flush: boolean) {
-  if (bytes.byteLength > limit) throw tooLarge(limit);
+  if (bytes.byteLength > limit) throw tooManyBytes(limit);
   await writeFile(path, bytes, { mode: MODE, flush });
   return bytes.byteLength;
 }
@@ -58,7 +55,7 @@ export async function writeStream(
     for await (const chunk of source as AsyncIterable<Buffer>) {
       size += chunk.byteLength;
       heldBytes += chunk.byteLength;
-      if (size > limit) throw tooLarge(limit);
+      if (size > limit) throw tooManyBytes(limit);
       held.push(chunk);
       if (heldBytes >= WRITE_BYTES) await drain();
     }

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { RetaggerError, toRetaggerError } from '../errors.ts';
+import { RetaggerError, tooManyBytes, toRetaggerError } from '../errors.ts';
 import type { Tagger } from '../inference/tagger.ts';
 import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
@@ -359,9 +359,7 @@ const finishing = (job: Job): boolean => job.finishing;
 /** What needs no worker to be known. */
 function precheck(entry: SpoolEntry, limit: number): void {
   if (entry.size === 0) throw new RetaggerError('image_corrupt', 'The file is empty.');
-  if (entry.size > limit) {
-    throw new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
-  }
+  if (entry.size > limit) throw tooManyBytes(limit);
 }
 
 const REASONS: Readonly<Record<Refusal, string>> = {

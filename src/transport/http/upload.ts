@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
-import { RetaggerError } from '../../errors.ts';
+import { RetaggerError, tooManyBytes } from '../../errors.ts';
 import { codedError } from './problem.ts';
 
 const FIELD = 'image';
@@ -58,8 +58,8 @@ export async function openUpload(
 
 async function* content(part: MultipartFile, limit: number, readRest: () => Promise<void>) {
   // At once, not at the end of all that may still come.
-  if (part.file.truncated) throw tooLarge(limit);
-  part.file.once('limit', () => part.file.destroy(tooLarge(limit)));
+  if (part.file.truncated) throw tooManyBytes(limit);
+  part.file.once('limit', () => part.file.destroy(tooManyBytes(limit)));
   yield* part.file;
   await readRest();
 }
@@ -82,9 +82,6 @@ function malformed(thrown: unknown): never {
     cause: thrown,
   });
 }
-
-const tooLarge = (limit: number) =>
-  new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
 
 /** @param field the parser gives none for a part without a name, whatever its types say. */
 const misplaced = (field: string | undefined) =>

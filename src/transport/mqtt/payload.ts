@@ -1,4 +1,4 @@
-import { RetaggerError } from '../../errors.ts';
+import { RetaggerError, tooManyBytes } from '../../errors.ts';
 import { type Static, Type, Value } from '../../typebox.ts';
 import { decodeBase64 } from './base64.ts';
 import { largestMessage } from './limits.ts';
@@ -48,7 +48,7 @@ export async function readPayload(payload: Buffer, uploadBytes: number): Promise
   if (payload.length === 0) return refuse(null, 'The message is empty.');
   const json = startsJson(payload);
   const limit = json ? largestMessage(uploadBytes) : uploadBytes;
-  if (payload.length > limit) return { id: null, error: tooLarge(uploadBytes) };
+  if (payload.length > limit) return { id: null, error: tooManyBytes(uploadBytes) };
   return json ? await readJson(payload, uploadBytes) : { id: null, bytes: payload };
 }
 
@@ -75,7 +75,7 @@ async function readJson(payload: Buffer, uploadBytes: number): Promise<Ask> {
   const bytes = await readImage(image, split.long);
   if (bytes === null) return refuse(id, '"image" is not base64.');
   if (bytes.length === 0) return refuse(id, '"image" is empty.');
-  if (bytes.length > uploadBytes) return { id, error: tooLarge(uploadBytes) };
+  if (bytes.length > uploadBytes) return { id, error: tooManyBytes(uploadBytes) };
   return { id, bytes };
 }
 
@@ -107,9 +107,6 @@ function firstFault(value: unknown): string | null {
   const fault = faults[0];
   return fault ? `"${fault.instancePath.slice(1)}" ${fault.message}.` : null;
 }
-
-const tooLarge = (limit: number) =>
-  new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
 
 /** Foreign text in an answer: short, without control characters. */
 const clip = (text: string): string => text.replace(/\p{Cc}/gu, ' ').slice(0, 100);
