@@ -1,7 +1,7 @@
-import { connect as connectTcp } from 'node:net';
 import { withoutCredentials } from '../log.ts';
 import { connectOptions } from '../transport/mqtt/connect-options.ts';
 import { loadMqtt } from '../transport/mqtt/libraries.ts';
+import { listens } from '../transport/mqtt/listens.ts';
 import { type Check, fail, ok } from './check.ts';
 
 const CONNECT_MS = 5000;
@@ -52,15 +52,4 @@ export function adviceFor(message: string, code: unknown): string {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
     return 'Check the host name in mqtt.url and DNS.';
   return 'Check mqtt.url, that the broker runs, and the firewall. Results wait in the outbox until then.';
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connectTcp({ host: '127.0.0.1', port, timeout: CONNECT_MS });
-    const done = (answer: boolean) => () => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', done(true)).once('error', done(false)).once('timeout', done(false));
-  });
 }

@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { IPublishPacket } from 'mqtt';
 import type { Config } from '../../config/schema.ts';
@@ -12,6 +11,7 @@ import { Delivery } from './delivery.ts';
 import { discoveryOf } from './discovery.ts';
 import { Ingest } from './ingest.ts';
 import { Journal } from './journal.ts';
+import { listens } from './listens.ts';
 import { Presence } from './presence.ts';
 import type { Session } from './session.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -22,8 +22,6 @@ import { within } from './within.ts';
 const DRAIN_MS = 1000;
 /** Milliseconds for the ingest topics; a broker that takes longer presumably allows no subscription. */
 const SUBSCRIBE_MS = 5000;
-/** Milliseconds in which a broker on this box answers. */
-const LOOK_MS = 1000;
 
 export interface MqttDoorParts {
   readonly config: Config;
@@ -185,17 +183,3 @@ export class MqttDoor implements Part, HealthSource {
 
 /** For people: 2026-01-31 09:05 UTC. */
 const minuteOf = (time: Date) => `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-
-/** Whether something accepts connections on this box's port. */
-function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port, timeout: LOOK_MS });
-    const end = (answer: boolean) => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('error', () => end(false));
-    socket.once('timeout', () => end(false));
-  });
-}
