@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Command, Option } from 'commander';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
 import type { Config } from '../config/schema.ts';
-import type { TaggerInfo } from '../inference/tagger.ts';
+import { resultOf } from '../daemon/outcome.ts';
 import { createProgress } from '../progress.ts';
 import { expandPhotos } from './photo-files.ts';
 import { type TaggedFile, tagFiles } from './tag-files.ts';
@@ -35,12 +35,12 @@ async function tag(paths: readonly string[], format: Format, config: Config): Pr
     ...config,
     log: { level: config.log.level === 'info' ? 'warn' : config.log.level },
   };
-  await withTagger(quiet as Config, config.engine, async (tagger, info) => {
+  await withTagger(quiet as Config, config.engine, async (tagger) => {
     const progress = createProgress('tagging', files.length);
     const received = new Date().toISOString();
     for await (const file of tagFiles(tagger, files)) {
       if ('error' in file) process.exitCode = 1;
-      const line = format === 'json' ? jsonLine(file, config, info, received) : tableLine(file);
+      const line = format === 'json' ? jsonLine(file, config.node.id, received) : tableLine(file);
       if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
       progress.advance();
     }
@@ -49,26 +49,18 @@ async function tag(paths: readonly string[], format: Format, config: Config): Pr
 }
 
 /** The contract's result; `source` is "folder", as the file came from one. */
-function jsonLine(file: TaggedFile, config: Config, info: TaggerInfo, received: string): string {
-  const head = { id: randomUUID(), node: config.node.id, source: 'folder', file: file.path };
-  if ('error' in file) {
-    const { code, message } = file.error;
-    return JSON.stringify({ ...head, code, message });
-  }
-  const { tagging } = file;
+function jsonLine(file: TaggedFile, node: string, receivedAt: string): string {
+  const photo = { id: randomUUID(), source: 'folder' as const, file: file.path, receivedAt };
+  if ('tagging' in file)
+    return JSON.stringify(resultOf(photo, file.tagging, { node, queuedMs: 0 }));
+  const { code, message } = file.error;
   return JSON.stringify({
-    ...head,
-    sha256: tagging.sha256,
-    tag: tagging.tag,
-    score: tagging.score,
-    scores: tagging.scores,
-    model: info.model,
-    engine: info.engine,
-    width: tagging.width,
-    height: tagging.height,
-    received_at: received,
-    tagged_at: new Date().toISOString(),
-    ms: { queued: 0, ...tagging.ms },
+    id: photo.id,
+    node,
+    source: photo.source,
+    file: file.path,
+    code,
+    message,
   });
 }
 

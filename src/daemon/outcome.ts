@@ -6,13 +6,25 @@ import type { Message, Outcome, SpooledPhoto } from './ports.ts';
 /** Milliseconds with a tenth: finer is noise. */
 const tenths = (ms: number) => Math.round(ms * 10) / 10;
 
-/** @param queuedMs from acceptance to the worker. */
-export function tagged(
-  photo: SpooledPhoto,
+interface From {
+  readonly node: string;
+  /** Milliseconds from acceptance to the worker. */
+  readonly queuedMs: number;
+}
+
+export const tagged = (photo: SpooledPhoto, answer: Answer, from: From): Outcome => ({
+  ok: true,
+  photo,
+  result: resultOf(photo, answer, from),
+});
+
+/** Also for `retagger tag`, which has no spool. */
+export function resultOf(
+  photo: Pick<SpooledPhoto, 'id' | 'source' | 'file' | 'receivedAt'>,
   answer: Answer,
-  from: { node: string; queuedMs: number },
-): Outcome {
-  const result: Result = {
+  from: From,
+): Result {
+  return {
     id: photo.id,
     node: from.node,
     source: photo.source,
@@ -27,14 +39,9 @@ export function tagged(
     height: answer.height,
     received_at: photo.receivedAt,
     tagged_at: new Date().toISOString(),
-    ms: {
-      queued: tenths(Math.max(0, from.queuedMs)),
-      decode: tenths(answer.ms.decode),
-      infer: tenths(answer.ms.infer),
-    },
+    ms: { queued: tenths(Math.max(0, from.queuedMs)), ...answer.ms },
     ...(answer.duplicate ? { duplicate: true } : {}),
   };
-  return { ok: true, photo, result };
 }
 
 export function failed(photo: SpooledPhoto, error: RetaggerError): Outcome {
