@@ -1,5 +1,6 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
+import { ERRORS } from '../../errors.ts';
 import { Type } from '../../typebox.ts';
 import { version } from '../../version.ts';
 import { PROBLEM_TYPE } from './problem.ts';
@@ -13,18 +14,12 @@ export const uploadBody = Type.Object({
   }),
 });
 
-const MEANINGS: Readonly<Record<number, string>> = {
-  400: '`image_missing`, `request_invalid`',
-  401: '`unauthorized`',
-  403: '`host_forbidden`',
-  408: '`request_timeout`',
-  413: '`image_too_large`',
-  415: '`image_unsupported`',
-  422: '`image_corrupt`',
-  500: '`internal`, `worker_crashed`',
-  503: '`busy`, `stopping`; `Retry-After` gives seconds',
-  504: '`worker_timeout`',
-};
+/** The codes of the error table that come with a status. */
+function codesOf(status: number): string {
+  const entries = Object.entries(ERRORS).filter(([, error]) => error.status === status);
+  const codes = entries.map(([code]) => `\`${code}\``).join(', ');
+  return status === 503 ? `${codes}; \`Retry-After\` gives seconds` : codes;
+}
 
 /** Response entries of a route for these error statuses. */
 export function problems(...statuses: readonly number[]) {
@@ -32,7 +27,7 @@ export function problems(...statuses: readonly number[]) {
     statuses.map((status) => [
       status,
       {
-        description: MEANINGS[status] ?? '',
+        description: codesOf(status),
         content: { [PROBLEM_TYPE]: { schema: Type.Ref('Problem#') } },
       },
     ]),
