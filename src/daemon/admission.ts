@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { OWN_FOLDERS } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
@@ -10,8 +11,6 @@ import type { Health, HealthSource, Part, Refusal } from './ports.ts';
 const DISK_EVERY_MS = 3000;
 /** More than a block, so that it needs room of its own. */
 const PROBE_BYTES = 16 * 1024;
-/** Where it is tried, below the data folder. */
-const FOLDERS = ['', 'spool', 'outbox', 'tagged', 'failed'];
 /** The spool may hold so many photos of the largest size. */
 const SPOOL_UPLOADS = 16;
 
@@ -116,7 +115,7 @@ export class Admission implements Part, HealthSource {
 
   /** Writes where photos and results are written; rights may have been taken from one folder alone. */
   async #probe(): Promise<void> {
-    for (const folder of FOLDERS) {
+    for (const folder of ['', ...OWN_FOLDERS]) {
       const path = join(this.#dir, folder, '.probe.tmp');
       try {
         await disk.write(path, Buffer.alloc(PROBE_BYTES));

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { ModelBundle } from './bundle.ts';
 
 /** The engines a user may choose. */
@@ -6,6 +7,9 @@ export type EngineName = (typeof ENGINE_NAMES)[number];
 
 /** Side × side × RGB: bytes in one preprocessed photo. */
 export const PIXEL_BYTES = 299 * 299 * 3;
+
+/** One thread for each core, at most 4: beyond that the small layers only wait for each other. */
+export const defaultThreads = (): number => Math.min(availableParallelism(), 4);
 
 /** A loaded network. One photo at a time; the caller waits for one call before the next. */
 export interface Engine {
@@ -20,7 +24,7 @@ export interface Engine {
 }
 
 export interface EngineOptions {
-  /** Threads for one inference; default is the number of cores, at most 4. */
+  /** Threads for one inference; default: `defaultThreads`. */
   readonly threads?: number;
   /** Whether it has the cores to itself: its threads then spin while they wait for each other. */
   readonly alone?: boolean;

@@ -4,7 +4,7 @@ import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import { Burst } from './burst.ts';
-import { defaultThreads } from './engines/onnx.ts';
+import { defaultThreads } from './engine.ts';
 import { firstThatLoads, type OneEngine, READS } from './engines.ts';
 import { HandOut } from './hand-out.ts';
 import { backoffMs, memoryShare, Pause, pairFits } from './supervision.ts';

@@ -1,5 +1,5 @@
-import { cpus } from 'node:os';
 import util from 'node:util';
+import { defaultThreads } from './engine.ts';
 
 /** tfjs-node's API. */
 export type Tfjs = typeof import('@tensorflow/tfjs-node');
@@ -14,9 +14,6 @@ export type {
 } from '@tensorflow/tfjs-node';
 
 let loaded: Promise<Tfjs> | undefined;
-
-/** Threads where nobody chose: one per core, at most 4. */
-export const defaultThreads = (): number => Math.min(4, Math.max(1, cpus().length));
 
 async function load(threads: number): Promise<Tfjs> {
   // tfjs-node 4.22 calls util.isNullOrUndefined and util.isArray, gone since Node 23.

@@ -1,15 +1,17 @@
-import { availableParallelism } from 'node:os';
 import type { InferenceSession, TypedTensor } from 'onnxruntime-common';
-import { type Engine, type EngineName, type EngineOptions, PIXEL_BYTES } from '../engine.ts';
+import {
+  defaultThreads,
+  type Engine,
+  type EngineName,
+  type EngineOptions,
+  PIXEL_BYTES,
+} from '../engine.ts';
 import { INPUT_SIZE } from '../inceptionv3.ts';
 
 /** What the ONNX engines share. */
 
 /** Name of the input of every exported graph: u8 [1, height, width, 3]. */
 export const PIXELS = 'pixels';
-
-/** One thread for each core, at most 4: beyond that the small layers only wait for each other. */
-export const defaultThreads = (): number => Math.min(availableParallelism(), 4);
 
 type TensorClass = new (
   type: 'uint8',
