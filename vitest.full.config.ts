@@ -2,8 +2,9 @@ import { defineConfig } from 'vitest/config';
 import { reporters } from './vitest.reporters.ts';
 
 /**
- * `npm run test:all`: tests that need real mosquitto, Chromium, tfjs-node's native library or a
- * folder of labelled photos. `.ci/run` installs those first. A missing part fails the test loudly.
+ * `npm run test:all`: tests that need real mosquitto, Chromium, network namespaces, a Debian with
+ * systemd, tfjs-node's native library or a folder of labelled photos. `.ci/run` installs what can be
+ * installed. A missing part fails the test loudly.
  */
 export default defineConfig({
   test: {

@@ -64,7 +64,7 @@ function run(command, args, cwd) {
 
 /** Loads the package in a process of its own: a half-built one may crash. */
 function works() {
-  // The same shim as in src/training/tfjs.ts: tfjs-node calls what Node 23 removed.
+  // The same shim as in src/inference/tfjs.ts: tfjs-node calls what Node 23 removed.
   const code = `const util = require('node:util');
     util.isNullOrUndefined ??= (value) => value === null || value === undefined;
     util.isArray ??= Array.isArray;

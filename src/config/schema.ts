@@ -4,8 +4,8 @@ import { type Static, Type } from '../typebox.ts';
 
 /**
  * The one configuration schema. Every leaf is a flag (`--http-port`), an environment variable
- * (`RETAGGER_HTTP_PORT`) and a YAML key (`http.port`), in this order of precedence; `load.ts`
- * derives all three, the help text and `docs/configuration.md` from here.
+ * (`RETAGGER_HTTP_PORT`) and a YAML key (`http.port`), in this order of precedence. `keys.ts` derives
+ * all three from here, `flags.ts` the help text, `reference.ts` `docs/configuration.md`.
  */
 const port = (description: string, fallback: number) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description });

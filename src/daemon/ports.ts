@@ -3,9 +3,9 @@ import type { Failure, Result, Source } from '../result.ts';
 
 /**
  * The interfaces between the doors and the pipeline. A door knows these and nothing of another
- * door; the pipeline knows no door, only the deliveries it was given.
+ * door; the pipeline knows no door.
  *
- * A photo's way: door → admission → spool → queue → tagger → result → outbox → deliveries.
+ * A photo's way: door → admission → spool → queue → tagger → result → outbox → doors.
  */
 
 /** A photo as a door hands it in. */
@@ -70,7 +70,8 @@ export interface Pipeline {
   /**
    * Accepts a photo: resolves once it is on disk, so that a door may acknowledge it.
    * @returns the photo's outcome, when it has one and the outcome is on disk too.
-   * @throws RetaggerError `busy`, `stopping`, `image_too_large`.
+   * @throws RetaggerError `busy`, `stopping`, `image_too_large`; `request_invalid` for an upload that
+   *   broke off; `file_missing`, `image_unsupported` for a file that is gone, not ours to move or none.
    */
   accept(photo: NewPhoto): Promise<Accepted>;
   /** Null while photos are accepted. */
@@ -138,7 +139,7 @@ export interface Health {
 
 /** A part that can say how it is. */
 export interface HealthSource {
-  /** Key in `/readyz`: model, engine, broker, folder, disk, queue, outbox. */
+  /** Key in `/readyz`: broker, folder, disk. */
   readonly check: string;
   health(): Health;
 }

@@ -135,8 +135,9 @@ export class Spool {
   /**
    * Takes a photo in. A durable one is safe from a power cut when this resolves.
    * @throws RetaggerError `image_too_large` for an upload over the limit (a moved or kept file is
-   *   taken whatever its size: the pipeline turns it down with a story), `file_missing`, `busy`
-   *   when the disk fails, `request_invalid` for an upload that broke off.
+   *   taken whatever its size: the pipeline turns it down with a story), `file_missing`,
+   *   `image_unsupported` for a link or pipe in its place, `busy` when the disk fails,
+   *   `request_invalid` for an upload that broke off.
    */
   async add(photo: NewPhoto, key: string): Promise<SpoolEntry> {
     try {

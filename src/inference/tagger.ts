@@ -29,8 +29,8 @@ export interface TaggerInfo {
 }
 
 /**
- * Tags photo files in a supervised child process (`supervisor.ts`). The daemon, `tag` and
- * `evaluate` use this one interface.
+ * Tags photo files in a supervised child process (`supervisor.ts`). The daemon and every command that
+ * tags use this one interface.
  */
 export interface Tagger {
   /** Resolves when the model is loaded and one trial inference was done. */

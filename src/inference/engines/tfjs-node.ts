@@ -6,8 +6,8 @@ import { loadTfjs } from '../tfjs.ts';
 import { loadWeights } from '../weights.ts';
 
 /**
- * The reference engine: f32 by TensorFlow, convolution, bias and ReLU fused, one photo of one
- * shape at a time. Slower than int8, and the measure for it. Needs `npm run setup:tfjs-node`.
+ * f32 by TensorFlow, convolution, bias and ReLU fused, one photo of one shape at a time. Slower than
+ * int8; the yardstick for that is `reference.ts`. Needs `npm run setup:tfjs-node`.
  */
 export const createTfjsNodeEngine: EngineFactory = async (
   bundle: ModelBundle,
