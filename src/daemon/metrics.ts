@@ -168,7 +168,7 @@ function workerMetrics(registry: Registry, tagger: MetricsParts['tagger']): void
     registry,
     'retagger_worker_resident_memory_bytes',
     'Resident memory of the inference processes; files they share count once.',
-    () => together((tagger.pids ?? []).flatMap((pid) => memoryOf(pid) ?? [])),
+    () => together(tagger.pids.flatMap((pid) => memoryOf(pid) ?? [])),
   );
   new Counter({
     name: 'retagger_worker_restarts_total',

@@ -54,7 +54,7 @@ export interface Tagger {
   /** Times the worker was replaced since the start, by reason ("exit", "timeout", "memory"). */
   readonly restarts: Readonly<Record<string, number>>;
   /** Process ids of the workers there are, for memory figures. */
-  readonly pids?: readonly number[];
+  readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 

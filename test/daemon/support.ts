@@ -69,6 +69,7 @@ export class TextTagger implements Tagger {
   state: Tagger['state'] = 'ready';
   info: TaggerInfo | null = { model: 'text@1', engine: 'wasm', labels: ['kitchen', 'hall'] };
   readonly restarts = {};
+  readonly pids: readonly number[] = [];
   /** Contents in the order they were tagged. */
   readonly seen: string[] = [];
   most = 0;
