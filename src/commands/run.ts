@@ -4,9 +4,9 @@ import { forNextStart } from '../config/live.ts';
 import { ConfigError } from '../config/load.ts';
 import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
-import { isCode, isDiskTrouble } from '../daemon/disk.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';
 import { createLogger, type Logger } from '../log.ts';
+import { isCode, isDiskTrouble } from '../system-errors.ts';
 
 /** Stopping may take so long; then the process ends anyway. Nothing accepted is lost by it. */
 const STOP_MS = 10_000;

@@ -4,7 +4,8 @@ import { OWN_FOLDERS } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
-import { disk, isCode } from './disk.ts';
+import { isCode } from '../system-errors.ts';
+import { disk } from './disk.ts';
 import type { Health, HealthSource, Part, Refusal } from './ports.ts';
 
 /** How often the free disk is looked at. A photo is small beside `limits.disk_free_bytes`. */

@@ -12,7 +12,7 @@ import {
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RetaggerError, tooManyBytes } from '../errors.ts';
-import { isCode, isDiskTrouble } from './disk.ts';
+import { isCode, isDiskTrouble } from '../system-errors.ts';
 import { lookAt, type Origin, same } from './origin.ts';
 import { type AnyPath, printable } from './paths.ts';
 

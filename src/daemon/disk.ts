@@ -1,4 +1,5 @@
 import { open, rename, unlink, writeFile } from 'node:fs/promises';
+import { isCode } from '../system-errors.ts';
 
 /**
  * The few disk operations that durability rests on, behind an interface so that the store's tests
@@ -39,40 +40,6 @@ export const disk: Disk = {
     }
   },
 };
-
-/** True for a system error with one of these codes. */
-export function isCode(error: unknown, ...codes: string[]): boolean {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  return code !== undefined && codes.includes(code);
-}
-
-/**
- * An error of the kernel's that may pass; what it says of a name will not. Node's own have codes like
- * ERR_INVALID_ARG_TYPE.
- */
-export const mayPass = (error: unknown): boolean =>
-  /^E[A-Z0-9]+$/.test((error as NodeJS.ErrnoException | null)?.code ?? '') &&
-  !isCode(error, 'ENAMETOOLONG', 'EINVAL', 'EILSEQ');
-
-/** @returns null where there is no such file. */
-export async function ifThere<T>(look: Promise<T>): Promise<T | null> {
-  try {
-    return await look;
-  } catch (error) {
-    if (isCode(error, 'ENOENT', 'ENOTDIR')) return null;
-    throw error;
-  }
-}
-
-/** The disk is full, read-only or out of order for now: worth waiting for, no fault of the data. */
-export const isDiskTrouble = (error: unknown): boolean =>
-  isCode(
-    error,
-    ...['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM'],
-    ...['ENOENT', 'ESTALE', 'EBUSY', 'ETIMEDOUT', 'ENODEV', 'ENOTCONN', 'EHOSTDOWN'],
-    // What ext4 and XFS call damage.
-    ...['EUCLEAN', 'EBADMSG'],
-  );
 
 /**
  * Syncs one folder for many callers: who asks while a sync runs shares the next one, so that a

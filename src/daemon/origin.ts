@@ -3,7 +3,7 @@ import { access, constants, lstat, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RetaggerError } from '../errors.ts';
 import { sha256OfFile } from '../file-hash.ts';
-import { ifThere, isCode } from './disk.ts';
+import { ifThere, isCode } from '../system-errors.ts';
 import { type AnyPath, printable } from './paths.ts';
 
 /**

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { RetaggerError } from '../errors.ts';
 import { sha256OfFile } from '../file-hash.ts';
 import type { Logger } from '../log.ts';
-import { ifThere } from './disk.ts';
+import { ifThere } from '../system-errors.ts';
 import {
   dropIfSame,
   isStill,

@@ -1,6 +1,7 @@
 import { mkdir, opendir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DirSync, type Disk, disk, isCode } from './disk.ts';
+import { isCode } from '../system-errors.ts';
+import { DirSync, type Disk, disk } from './disk.ts';
 
 /** Suffix of an entry's file. */
 const SUFFIX = '.json';

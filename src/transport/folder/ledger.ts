@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { isCode } from '../../daemon/disk.ts';
 import type { Logger } from '../../log.ts';
+import { isCode } from '../../system-errors.ts';
 
 const ID = /^[0-9a-f]{32}$/;
 /** Lines are gathered for so long before they are synced; a crash repeats at most these. */

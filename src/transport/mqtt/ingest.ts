@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../../config/schema.ts';
-import { isCode, isDiskTrouble } from '../../daemon/disk.ts';
 import { lookAt, present } from '../../daemon/origin.ts';
 import type { NewPhoto, Outbox, Pipeline, Reply } from '../../daemon/ports.ts';
 import { RetaggerError, toRetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
+import { isCode, isDiskTrouble } from '../../system-errors.ts';
 import { Backoff } from './backoff.ts';
 import { resolveIngestPath } from './ingest-path.ts';
 import type { Journal } from './journal.ts';
