@@ -76,6 +76,12 @@ async function run(config: Config, log: Logger, read: () => Config): Promise<num
   }
   const began = performance.now();
   const signal = stopSignal(log);
+  let started = (_daemon: Reloadable) => {};
+  const up = new Promise<Reloadable>((resolve) => {
+    started = resolve;
+  });
+  // On a terminal SIGHUP means that it was closed.
+  if (!process.stdout.isTTY) onHangUp(log, config, read, up);
   // Loaded here, so that `retagger --help` does not pay for it.
   const { createDaemon } = await import('../daemon/daemon.ts');
   const daemon = createDaemon(config, log);
@@ -86,8 +92,7 @@ async function run(config: Config, log: Logger, read: () => Config): Promise<num
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
       log.info({ ...addresses(config, daemon.urls), seconds: Number(seconds) }, 'ready');
       if (process.stdout.isTTY) welcome(config, daemon.urls, seconds);
-      // On a terminal SIGHUP means that it was closed.
-      else onHangUp(log, config, read, (next) => daemon.reload(next));
+      started(daemon);
     }
     await signal;
   } catch (error) {
@@ -106,21 +111,23 @@ async function run(config: Config, log: Logger, read: () => Config): Promise<num
   return code;
 }
 
-/** SIGHUP: the configuration is read again; a wrong one changes nothing. One at a time. */
-function onHangUp(
-  log: Logger,
-  config: Config,
-  read: () => Config,
-  reload: (next: Config) => Promise<void>,
-): void {
-  let turn = Promise.resolve();
+interface Reloadable {
+  reload(next: Config): Promise<void>;
+}
+
+/**
+ * SIGHUP: the configuration is read again; a wrong one changes nothing. One at a time, the first once
+ * the daemon is up.
+ */
+function onHangUp(log: Logger, config: Config, read: () => Config, up: Promise<Reloadable>): void {
+  let turn: Promise<unknown> = up;
   process.on('SIGHUP', () => {
     turn = turn.then(async () => {
       try {
         const next = read();
         const keys = forNextStart(config, next);
         if (keys.length > 0) log.warn({ keys }, 'these keys change at the next start only');
-        await reload(next);
+        await (await up).reload(next);
       } catch (error) {
         log.error({ reason: (error as Error).message }, 'what was in force stays in force');
       }

@@ -16,7 +16,7 @@ export function createTrainReporter(): TrainReporter {
       stream.write(`${text}\n`);
     },
     start(phase, total) {
-      current = { phase, total, printed: Date.now() };
+      current = { phase, total, printed: performance.now() };
       if (!stream.isTTY) return;
       bar = new cliProgress.SingleBar(
         {
@@ -35,8 +35,8 @@ export function createTrainReporter(): TrainReporter {
         ? `loss ${figures.loss.toFixed(4)} accuracy ${figures.accuracy.toFixed(4)}`
         : '';
       bar?.update(done, { figures: text });
-      if (stream.isTTY || Date.now() - current.printed < LINE_MS) return;
-      current.printed = Date.now();
+      if (stream.isTTY || performance.now() - current.printed < LINE_MS) return;
+      current.printed = performance.now();
       stream.write(`${current.phase} ${done}/${current.total} ${text}\n`);
     },
     end() {

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { type Check, ok, warn } from './check.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -16,5 +17,5 @@ export async function clockFinding(now: number, file: string) {
 export const clock: Check = {
   name: 'clock',
   startup: false,
-  run: () => clockFinding(Date.now(), new URL(import.meta.url).pathname),
+  run: () => clockFinding(Date.now(), fileURLToPath(import.meta.url)),
 };

@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Memory } from './memory.ts';
+import { onShortLine } from './short-lines.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';
 import { WorkerKilled } from './while-killed.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
@@ -14,7 +14,7 @@ const WORKER_PATH = ['./worker.js', '../../dist/inference/worker.js']
   .map((path) => fileURLToPath(new URL(path, import.meta.url)))
   .find(existsSync);
 
-/** More of one line of the worker's stderr is cut off. */
+/** Characters of one line of the worker's stderr that are logged. */
 const MAX_LINE = 500;
 
 export interface WorkerEvents {
@@ -58,8 +58,8 @@ export class WorkerProcess {
     // Errors of the channel to a process that is going; its exit tells all there is to tell.
     this.#child.on('error', (error) => log.debug({ err: error }, 'worker channel'));
     if (this.#child.stderr) {
-      createInterface({ input: this.#child.stderr }).on('line', (line) => {
-        log.warn({ stderr: line.slice(0, MAX_LINE) }, 'worker wrote to stderr');
+      onShortLine(this.#child.stderr, MAX_LINE, (line) => {
+        log.warn({ stderr: line }, 'worker wrote to stderr');
       });
     }
     this.#gone = this.#whenGone();

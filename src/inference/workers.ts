@@ -105,8 +105,8 @@ export class Workers {
     await Promise.all(
       [...this.#slots].map(async (slot) => {
         slot.ending = 'stop';
-        const until = Date.now() + STOP_GRACE_MS;
-        while (slot.jobs.size > 0 && this.#slots.has(slot) && Date.now() < until) {
+        const until = performance.now() + STOP_GRACE_MS;
+        while (slot.jobs.size > 0 && this.#slots.has(slot) && performance.now() < until) {
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
         await slot.process.stop(STOP_GRACE_MS);

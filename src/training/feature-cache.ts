@@ -49,15 +49,22 @@ export class FeatureCache {
     const flags = stored === key ? 'a+' : 'w+';
     const namesFile = join(dir, `${layer}.rows.txt`);
     const names = await open(namesFile, flags);
-    const data = await open(join(dir, `${layer}.f16`), stored === key ? 'r+' : 'w+');
-    await writeFile(keyFile, key);
-    const text = await readFile(namesFile, 'utf8');
-    // A line without its end was cut off by a crash.
-    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-    if (whole !== text) await names.truncate(Buffer.byteLength(whole));
-    const lines = whole.split('\n').filter(Boolean);
-    const rows = new Map(lines.map((name, row) => [JSON.parse(name) as string, row]));
-    return new FeatureCache(layer, shape, data, names, rows);
+    let data: FileHandle | null = null;
+    try {
+      data = await open(join(dir, `${layer}.f16`), stored === key ? 'r+' : 'w+');
+      await writeFile(keyFile, key);
+      const text = await readFile(namesFile, 'utf8');
+      // A line without its end was cut off by a crash.
+      const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+      if (whole !== text) await names.truncate(Buffer.byteLength(whole));
+      const lines = whole.split('\n').filter(Boolean);
+      const rows = new Map(lines.map((name, row) => [JSON.parse(name) as string, row]));
+      return new FeatureCache(layer, shape, data, names, rows);
+    } catch (error) {
+      await data?.close();
+      await names.close();
+      throw error;
+    }
   }
 
   get size(): number {

@@ -75,15 +75,17 @@ export async function fillCaches(
   const missing = examples.filter((e) => caches.some((cache) => !cache.has(exampleName(e))));
   const chunks: Example[][] = [];
   for (let i = 0; i < missing.length; i += BATCH) chunks.push(missing.slice(i, i + BATCH));
-  const load = (chunk: readonly Example[] | undefined) =>
-    Promise.all((chunk ?? []).map((e) => examplePixels(dataset, e, seed)));
+  const load = (chunk: readonly Example[] | undefined) => {
+    const pixels = Promise.all((chunk ?? []).map((e) => examplePixels(dataset, e, seed)));
+    pixels.catch(() => {}); // reported when its turn comes
+    return pixels;
+  };
   // Decoding of the next chunk runs on libuv's threads while TensorFlow computes this one.
   let next = load(chunks[0]);
   for (const [i, chunk] of chunks.entries()) {
     options.signal?.throwIfAborted();
     const pixels = await next;
     next = load(chunks[i + 1]);
-    next.catch(() => {}); // reported when its turn comes
     const outputs = tf.tidy(() => {
       let x: Tensor = toBatch(tf, pixels);
       let from = INPUT;

@@ -52,6 +52,9 @@ export async function openSources(
   cuts.sort((a, b) => order.indexOf(a) - order.indexOf(b));
   const uploaded = uploadWeights(tf, weights);
   const caches = new Map<string, FeatureCache>();
+  const close = async () => {
+    for (const cache of caches.values()) await cache.close();
+  };
   try {
     for (const cut of cuts) {
       const shape = outputShape(tf, plan.layers, uploaded, cut);
@@ -79,6 +82,9 @@ export async function openSources(
       },
     );
     if (started) reporter.end();
+  } catch (error) {
+    await close();
+    throw error;
   } finally {
     tf.dispose([...uploaded.values()]);
   }
@@ -91,8 +97,6 @@ export async function openSources(
         return tf.tensor(values, [examples.length, ...cache.shape], 'float32');
       };
     },
-    async close() {
-      for (const cache of caches.values()) await cache.close();
-    },
+    close,
   };
 }

@@ -80,7 +80,7 @@ export async function runStage(
     rightSum: 0,
     seen: 0,
   };
-  let savedAt = Date.now();
+  let savedAt = performance.now();
 
   const save = async (finished: boolean) => {
     const state: Progress = {
@@ -93,18 +93,23 @@ export async function runStage(
       ...prefixed('best', bestWeights),
     ]);
     await context.store.save(state, tensors);
-    savedAt = Date.now();
+    savedAt = performance.now();
   };
 
   const trainEpoch = async () => {
     const examples = context.sampler(epoch + 1);
     const batchAt = (i: number) => examples.slice(i * batch, (i + 1) * batch);
     reporter.start(`${name} epoch ${epoch + 1}/${settings.epochs}`, examples.length);
-    let next = step < stepsPerEpoch ? context.source(batchAt(step)) : null;
+    const draw = (i: number) => {
+      const examples = i < stepsPerEpoch ? context.source(batchAt(i)) : null;
+      examples?.catch(() => {}); // reported when its turn comes
+      return examples;
+    };
+    let next = draw(step);
     while (next) {
       const drawn = batchAt(step);
       const x = await next;
-      next = step + 1 < stepsPerEpoch ? context.source(batchAt(step + 1)) : null;
+      next = draw(step + 1);
       const global = epoch * stepsPerEpoch + step;
       const warmup = Math.round(options.warmup * stepsPerEpoch);
       rmsprop.setLearningRate(
@@ -131,10 +136,13 @@ export async function runStage(
       seen += drawn.length;
       reporter.update(seen, { loss: lossSum / seen, accuracy: rightSum / seen });
       const stop = context.signal?.aborted ?? false;
-      const due = Date.now() - savedAt > options.checkpointMinutes * 60_000;
+      const due = performance.now() - savedAt > options.checkpointMinutes * 60_000;
       if (stop || due) await save(false);
       if (stop) {
-        (await next)?.dispose();
+        await next?.then(
+          (unused) => unused.dispose(),
+          () => {},
+        );
         throw new Interrupted();
       }
     }

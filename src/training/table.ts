@@ -1,9 +1,11 @@
 /**
- * Two columns of a CSV table with a header. Quotes are for values with commas.
+ * Two columns of a CSV table with a header. Quotes are for values with commas; Excel's byte order
+ * mark is no part of the first name.
  * @throws Error where a column is missing.
  */
 export function parseTable(csv: string, columns: readonly [string, string]): [string, string][] {
   const rows = csv
+    .replace(/^\uFEFF/, '')
     .split(/\r?\n/)
     .filter((line) => line.trim() !== '')
     .map((line) =>

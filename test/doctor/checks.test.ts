@@ -3,6 +3,7 @@ import { createServer as createHttp } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { broker } from '../../src/doctor/broker.ts';
@@ -88,6 +89,13 @@ it('warns of a clock before the program was installed', async () => {
   await utimes(file, 2_000_000_000, 2_000_000_000);
   expect(await clockFinding(0, file)).toMatchObject({ status: 'warn' });
   expect(await clockFinding(2_000_000_000_000, file)).toMatchObject({ status: 'ok' });
+});
+
+it('looks at the clock also where it is installed below a name with spaces', async () => {
+  const there = join(dir, 'my programs', 'doctor');
+  await cp('dist/doctor', there, { recursive: true });
+  const { clock } = await import(pathToFileURL(join(there, 'clock.js')).href);
+  expect(await clock.run()).toMatchObject({ status: 'ok' });
 });
 
 it('tells a free port, our own daemon and a stranger apart', async () => {

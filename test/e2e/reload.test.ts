@@ -71,3 +71,18 @@ test('SIGHUP: another model without a failed request; what is wrong changes noth
   expect(await box.tree('tagged')).toEqual([]);
   expect(await run.terminate()).toBe(0);
 });
+
+test('SIGHUP before it is ready is heard once it is', async () => {
+  const dir = await temporaryDir();
+  const file = join(dir, 'config.yaml');
+  await writeFile(file, 'ingest:\n  after: move\n');
+  const box = await home(['--config', file]);
+  const run = box.run();
+  await eventually(() => run.logs.length > 0);
+  await writeFile(file, 'ingest:\n  after: delete\n');
+  process.kill(run.pid, 'SIGHUP');
+  await run.ready();
+  const taken = () => run.logs.filter(({ msg }) => msg === 'configuration taken over');
+  await eventually(() => taken().length === 1);
+  expect(taken()[0]?.after).toBe('delete');
+});

@@ -20,6 +20,14 @@ test('puts labels right and leaves photos out; files stay where they are', () =>
   ]);
 });
 
+test('takes a table that Excel has saved', () => {
+  const { photos } = applyCorrections(
+    dataset,
+    parseCorrections('\uFEFFfile,label\r\nhall/a.jpg,\r\n'),
+  );
+  expect(photos).toHaveLength(2);
+});
+
 test('names unknown photos, unknown labels and a class left empty', () => {
   expect(() => corrected('hall/z.jpg,hall')).toThrow('hall/z.jpg: no such photo');
   expect(() => corrected('hall/a.jpg,attic')).toThrow('hall/a.jpg: no label "attic"');

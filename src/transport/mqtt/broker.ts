@@ -37,8 +37,10 @@ export interface EmbeddedBrokerParts {
 export class EmbeddedBroker {
   readonly #parts: EmbeddedBrokerParts;
   readonly #gone = new WeakMap<Client, AbortController>();
-  /** Remaining Length of the packet each connection is sending. */
+  /** Remaining Length of the packet each connection is sending, 0 between two. */
   readonly #arriving = new Map<Socket, number>();
+  /** Bytes of the photos that are being taken, their senders may have gone. */
+  #taking = 0;
   #aedes: Aedes | null = null;
   #server: Server | null = null;
 
@@ -118,8 +120,10 @@ export class EmbeddedBroker {
 
   /** All clients together may not fill the memory; the one that would is cut off and may retry. */
   #arrive(socket: Socket, bytes: number, limit: number): void {
+    // What had been read before the connection ended is still parsed.
+    if (!this.#arriving.has(socket)) return;
     this.#arriving.set(socket, bytes);
-    let all = 0;
+    let all = this.#taking;
     for (const arriving of this.#arriving.values()) all += arriving;
     if (all > LARGE_PACKETS * limit) socket.destroy(new Error('too many large messages at once'));
   }
@@ -149,16 +153,19 @@ export class EmbeddedBroker {
     }
     // A photo is no state to be kept.
     packet.retain = false;
-    take(this.#incoming(client, packet), this.#signalOf(client)).then(
-      () => {
-        this.#arriving.set(client.conn as Socket, 0);
-        done(null);
-      },
-      (error) => {
-        log.debug({ err: error, client: client.id }, 'a photo was not acknowledged');
-        done(error);
-      },
-    );
+    const bytes = packet.payload.length;
+    this.#taking += bytes;
+    take(this.#incoming(client, packet), this.#signalOf(client))
+      .finally(() => {
+        this.#taking -= bytes;
+      })
+      .then(
+        () => done(null),
+        (error) => {
+          log.debug({ err: error, client: client.id }, 'a photo was not acknowledged');
+          done(error);
+        },
+      );
   }
 
   #incoming(client: Client, packet: PublishPacket): Incoming {

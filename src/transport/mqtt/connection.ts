@@ -131,12 +131,12 @@ export class Connection {
   async #run(): Promise<void> {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
-      const begun = Date.now();
+      const begun = performance.now();
       const end = await this.#once();
       if (signal.aborted) return;
       if (this.#olderVersion(end) || end === ONCE_MORE) continue;
       this.#down(end);
-      if (Date.now() - begun >= STABLE_MS) this.#backoff.reset();
+      if (performance.now() - begun >= STABLE_MS) this.#backoff.reset();
       this.#pause = new AbortController();
       const over = this.#pause.signal;
       await setTimeout(this.#backoff.next(), undefined, { signal: over }).catch(() => {});

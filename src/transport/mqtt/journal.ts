@@ -13,15 +13,21 @@ const DOUBT_MS = 2000;
 /** Milliseconds after our start in which a sender comes back that was cut off by our end. */
 const RETURN_MS = 60_000;
 
+/** What `ackedAt` is instead of a time. */
+const NOT_ACKED = 0;
+const LONG_AGO = -1;
+/** By the last run, in its last moments. */
+const AT_START = 1;
+
 interface Entry {
   readonly id: string;
-  /** `Date.now()`; 0 as long as it is not acknowledged. */
+  /** Milliseconds of this process (the clock may be set), or one of the above. */
   ackedAt: number;
   /** A file named by `path` was there, so where it is gone now, we have taken it. */
   hadFile: boolean;
 }
 
-/** One line of the file; `acked` is when. */
+/** One line of the file; `acked` is an entry's `ackedAt`, in the run that wrote the line. */
 type Line = { k: string; id?: string; acked?: number; file?: true };
 
 /**
@@ -55,8 +61,11 @@ export class Journal {
     for (const line of text.split('\n')) this.#replay(line);
     const entries = [...this.#entries.values()];
     const since = Math.max(...entries.map(({ ackedAt }) => ackedAt)) - DOUBT_MS;
-    this.#lastRun = entries.filter(({ ackedAt }) => ackedAt >= since);
-    this.#openedAt = Date.now();
+    const acked = entries.filter(({ ackedAt }) => ackedAt !== NOT_ACKED);
+    this.#lastRun = acked.filter(({ ackedAt }) => ackedAt !== LONG_AGO && ackedAt >= since);
+    for (const entry of acked) entry.ackedAt = LONG_AGO;
+    for (const entry of this.#lastRun) entry.ackedAt = AT_START;
+    this.#openedAt = performance.now();
     await this.#try(() => this.#rewrite());
   }
 
@@ -73,13 +82,14 @@ export class Journal {
    */
   async idOf(key: string, dup: boolean): Promise<{ id: string; hadFile: boolean }> {
     const known = this.#entries.get(key);
-    if (known && this.#lastRun.includes(known) && Date.now() - this.#openedAt < RETURN_MS) {
-      known.ackedAt = 0;
-    }
+    const returning = performance.now() - this.#openedAt < RETURN_MS;
+    if (known && returning && this.#lastRun.includes(known)) known.ackedAt = NOT_ACKED;
     // Not every sender sets the flag (mqtt.js, aedes); one that was not acknowledged is the same in
     // any case.
-    if (known && (dup || known.ackedAt === 0)) return { id: known.id, hadFile: known.hadFile };
-    const entry = { id: randomUUID(), ackedAt: 0, hadFile: false };
+    if (known && (dup || known.ackedAt === NOT_ACKED)) {
+      return { id: known.id, hadFile: known.hadFile };
+    }
+    const entry = { id: randomUUID(), ackedAt: NOT_ACKED, hadFile: false };
     this.#keep(key, entry);
     await this.#append({ k: key, id: entry.id });
     return { id: entry.id, hadFile: false };
@@ -96,8 +106,8 @@ export class Journal {
   /** The acknowledgement is about to be sent. */
   async acked(key: string): Promise<void> {
     const entry = this.#entries.get(key);
-    if (entry === undefined || entry.ackedAt > 0) return;
-    entry.ackedAt = Date.now();
+    if (entry === undefined || entry.ackedAt !== NOT_ACKED) return;
+    entry.ackedAt = Math.ceil(performance.now());
     this.#lastRun = this.#lastRun.filter((other) => other !== entry);
     await this.#append({ k: key, acked: entry.ackedAt });
   }
@@ -107,9 +117,9 @@ export class Journal {
    * not set the flag (aedes) would else get their message a second id.
    */
   doubt(): void {
-    const since = Date.now() - DOUBT_MS;
+    const since = performance.now() - DOUBT_MS;
     for (const entry of this.#entries.values()) {
-      if (entry.ackedAt >= since) entry.ackedAt = 0;
+      if (entry.ackedAt >= since && entry.ackedAt !== LONG_AGO) entry.ackedAt = NOT_ACKED;
     }
   }
 
@@ -125,10 +135,10 @@ export class Journal {
 
   #replay(text: string): void {
     try {
-      const { k, id, acked = 0, file: hadFile = false } = JSON.parse(text) as Line;
+      const { k, id, acked = NOT_ACKED, file: hadFile = false } = JSON.parse(text) as Line;
       if (id !== undefined) this.#keep(k, { id, ackedAt: acked, hadFile });
       const entry = this.#entries.get(k);
-      if (entry && acked) entry.ackedAt = acked;
+      if (entry && acked !== NOT_ACKED) entry.ackedAt = acked;
       if (entry && hadFile) entry.hadFile = true;
     } catch {
       // The last line of a crash, or the empty one at the end.
@@ -169,7 +179,7 @@ export class Journal {
     const lines = [...this.#entries].map(([k, { id, ackedAt, hadFile }]) => {
       const line: Line = {
         ...{ k, id },
-        ...(ackedAt > 0 && { acked: ackedAt }),
+        ...(ackedAt !== NOT_ACKED && { acked: ackedAt }),
         ...(hadFile && { file: hadFile }),
       };
       return `${JSON.stringify(line)}\n`;

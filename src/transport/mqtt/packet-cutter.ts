@@ -39,7 +39,8 @@ export class PacketCutter {
   /**
    * @param limit Remaining Length, in bytes, that a PUBLISH keeps.
    * @param version MQTT version of the stream: packets of MQTT 5 have properties.
-   * @param onPacket told of every packet's Remaining Length (after cutting) as it begins.
+   * @param onPacket told of every packet's Remaining Length (after cutting) as it begins, and 0 as
+   *   it ends.
    */
   constructor(limit: number, version: 4 | 5, onPacket: (bytes: number) => void = () => {}) {
     this.#limit = limit;
@@ -78,6 +79,7 @@ export class PacketCutter {
         this.#onPacket(plan.pass);
       }
       data = data.subarray(used);
+      if (this.#skip + this.#pass + this.#drop === 0) this.#onPacket(0);
     }
     return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }

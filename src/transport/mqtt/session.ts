@@ -124,11 +124,11 @@ function cutPackets(client: MqttClient, { options, maxPacket }: SessionParts): v
   inner.streamBuilder = (self) => {
     const stream = build(self);
     const cutter = new PacketCutter(maxPacket, options.protocolVersion === 5 ? 5 : 4);
-    let pinged = Date.now();
+    let pinged = performance.now();
     const cut = new Transform({
       transform(chunk: Buffer, _encoding, done) {
-        if (Date.now() - pinged > pingEvery(options)) {
-          pinged = Date.now();
+        if (performance.now() - pinged > pingEvery(options)) {
+          pinged = performance.now();
           ping(client);
         }
         done(null, cutter.cut(chunk));

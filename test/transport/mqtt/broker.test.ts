@@ -1,6 +1,8 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, Socket } from 'node:net';
+import { queryObjects } from 'node:v8';
 import mqtt from 'mqtt';
+import { generate, type Packet } from 'mqtt-packet';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../daemon/support.ts';
 import { connected, listener, openDoor, otherBroker } from './support.ts';
@@ -213,6 +215,71 @@ test('the embedded broker keeps no large or endless retained messages', async ()
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(sub.seen).toHaveLength(999);
   expect(sub.seen.find(({ topic }) => topic === 'many/0')?.json).toEqual({ n: 1 });
+});
+
+/** A sender that writes bytes as it likes. */
+async function raw(url: string, clientId: string) {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  const hello: Packet = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId };
+  socket.write(generate({ ...hello, clean: true, keepalive: 0 }));
+  await once(socket, 'data');
+  return socket;
+}
+const message = (topic: string, payload: Buffer | string, qos: 0 | 1 = 0) =>
+  generate({ cmd: 'publish', topic, payload, qos, messageId: 1, dup: false, retain: false });
+
+test('connections of senders that go at once are forgotten', async () => {
+  const { door, pipeline } = await openDoor();
+  await eventually(() => door.health().ok);
+  const before = queryObjects(Socket, { format: 'count' });
+  for (let n = 0; n < 20; n++) {
+    const socket = await raw(door.url, `sender-${n}`);
+    socket.end(message('retagger/box/ingest', `kitchen ${n}`));
+    await once(socket, 'close');
+    // The test's own end is held by the test's clean-up.
+  }
+  await eventually(() => pipeline.length === 0);
+  await eventually(() => queryObjects(Socket, { format: 'count' }) - before <= 25);
+});
+
+test.each([
+  ['', ''],
+  [' after a small photo in the same breath', 'retagger/box/ingest'],
+  [' after a message to others', 'elsewhere'],
+])('only so many large messages may arrive at once%s', async (_when, first) => {
+  const { door } = await openDoor({ limits: { upload_bytes: 1024 * 1024 } });
+  await eventually(() => door.health().ok);
+  const half = message('retagger/box/ingest', Buffer.alloc(1_600_000)).subarray(0, 1_500_000);
+  const sockets: Socket[] = [];
+  for (let n = 0; n < 12; n++) {
+    const socket = await raw(door.url, `sender-${n}`);
+    const small = first === '' ? [] : [message(first, `kitchen ${n}`)];
+    socket.write(Buffer.concat([...small, half]));
+    sockets.push(socket);
+  }
+  const open = () => sockets.filter(({ closed, destroyed }) => !closed && !destroyed).length;
+  await eventually(() => open() <= 4);
+  expect(open()).toBeGreaterThanOrEqual(3);
+});
+
+test('a large message that has arrived takes no room from the next', async () => {
+  const { door } = await openDoor({ limits: { upload_bytes: 1024 * 1024 } });
+  await eventually(() => door.health().ok);
+  const large = message('elsewhere', Buffer.alloc(1_400_000), 1);
+  const others = await Promise.all(
+    [1, 2, 3, 4, 5, 6, 7, 8].map((n) => raw(door.url, `other-${n}`)),
+  );
+  for (const other of others) {
+    other.write(large);
+    await once(other, 'data');
+  }
+  const sub = await listener(door.url, ['retagger/box/result']);
+  const photo = Buffer.concat([Buffer.from('hall'), Buffer.alloc(1_000_000, ' ')]);
+  await sub.client.publishAsync('retagger/box/ingest', photo, { qos: 1 });
+  await sub.first('/result');
+  expect(others.filter(({ closed }) => closed)).toEqual([]);
 });
 
 test('a stranger who speaks no MQTT disturbs nothing', async () => {

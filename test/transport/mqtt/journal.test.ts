@@ -45,7 +45,7 @@ describe('what was acknowledged', () => {
   async function crashed(apart: number) {
     const dir = await temporaryDir();
     const journal = await open(dir);
-    const clock = vi.spyOn(Date, 'now').mockReturnValue(1_000_000);
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(1_000_000);
     onTestFinished(() => clock.mockRestore());
     const old = await journal.idOf('old', false);
     await journal.acked('old');
@@ -84,6 +84,39 @@ test('an acknowledgement that went out just before the connection was lost is in
   await journal.acked('k');
   journal.doubt();
   expect((await journal.idOf('k', false)).id).toBe(id);
+});
+
+test('who sets the clock does not matter', async () => {
+  const clock = vi.spyOn(Date, 'now').mockReturnValue(9_000_000);
+  onTestFinished(() => clock.mockRestore());
+  const dir = await temporaryDir();
+  const journal = await open(dir);
+  await journal.idOf('early', false);
+  await journal.acked('early');
+  // Back by two hours.
+  clock.mockReturnValue(1_800_000);
+  const { id } = await journal.idOf('late', false);
+  await journal.acked('late');
+  const again = await open(dir);
+  // Forward by a day.
+  clock.mockReturnValue(88_200_000);
+  expect((await again.idOf('late', false)).id).toBe(id);
+});
+
+test('what was acknowledged before the last run is not in doubt, however soon a connection is lost', async () => {
+  const dir = await temporaryDir();
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(60_000);
+  onTestFinished(() => clock.mockRestore());
+  const first = await open(dir);
+  const { id } = await first.idOf('k', false);
+  await first.acked('k');
+  clock.mockReturnValue(70_000);
+  await first.idOf('later', false);
+  await first.acked('later');
+  clock.mockReturnValue(500);
+  const second = await open(dir);
+  second.doubt();
+  expect((await second.idOf('k', false)).id).not.toBe(id);
 });
 
 test('a torn line is no matter', async () => {

@@ -83,13 +83,15 @@ test.each([4, 5] as const)('version %i: whatever comes in, valid packets go out'
   );
 });
 
-test('tells of each packet with the size it keeps', () => {
+test('tells of each packet with the size it keeps as it begins, and of its end', () => {
   const told: number[] = [];
   const cutter = new PacketCutter(100, 4, (bytes) => told.push(bytes));
   const small = publish({ qos: 1, topic: 'a', properties: null, payload: 10 });
   const large = publish({ qos: 1, topic: 'a', properties: null, payload: 1000 });
-  cutter.cut(Buffer.concat([small, large, PING]));
-  expect(told).toEqual([15, 100, 0]);
+  cutter.cut(Buffer.concat([small, large.subarray(0, 500)]));
+  expect(told).toEqual([15, 0, 100]);
+  cutter.cut(large.subarray(500));
+  expect(told).toEqual([15, 0, 100, 0]);
 });
 
 test('a packet that contradicts itself is passed on for the reader to refuse', () => {
