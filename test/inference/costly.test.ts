@@ -19,6 +19,13 @@ it.each([
   expect(isCostly(sniffFormat(small), small)).toBe(false);
 });
 
+it('a large progressive JPEG with fill bytes before its markers', () => {
+  const comment = [0xff, 0xff, 0xfe, 0, 2];
+  const frame = [0xff, 0xff, 0xff, 0xc2, 0, 17, 8, 0x13, 0x88, 0x0f, 0xa0, 3];
+  const bytes = Buffer.from([0xff, 0xd8, ...comment, ...frame]);
+  expect(isCostly('jpeg', bytes)).toBe(true);
+});
+
 it('others by their bytes', () => {
   expect(isCostly('heic', Buffer.alloc(5 * 1024 * 1024))).toBe(true);
   expect(isCostly('tiff', Buffer.alloc(1024))).toBe(false);

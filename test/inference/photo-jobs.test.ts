@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { RetaggerError } from '../../src/errors.ts';
 import { MAX_TRIES, type PhotoJob, PhotoJobs } from '../../src/inference/photo-jobs.ts';
 
 const CONCURRENCY = 3;
@@ -59,6 +60,16 @@ describe('PhotoJobs', () => {
       jobs.takeBack(inFlight, fault);
     }
     expect(outcomes.get('0')).toBe('worker_timeout');
+  });
+
+  it('rejects all that wait, suspects too, and hands none of them out', () => {
+    const { jobs, outcomes } = setUp(5);
+    const lost = new Set<PhotoJob>();
+    take(jobs, lost);
+    jobs.takeBack(lost, 'worker_crashed');
+    jobs.rejectAll(new RetaggerError('stopping'));
+    expect([...outcomes.values()]).toEqual(Array(5).fill('stopping'));
+    expect(take(jobs, new Set())).toEqual([]);
   });
 
   it('ends every photo right, whichever kill a worker and in whatever order it works', () => {

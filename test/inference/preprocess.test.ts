@@ -1,9 +1,10 @@
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp, { type Create, type Sharp } from 'sharp';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
 
@@ -309,6 +310,17 @@ it.each([
   expect(edges.map(isFrame)).toEqual([true, true, true, true]);
   expect(isFrame(at(pixels, 149, 149))).toBe(false);
 });
+
+it('does not wait for somebody to write to a named pipe', async () => {
+  const path = join(tmpdir(), `retagger-pipe-${process.pid}.jpg`);
+  execFileSync('mkfifo', [path]);
+  // Where it does, this lets it go on.
+  onTestFinished(async () => {
+    await (await open(path, 'r+')).close();
+    await rm(path);
+  });
+  await expectRefusal(path, 'image_unsupported');
+}, 5000);
 
 it('never holds a file that is too large', async () => {
   // Sparse: it takes no room on disk, but could not be read into a buffer at all.

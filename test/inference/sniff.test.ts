@@ -47,6 +47,11 @@ it.each<[string, Buffer, ImageFormat | null]>([
   expect(sniffFormat(bytes)).toBe(format);
 });
 
+it('looks at a bounded part of a list of brands that has no end', () => {
+  const brands = Array.from({ length: 1000 }, () => 'isom');
+  expect(sniffFormat(box(...(['isom', ...brands, 'avif'] as [string, ...string[]])))).toBe(null);
+});
+
 it('takes any bytes without a fault', () => {
   const start = fc.constantFrom('', '\0\0\0\x18ftyp', '\xff\xff\xff\xffftyp', 'RIFF', 'II*\0');
   fc.assert(

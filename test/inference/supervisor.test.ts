@@ -185,6 +185,16 @@ describe('a worker', () => {
     expect(tagger.restarts).toEqual({ exit: 0, timeout: 3, memory: 0 });
   });
 
+  it('that has done its photo in time is left alone at the deadline', async () => {
+    create({ photo_seconds: 1 });
+    await tagger.start();
+    const { pids } = tagger;
+    await tagger.tag(ROOMS[0] as string);
+    await sleep(1300);
+    expect(tagger.pids).toEqual(pids);
+    expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 0 });
+  });
+
   it('that stops for a reason outside is replaced, and the photo is tagged', async () => {
     create({ photo_seconds: 1 });
     await tagger.start();
@@ -601,6 +611,10 @@ describe('another model', () => {
     expect((await tagger.swap(await version('11'))).model).toBe('tiny@11');
     expect((await waiting).model).toBe('tiny@11');
     expect([tagger.state, tagger.pids.length]).toEqual(['ready', 1]);
+    // Nor is the old one started beside it when its next try would have been due.
+    const { pids } = tagger;
+    await sleep(2500);
+    expect(tagger.pids).toEqual(pids);
   });
 
   it('that is the same changes nothing', async () => {

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
 import {
   appendFile,
+  lstat,
   mkdir,
   readdir,
   readFile,
@@ -8,6 +10,7 @@ import {
   rename,
   rm,
   symlink,
+  truncate,
   utimes,
   writeFile,
 } from 'node:fs/promises';
@@ -18,11 +21,14 @@ import type { RawConfig } from '../../../src/config/schema.ts';
 import type { Outcome, Pipeline } from '../../../src/daemon/ports.ts';
 import { RetaggerError } from '../../../src/errors.ts';
 import { FolderDoor } from '../../../src/transport/folder/door.ts';
+import { fileId } from '../../../src/transport/folder/identity.ts';
 import { Watcher } from '../../../src/transport/folder/watcher.ts';
 import {
   build,
   configIn,
+  dirOnOtherDisk,
   eventually,
+  hasOtherDisk,
   silent,
   TextTagger,
   temporaryDir,
@@ -344,7 +350,136 @@ test('keep: a name that is no UTF-8 costs no open file where the photo is refuse
   expect(open.filter((file) => file.startsWith(`${config.ingest.dir}/`))).toEqual([]);
 });
 
+/** The door before a pipeline of which a test says what it does; files that are there count as whole. */
+async function openBefore(
+  pipeline: Partial<Pipeline>,
+  names: readonly string[],
+  ingest: Partial<RawConfig['ingest']> = {},
+) {
+  const config = configIn(await temporaryDir(), {
+    ingest: { settle_ms: 0, rescan_s: 3600, ...ingest },
+  });
+  await mkdir(config.ingest.dir);
+  for (const name of names) await writeFile(join(config.ingest.dir, name), 'kitchen');
+  const whole: Pipeline = {
+    accept: async () => taken,
+    refusal: () => null,
+    room: async () => {},
+    onOutcome: () => () => {},
+    ...pipeline,
+  };
+  const door = new FolderDoor({ config, log: silent, pipeline: whole });
+  onTestFinished(() => door.stop());
+  await door.start();
+  return config.ingest.dir;
+}
+const taken = { outcome: new Promise<never>(() => {}), keep: async () => {} };
+
+test.skipIf(!hasOtherDisk)(
+  'on another disk what is too large is turned down once, and stays',
+  async () => {
+    const dir = join(await dirOnOtherDisk(), 'ingest');
+    const folder = await open({ dir, rescan_s: 1 });
+    await mkdir(dir);
+    const path = join(dir, 'a.jpg');
+    await writeFile(path, '');
+    await truncate(path, folder.config.limits.upload_bytes + 1);
+    await utimes(path, OLD, OLD);
+    await folder.start();
+    await folder.idle(1);
+    // One full rescan later.
+    await new Promise((resolve) => setTimeout(resolve, 1300));
+    expect(folder.outcomes).toMatchObject([{ ok: false, failure: { code: 'image_too_large' } }]);
+    expect(await readdir(dir)).toEqual(['a.jpg']);
+  },
+);
+
+test('a file that cannot be taken holds up no other, and is not tried without end', async () => {
+  const tried: string[] = [];
+  const names = ['1', '2', '3', '4', 'locked.jpg', '5', '6', '7', '8'];
+  const accept: Pipeline['accept'] = async ({ file }) => {
+    tried.push(file ?? '');
+    if (file !== 'locked.jpg') return taken;
+    throw new RetaggerError('busy', 'It cannot be moved.', { cause: new Error('EPERM') });
+  };
+  await openBefore({ accept }, names);
+  await eventually(() => tried.length === names.length);
+  expect(tried.sort()).toEqual(names.sort());
+});
+
+test('a photo that a failing disk does not take waits for it', async () => {
+  let tries = 0;
+  const accept: Pipeline['accept'] = async () => {
+    if (++tries > 3) return taken;
+    throw new RetaggerError('busy', 'It cannot be stored.', { cause: new Error('EIO') });
+  };
+  await openBefore({ accept, refusal: () => (tries > 3 ? null : 'disk_low') }, ['a.jpg']);
+  await eventually(() => tries === 4);
+});
+
+test('without room nobody asks again and again', async () => {
+  let tries = 0;
+  const accept: Pipeline['accept'] = async () => {
+    tries += 1;
+    throw new RetaggerError('busy');
+  };
+  // Somebody else takes the first place; after that there is none.
+  const room: Pipeline['room'] = async (_source, signal) => {
+    if (tries > 0) await once(signal, 'abort').then(() => signal.throwIfAborted());
+  };
+  await openBefore({ accept, room }, ['a.jpg']);
+  await eventually(() => tries > 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(tries).toBe(1);
+});
+
+test('a photo that is written over while it waits for room is taken as it is then', async () => {
+  let letGo = () => {};
+  const gate = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  let waits = false;
+  const room = async () => {
+    waits = true;
+    await gate;
+  };
+  const ids: string[] = [];
+  const accept: Pipeline['accept'] = async ({ id }) => {
+    ids.push(id);
+    return taken;
+  };
+  const root = await openBefore({ accept, room }, ['a.jpg']);
+  await eventually(() => waits);
+  await writeFile(join(root, 'a.jpg'), 'a hall, and larger');
+  letGo();
+  await eventually(() => ids.length > 0);
+  expect(ids[0]).toBe(fileId(Buffer.from('a.jpg'), await lstat(join(root, 'a.jpg')), false));
+});
+
+test('keep: photos of other doors are none of those that are kept', async () => {
+  const folder = await open({ after: 'keep' });
+  await folder.start();
+  const { outcome } = await folder.daemon.pipeline.accept({
+    ...{ id: 'f'.repeat(32), source: 'http', file: null },
+    ...{ receivedAt: new Date().toISOString(), body: { bytes: Buffer.from('hall') } },
+  });
+  await outcome;
+  await folder.close();
+  expect(await readdir(folder.config.data.dir)).not.toContain('kept.ledger');
+});
+
 describe('the folder itself', () => {
+  test('below a disk that is taken out: not made anew on the one beneath', async () => {
+    const dir = await temporaryDir();
+    const folder = await open({ dir: join(dir, 'media/photos') }, dir);
+    await folder.start();
+    await rm(join(dir, 'media'), { recursive: true });
+    await eventually(() => !folder.door.health().ok);
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect(folder.door.health().ok).toBe(false);
+    expect(await readdir(dir)).not.toContain('media');
+  });
+
   test('removed: says so or makes it anew, and goes on', async () => {
     const folder = await open();
     await folder.start();

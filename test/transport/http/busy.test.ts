@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../daemon/support.ts';
 import { form, post, raw, serve } from './support.ts';
 
@@ -62,6 +63,22 @@ test('a client that asks first is spared the upload', async () => {
   expect(invited.status).toBe(100);
 });
 
+test('more connections than are served are closed at once, and a place is free when one leaves', async () => {
+  const { url } = await serve();
+  const { hostname, port } = new URL(url);
+  let closed = 0;
+  const sockets = Array.from({ length: 520 }, () => {
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => {}).once('close', () => closed++);
+    return socket;
+  });
+  await eventually(() => closed === 8);
+  for (const socket of sockets) socket.destroy();
+  const request = 'GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n';
+  const again = () => raw(url, request).then(({ status }) => status, String);
+  await eventually(async () => (await again()) === 200);
+});
+
 test('while the daemon stops, callers are told so', async () => {
   const { url, parts } = await serve();
   parts.pipeline.refuse();
@@ -80,6 +97,19 @@ test('the door closes in the middle of an upload', async () => {
   await door.stop();
   expect(JSON.parse((await answer).body)).toMatchObject({ code: 'stopping' });
   await eventually(async () => (await readdir(join(dir, 'spool'))).length === 0);
+});
+
+test('the door closes before a client that neither goes on nor leaves', async () => {
+  const { url, door } = await serve();
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname).on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  socket.write('POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nx');
+  // It has its answer, and the rest of what it sends is waited for.
+  await once(socket, 'data');
+  const began = performance.now();
+  await door.stop();
+  expect(performance.now() - began).toBeLessThan(10_000);
 });
 
 test('the door closes with callers waiting', async () => {

@@ -51,6 +51,16 @@ test.each(CASES)('%s', async (_title, type, body, code) => {
   expect((await post(url, form('kitchen'))).status).toBe(200);
 });
 
+test('of a fault of ours nothing inner is told', async () => {
+  const { url, parts } = await serve();
+  parts.pipeline.accept = () => Promise.reject(new Error('EIO: /secret/place'));
+  const response = await post(url, form('hall'));
+  expect(response.status).toBe(500);
+  const text = await response.text();
+  expect(JSON.parse(text)).toMatchObject({ code: 'internal' });
+  expect(text).not.toContain('secret');
+});
+
 test('a photo of just the allowed size is taken', async () => {
   const { url } = await serve({ limits: { upload_bytes: 4096 } });
   expect((await post(url, form('hall '.padEnd(4096, 'x')))).status).toBe(200);

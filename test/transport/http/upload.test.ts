@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Spool } from '../../../src/daemon/spool.ts';
+import { RetaggerError } from '../../../src/errors.ts';
 import { eventually, silent } from '../../daemon/support.ts';
 import { form, post, raw, serve } from './support.ts';
 
@@ -41,6 +42,15 @@ test('what Python requests sends', async () => {
   );
   expect(answer.status).toBe(200);
   expect(JSON.parse(answer.body)).toMatchObject({ kitchen: 0.9 });
+});
+
+test('a file name is told without its control characters, and cut', async () => {
+  const { url } = await serve();
+  const name = `\x1b[31ma\x7f${'x'.repeat(300)}`;
+  const body = `${PART.replace('a.jpg', name)}hall\r\n--b--\r\n`;
+  const head = `${HEAD}accept: ${RESULT}\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const answer = await raw(url, head + body);
+  expect(JSON.parse(answer.body)).toMatchObject({ file: `[31ma${'x'.repeat(250)}` });
 });
 
 test('a file in a part without a name is a file that is missing', async () => {
@@ -115,6 +125,18 @@ test('a caller does not wait for ever, and then its photo outlives the daemon', 
   await parts.pipeline.stop(0);
   expect(await readdir(join(dir, 'spool'))).toHaveLength(2);
   tagger.letGo();
+});
+
+test('nor is it told to send its photo again where the disk fails at that moment', async () => {
+  const { url, tagger, parts } = await serve({}, { answer: 20 });
+  tagger.hold();
+  const accept = parts.pipeline.accept.bind(parts.pipeline);
+  parts.pipeline.accept = async (photo) => ({
+    ...(await accept(photo)),
+    keep: () => Promise.reject(new RetaggerError('busy')),
+  });
+  const response = await post(url, form('kitchen'));
+  expect([response.status, await response.json()]).toMatchObject([504, { code: 'still_queued' }]);
 });
 
 test('what it waits for may take longer than an upload may stall', async () => {

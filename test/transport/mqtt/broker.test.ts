@@ -60,6 +60,10 @@ test('the embedded broker listens on loopback only', async () => {
   await once(socket, 'connect');
   expect(socket.remoteAddress).toBe('127.0.0.1');
   expect(new URL(door.url).hostname).toBe('127.0.0.1');
+  // Another address of this box's, as any in its network would be.
+  const other = connect(Number(new URL(door.url).port), '127.0.0.2');
+  const [error] = await once(other, 'error');
+  expect(error).toMatchObject({ code: 'ECONNREFUSED' });
   socket.destroy();
 });
 
@@ -178,7 +182,7 @@ test('no more than a hundred sessions are kept for clients that are away', async
       client.once('connect', (connack) => resolve(connack.sessionPresent));
     });
     await client.subscribeAsync('news', { qos: 1 });
-    await client.endAsync();
+    await client.endAsync(true);
     return sessionPresent;
   };
   for (let n = 0; n < 102; n++) expect(await visit(`visitor-${n}`)).toBe(false);
@@ -292,4 +296,23 @@ test('a stranger who speaks no MQTT disturbs nothing', async () => {
   const sub = await listener(door.url, ['retagger/box/result']);
   await sub.client.publishAsync('retagger/box/ingest', 'hall', { qos: 1 });
   await sub.first('/result');
+});
+
+test('the embedded broker stops while somebody is connected who says nothing', async () => {
+  const { door } = await openDoor();
+  const silent = connect(Number(new URL(door.url).port), '127.0.0.1').on('error', () => {});
+  await once(silent, 'connect');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const began = performance.now();
+  await door.stop();
+  expect(performance.now() - began).toBeLessThan(5000);
+});
+
+test('large messages of clients that are gone leave room for others', async () => {
+  const { door } = await openDoor({ limits: { upload_bytes: 1024 } });
+  for (let n = 0; n < 6; n++) {
+    const client = await connected(door.url, { reconnectPeriod: 0 });
+    await client.publishAsync('other/topic', Buffer.alloc(320_000), { qos: 1 });
+    await client.endAsync(true);
+  }
 });

@@ -1,16 +1,42 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectOptions } from '../../../src/transport/mqtt/connect-options.ts';
-import { Connection } from '../../../src/transport/mqtt/connection.ts';
+import { Connection, type ConnectionParts } from '../../../src/transport/mqtt/connection.ts';
 import { configIn, eventually, silent, temporaryDir } from '../../daemon/support.ts';
 
-async function connectionTo(url: () => string, onMessage = async () => {}) {
+const PUBACK = 0x40;
+const CONNACK = [0x20, 3, 0, 0, 0];
+
+/** A PUBLISH of MQTT 5 with QoS 1 to "a". */
+function publish(id: number, payload = Buffer.from('x')): Buffer {
+  const body = Buffer.concat([Buffer.from([0, 1, 0x61, 0, id, 0]), payload]);
+  const length = [0, 1, 2, 3].map((n) => (Math.floor(body.length / 128 ** n) & 0x7f) | 0x80);
+  length[3] = (length[3] as number) & 0x7f;
+  return Buffer.concat([Buffer.from([0x32, ...length]), body]);
+}
+
+/** A broker that answers each CONNECT with these bytes and tells what else comes, by its first byte. */
+async function brokerThat(answer: (socket: Socket) => void, heard: (type: number) => void) {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    onTestFinished(() => void socket.destroy());
+    socket.once('data', () => {
+      socket.on('data', ([type = 0]) => heard(type));
+      answer(socket);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function connectionTo(url: () => string, more: Partial<ConnectionParts> = {}) {
   const connection = new Connection({
     ...{ config: configIn(await temporaryDir()), log: silent, role: 'in' as const },
-    ...{ url, onUp: async () => {}, onMessage },
+    ...{ url, onUp: async () => {}, ...more },
   });
   onTestFinished(() => connection.stop());
   connection.start();
@@ -96,12 +122,74 @@ test('a broker that hangs up at MQTT 5 is spoken to in 3.1.1', async () => {
   onTestFinished(() => void server.close());
   const { port } = server.address() as AddressInfo;
   let taken = 0;
-  const connection = await connectionTo(
-    () => `mqtt://127.0.0.1:${port}`,
-    async () => void taken++,
-  );
+  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`, {
+    onMessage: async () => void taken++,
+  });
   await eventually(() => connection.state.up && taken > 0);
   expect(versions).toEqual([5, 4, 5, 4]);
   expect(connection.state.version).toBe(4);
   expect(taken).toBe(1);
+});
+
+test('a message that was not taken is not acknowledged, and comes again', async () => {
+  const happened: string[] = [];
+  const url = await brokerThat(
+    (socket) => socket.write(Buffer.concat([Buffer.from(CONNACK), publish(1)])),
+    (type) => void (type === PUBACK && happened.push('acknowledged')),
+  );
+  const onMessage = async () => {
+    happened.push('came');
+    if (happened.length === 1) throw new Error('a fault of ours');
+  };
+  await connectionTo(() => url, { onMessage });
+  await eventually(() => happened.includes('acknowledged'));
+  expect(happened).toEqual(['came', 'came', 'acknowledged']);
+});
+
+test('a connection that is lost before all is subscribed to is made anew', async () => {
+  let connections = 0;
+  const url = await brokerThat(
+    (socket) => {
+      socket.write(Buffer.from(CONNACK));
+      if (++connections === 1) setTimeout(() => socket.destroy(), 50);
+    },
+    () => {},
+  );
+  // The first waits for an answer that never comes.
+  const onUp = () => (connections === 1 ? new Promise<void>(() => {}) : Promise.resolve());
+  const connection = await connectionTo(() => url, { onUp });
+  await eventually(() => connection.state.up);
+  expect(connections).toBe(2);
+});
+
+test('a message leaves no timer behind', async () => {
+  let acknowledged = 0;
+  const url = await brokerThat(
+    (socket) => {
+      const messages = Array.from({ length: 100 }, (_, n) => publish(n + 1));
+      socket.write(Buffer.concat([Buffer.from(CONNACK), ...messages]));
+    },
+    (type) => void (type === PUBACK && acknowledged++),
+  );
+  let taken = 0;
+  await connectionTo(() => url, { onMessage: async () => void taken++ });
+  await eventually(() => taken === 100 && acknowledged > 0);
+  const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout');
+  expect(timers.length).toBeLessThan(50);
+});
+
+test('what is far too large is cut before it is in memory', async () => {
+  const url = await brokerThat(
+    (socket) => socket.write(Buffer.concat([Buffer.from(CONNACK), publish(1, Buffer.alloc(5e6))])),
+    () => {},
+  );
+  const config = configIn(await temporaryDir(), { limits: { upload_bytes: 1024 } });
+  let length = 0;
+  const onMessage: ConnectionParts['onMessage'] = async ({ payload }) => {
+    length = payload.length;
+  };
+  await connectionTo(() => url, { config, onMessage });
+  await eventually(() => length > 0);
+  expect(length).toBeGreaterThan(1024);
+  expect(length).toBeLessThan(1e6);
 });

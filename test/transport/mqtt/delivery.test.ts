@@ -84,6 +84,23 @@ test('what is too large for the broker is not sent, and said', async () => {
   expect(box.outbox.length).toBe(1);
 });
 
+test('a reply that is too large for the broker is not sent; its result is', async () => {
+  const published: string[] = [];
+  const url = await scriptedBroker(PACKET_400, (packet, socket) => {
+    if (packet.type !== PUBLISH) return;
+    published.push(topicOf(packet));
+    socket.write(Buffer.from(puback(packet)));
+  });
+  const box = await doorIn(await temporaryDir(), { mqtt: { url } });
+  await box.start();
+  const reply = { topic: 'answers', correlation: Buffer.alloc(300).toString('base64') };
+  await box.outbox.put({ ...failure('a'), reply });
+  await box.door.start();
+  await eventually(() => box.outbox.length === 0);
+  expect(published).toContain('retagger/box/error');
+  expect(published).not.toContain('answers');
+});
+
 test('a connection lost before the PUBACK: sent again with the same id', async () => {
   let cuts = 3;
   const broker = await otherBroker({

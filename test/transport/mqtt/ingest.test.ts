@@ -393,3 +393,88 @@ test('a camera that writes each photo to the same file under the same id has all
   await sub.first('/result', 2);
   expect(tagger.seen).toEqual(['kitchen 1', 'hall 2']);
 });
+
+/** One beside the door's, with a journal of its own. */
+async function ingestOf({ config, log, pipeline, outbox }: Awaited<ReturnType<typeof openDoor>>) {
+  const journal = new Journal(join(config.data.dir, 'other.jsonl'), log);
+  await journal.open();
+  onTestFinished(() => journal.close());
+  return new Ingest({ config, log, pipeline, outbox, journal, isOwnTopic: () => false });
+}
+
+const message = (text: string, session = 's') => ({
+  ...{ payload: Buffer.from(text), qos: 1 as const, packetId: 7 },
+  ...{ session, dup: false },
+});
+
+test('a photo for which the daemon stops is neither taken nor refused: it comes again', async () => {
+  const box = await openDoor();
+  const ingest = await ingestOf(box);
+  const accept = box.pipeline.accept.bind(box.pipeline);
+  let refused = false;
+  box.pipeline.accept = async (photo) => {
+    box.pipeline.refuse();
+    refused = true;
+    return accept(photo);
+  };
+  const put = vi.spyOn(box.outbox, 'put');
+  const gone = new AbortController();
+  const taking = ingest.take(message('kitchen'), gone.signal);
+  const taken = expect(taking).rejects.toThrow();
+  await eventually(() => refused);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  gone.abort();
+  await taken;
+  expect(put).not.toHaveBeenCalled();
+});
+
+test.each([
+  ['sent as bytes, whatever the fault of the disk', 'kitchen', 'EIO', null],
+  ['named by a path, where there are too many open files', '{"path":"a.jpg"}', 'EMFILE', null],
+  ['named by a path, where the disk is full', '{"path":"a.jpg"}', 'ENOSPC', null],
+  ['named by a path, where the disk takes nothing', '{"path":"a.jpg"}', 'EIO', 'disk_low'],
+] as const)('a photo %s, waits and is tagged', async (_name, text, code, refusal) => {
+  const box = await openDoor({ ingest: { watch: false } });
+  const { config, pipeline, outbox, tagger } = box;
+  await mkdir(config.ingest.dir, { recursive: true });
+  await writeFile(join(config.ingest.dir, 'a.jpg'), 'kitchen');
+  const ingest = await ingestOf(box);
+  const accept = pipeline.accept.bind(pipeline);
+  let faults = 2;
+  vi.spyOn(pipeline, 'room').mockResolvedValue();
+  vi.spyOn(pipeline, 'refusal').mockImplementation(() => (faults < 0 ? null : refusal));
+  pipeline.accept = async (photo) => {
+    faults -= 1;
+    if (faults < 0) return accept(photo);
+    const cause = Object.assign(new Error(code), { code });
+    throw new RetaggerError('busy', 'The photo cannot be stored.', { cause });
+  };
+  const put = vi.spyOn(outbox, 'put');
+  await ingest.take(message(text), new AbortController().signal);
+  await eventually(() => put.mock.calls.length > 0);
+  expect(put.mock.calls.map(([{ kind }]) => kind)).toEqual(['result']);
+  expect(tagger.seen).toEqual(['kitchen']);
+});
+
+test('a refusal that the disk does not take is kept for when it does', async () => {
+  const box = await openDoor({ mqtt: { url: 'mqtt://127.0.0.1:1' } });
+  const ingest = await ingestOf(box);
+  const full = Object.assign(new Error('full'), { code: 'ENOSPC' });
+  vi.spyOn(box.outbox, 'put').mockRejectedValueOnce(full);
+  await ingest.take(message('{'), new AbortController().signal);
+  expect(box.outbox.length).toBe(1);
+});
+
+test('the same photo from two senders at once, under one packet id, is two', async () => {
+  const box = await openDoor();
+  const ingest = await ingestOf(box);
+  const ids: string[] = [];
+  box.pipeline.accept = ({ id }) => {
+    ids.push(id);
+    return new Promise(() => {});
+  };
+  const { signal } = new AbortController();
+  for (const session of ['one', 'two']) void ingest.take(message('kitchen', session), signal);
+  await eventually(() => ids.length === 2);
+  expect(ids[0]).not.toBe(ids[1]);
+});

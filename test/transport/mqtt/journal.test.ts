@@ -119,6 +119,17 @@ test('what was acknowledged before the last run is not in doubt, however soon a 
   expect((await second.idOf('k', false)).id).not.toBe(id);
 });
 
+test('one that went out long before the connection was lost is in no doubt: the photo sent anew is another', async () => {
+  const journal = await open(await temporaryDir());
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(1_000_000);
+  onTestFinished(() => clock.mockRestore());
+  const { id } = await journal.idOf('k', false);
+  await journal.acked('k');
+  clock.mockReturnValue(1_002_001);
+  journal.doubt();
+  expect((await journal.idOf('k', false)).id).not.toBe(id);
+});
+
 test('a torn line is no matter', async () => {
   const dir = await temporaryDir();
   const { id } = await (await open(dir)).idOf('k', false);
@@ -141,6 +152,8 @@ test('stays small, and keeps the newest', async () => {
   for (let n = 5000; n < 6000; n++) {
     expect((await again.idOf(`k${n}`, true)).id).toBe(ids.get(n));
   }
+  // What is older is in memory no longer either.
+  expect((await journal.idOf('k0', true)).id).not.toBe(ids.get(0));
 });
 
 test('goes on in memory when its folder is gone', async () => {
