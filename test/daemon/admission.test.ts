@@ -1,8 +1,9 @@
 import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { pino } from 'pino';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Admission, type Load } from '../../src/daemon/admission.ts';
-import { configIn, silent, temporaryDir } from './support.ts';
+import { configIn, eventually, silent, temporaryDir } from './support.ts';
 
 const idle: Load = {
   pending: { http: 0, mqtt: 0, folder: 0 },
@@ -70,7 +71,28 @@ describe('admission', () => {
     expect(gone.health()).toMatchObject({ ok: false, detail: expect.stringContaining('ENOENT') });
   });
 
-  test.each(['.', 'spool', 'tagged'])(
+  test('looks at the disk again by itself, and says only what has changed', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const dir = join(await temporaryDir(), 'data');
+    const lines: string[] = [];
+    const log = pino({ base: null }, { write: (line) => void lines.push(JSON.parse(line).msg) });
+    const guard = new Admission(configIn(dir).limits, dir, log);
+    await guard.start();
+    expect(guard.refusal('http', idle)).toBe('disk_low');
+    await guard.measure();
+    await mkdir(dir);
+    vi.advanceTimersByTime(3000);
+    await eventually(() => guard.refusal('http', idle) === null);
+    await guard.stop();
+    expect(lines).toEqual([
+      'nothing is accepted until the disk is well again',
+      'photos are accepted again',
+    ]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test.each(['.', 'spool', 'outbox', 'tagged', 'failed'])(
     'after a failed write waits until one works in %s, whatever the free bytes say',
     async (at) => {
       const { guard, dir: data } = await admission();
@@ -89,6 +111,10 @@ describe('admission', () => {
       await guard.measure();
       expect(guard.refusal('http', idle)).toBeNull();
       expect(await readdir(dir)).toEqual([]);
+      // From then on free bytes are enough: nothing is written every few seconds.
+      await mkdir(join(dir, '.probe.tmp'));
+      await guard.measure();
+      expect(guard.refusal('http', idle)).toBeNull();
     },
   );
 });

@@ -1,9 +1,9 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { writeAll, writeStream } from '../../src/daemon/body.ts';
-import { temporaryDir } from './support.ts';
+import { eventually, openBelow, temporaryDir } from './support.ts';
 
 const LIMIT = 2 ** 20;
 
@@ -23,6 +23,33 @@ test('chunks of an upload: several megabytes', async () => {
   const size = await writeStream(Readable.from(chunks), path, 2 ** 24, false);
   expect(size).toBe(50 * 65_521);
   expect((await readFile(path)).equals(Buffer.concat(chunks))).toBe(true);
+});
+
+test('chunks of an upload are not gathered in memory until the last has come', async () => {
+  const path = join(await temporaryDir(), 'photo');
+  const source = async function* () {
+    yield Buffer.alloc(300_000);
+    await eventually(async () => (await stat(path)).size === 300_000);
+    yield Buffer.from('end');
+  };
+  expect(await writeStream(Readable.from(source()), path, LIMIT, false)).toBe(300_003);
+});
+
+test('an upload leaves no file open, whole or broken off', async () => {
+  const dir = await temporaryDir();
+  await writeStream(Readable.from([Buffer.from('whole')]), join(dir, 'a'), LIMIT, true);
+  const broken = new Readable({ read: () => broken.destroy(new Error('connection reset')) });
+  await expect(writeStream(broken, join(dir, 'b'), LIMIT, true)).rejects.toMatchObject({
+    code: 'request_invalid',
+  });
+  expect(await openBelow(dir)).toEqual([]);
+});
+
+test('a full disk is no fault of the upload', async () => {
+  const chunks = Readable.from([Buffer.from('kitchen')]);
+  await expect(writeStream(chunks, '/dev/full', LIMIT, false)).rejects.toMatchObject({
+    code: 'ENOSPC',
+  });
 });
 
 test('a disk that takes a part at a time gets the rest', async () => {

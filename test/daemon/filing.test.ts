@@ -1,4 +1,13 @@
-import { link, mkdir, readdir, readFile, symlink, unlink, writeFile } from 'node:fs/promises';
+import {
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  symlink,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { disk } from '../../src/daemon/disk.ts';
@@ -7,7 +16,14 @@ import { failed, tagged } from '../../src/daemon/outcome.ts';
 import type { Outcome } from '../../src/daemon/ports.ts';
 import type { SpoolEntry } from '../../src/daemon/spool.ts';
 import { RetaggerError } from '../../src/errors.ts';
-import { dirOnOtherDisk, hasOtherDisk, silent, temporaryDir } from './support.ts';
+import {
+  dirOnOtherDisk,
+  hasOtherDisk,
+  openBelow,
+  silent,
+  syncedPaths,
+  temporaryDir,
+} from './support.ts';
 
 let count = 0;
 
@@ -102,6 +118,28 @@ describe('a photo whose outcome is known', () => {
     expect(kept).toHaveLength(2 * names.length);
     expect((await tree()).filter((name) => !/^(failed|spool)\//.test(name))).toEqual([]);
     expect(await readdir(join(dir, '..'))).not.toContain('etc');
+  });
+
+  test('that MQTT had moved out of its place is filed as the folder’s, tagged or failed', async () => {
+    const { filing, entry, tree } = await setup();
+    const [one, other] = [
+      await entry('a.jpg', { source: 'mqtt' }),
+      await entry('b.jpg', { source: 'mqtt' }),
+    ];
+    await filing.file(one, good(one));
+    await filing.file(other, bad(other, 'image_corrupt'));
+    expect(await tree('tagged')).toEqual(['kitchen/a.jpg', 'kitchen/a.jpg.json']);
+    expect(await tree('failed')).toEqual(['b.jpg', 'b.jpg.error.json']);
+  });
+
+  test('has its place for good when it is filed, also in a new folder', async () => {
+    const { filing, entry, dir } = await setup('move', true);
+    const photo = await entry('flat 3/b.jpg');
+    const synced = await syncedPaths();
+    await filing.file(photo, good(photo));
+    const folders = ['.', 'tagged', 'tagged/kitchen', 'tagged/kitchen/flat 3'];
+    expect([...synced]).toEqual(expect.arrayContaining(folders.map((name) => join(dir, name))));
+    expect(await openBelow(dir)).toEqual([]);
   });
 
   test('with "delete" leaves nothing but what has no tag, with "keep" only the sidecar', async () => {
@@ -272,9 +310,12 @@ describe.skipIf(!hasOtherDisk)('where tagged and failed are on another disk', ()
   }
 
   test('a photo is filed once, also when a crash has it filed again', async () => {
-    const { filing, entry, there } = await apart('tagged');
+    const { filing, entry, there, dir } = await apart('tagged');
     const photo = await entry('b.jpg');
+    const synced = await syncedPaths();
     for (let n = 0; n < 2; n++) await filing.file(photo, good(photo));
+    const place = await realpath(join(dir, 'tagged/kitchen'));
+    expect(synced).toContain(join(place, `.${photo.key}.part`));
     expect(await there()).toEqual(['kitchen', 'kitchen/b.jpg', 'kitchen/b.jpg.json']);
   });
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import {
   appendFile,
@@ -198,7 +199,10 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     },
   );
 
-  test('that is swapped for a link after the look is not followed', async () => {
+  test.each<[string, (file: string, secret: string) => unknown]>([
+    ['link', (file, secret) => symlink(secret, file)],
+    ['named pipe', (file) => execFileSync('mkfifo', [file])],
+  ])('that is swapped for a %s after the look is not followed', async (_, swap) => {
     const { dir, file } = await stick();
     await writeFile(join(dir, 'secret'), 'secret');
     const { spool } = await opened(dir);
@@ -206,7 +210,7 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
       if (path !== file) return;
       faults.beforeOpen = null;
       await rm(file);
-      await symlink(join(dir, 'secret'), file);
+      await swap(file, join(dir, 'secret'));
     };
     await expect(add(spool, photo({ move: file }))).rejects.toMatchObject({
       code: 'image_unsupported',
@@ -214,6 +218,34 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     for (const name of await readdir(spool.dir)) {
       expect(await readFile(join(spool.dir, name), 'utf8')).not.toContain('secret');
     }
+  });
+
+  test('that its writer goes on with while it is copied is one photo, and whole', async () => {
+    const { dir, file } = await stick();
+    const { spool } = await opened(dir);
+    faults.beforeOpen = async (path) => {
+      if (!path.endsWith('.part')) return;
+      faults.beforeOpen = null;
+      await appendFile(file, ' and hall');
+    };
+    const entry = await add(spool, photo({ move: file }));
+    expect(await readFile(entry.path, 'utf8')).toBe('kitchen and hall');
+    await spool.remove(entry);
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test('that its writer never leaves alone is taken as it is, and stays', async () => {
+    const { dir, file } = await stick();
+    const { spool } = await opened(dir);
+    onTestFinished(() => {
+      faults.beforeOpen = null;
+    });
+    faults.beforeOpen = async (path) => {
+      if (path.endsWith('.part')) await appendFile(file, '.');
+    };
+    const entry = await add(spool, photo({ move: file }));
+    await spool.remove(entry);
+    expect(await readFile(file, 'utf8')).toBe('kitchen...');
   });
 
   test('of too many that cannot be deleted no more are taken', async () => {

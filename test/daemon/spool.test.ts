@@ -19,7 +19,14 @@ import { disk } from '../../src/daemon/disk.ts';
 import type { NewPhoto } from '../../src/daemon/ports.ts';
 import { Spool } from '../../src/daemon/spool.ts';
 import { holds } from '../property.ts';
-import { dirOnOtherDisk, hasOtherDisk, silent, temporaryDir } from './support.ts';
+import {
+  dirOnOtherDisk,
+  hasOtherDisk,
+  openBelow,
+  silent,
+  syncedPaths,
+  temporaryDir,
+} from './support.ts';
 
 const LIMIT = 1000;
 
@@ -131,6 +138,36 @@ describe('a photo in the spool', () => {
     expect(await readFile(join(dir, 'secret'), 'utf8')).toBe('secret');
   });
 
+  test.each<[string, () => NewPhoto['body']]>([
+    ['at once', () => ({ bytes: Buffer.from('jpeg') })],
+    ['piece by piece', () => ({ stream: Readable.from([Buffer.from('jpeg')]) })],
+  ])('that came %s is synced before its sender hears that it is safe', async (_, body) => {
+    const { spool } = await opened(await temporaryDir());
+    const synced = await syncedPaths();
+    const { path } = await add(spool, photo(body()));
+    expect([...synced]).toEqual(expect.arrayContaining([path, spool.dir]));
+    expect(await openBelow(spool.dir)).toEqual([]);
+  });
+
+  test('from HTTP whose caller has gone is synced, and found after a restart', async () => {
+    const dir = await temporaryDir();
+    const { spool } = await opened(dir);
+    const each = photo({ bytes: Buffer.from('jpeg') }, { source: 'http' });
+    const synced = await syncedPaths();
+    const { path, key } = await spool.keep(await add(spool, each));
+    expect(synced).toContain(path);
+    expect(await openBelow(spool.dir)).toEqual([]);
+    expect((await opened(dir)).entries).toMatchObject([{ key, durable: true, size: 4 }]);
+  });
+
+  test('may have as many bytes as allowed', async () => {
+    const { spool } = await opened(await temporaryDir());
+    const bytes = Buffer.alloc(LIMIT);
+    expect(await add(spool, photo({ bytes }))).toMatchObject({ size: LIMIT });
+    const stream = Readable.from([bytes]);
+    expect(await add(spool, photo({ stream }, { id: 'id-2' }))).toMatchObject({ size: LIMIT });
+  });
+
   test('over the limit is refused as soon as that is known', async () => {
     const { spool } = await opened(await temporaryDir());
     let read = 0;
@@ -170,6 +207,19 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
     await spool.remove(entry);
     await expect(readFile(file)).rejects.toThrow('ENOENT');
     expect(await files(spool)).toEqual([]);
+  });
+
+  test('has a durable copy that shows it to nobody else, and is not held open', async () => {
+    const dir = await temporaryDir();
+    const place = await dirOnOtherDisk();
+    const file = join(place, 'a.jpg');
+    await writeFile(file, 'jpeg', { mode: 0o600 });
+    const { spool } = await opened(dir);
+    const synced = await syncedPaths();
+    const { path, key } = await add(spool, photo({ move: file }));
+    expect(synced).toContain(join(spool.dir, `${key}.part`));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect([...(await openBelow(place)), ...(await openBelow(spool.dir))]).toEqual([]);
   });
 
   test('is looked at and removed in one step', async () => {
@@ -329,6 +379,9 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
 
   test('over the limit stays where it is', async () => {
     const { file, spool } = await taken();
+    await writeFile(`${file}.1`, Buffer.alloc(LIMIT));
+    const allowed = await add(spool, photo({ move: `${file}.1` }, { id: 'id-1' }));
+    expect(allowed).toMatchObject({ kept: false, body: 'moved', size: LIMIT });
     await writeFile(`${file}.2`, Buffer.alloc(LIMIT + 1));
     const large = await add(spool, photo({ move: `${file}.2` }, { id: 'id-2' }));
     expect(large).toMatchObject({ kept: true, path: `${file}.2`, body: 'kept' });

@@ -2,10 +2,10 @@ import { readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Disk, disk } from '../../src/daemon/disk.ts';
+import { DirSync, type Disk, disk } from '../../src/daemon/disk.ts';
 import { FileStore } from '../../src/daemon/store.ts';
 import { holds } from '../property.ts';
-import { temporaryDir } from './support.ts';
+import { eventually, openBelow, syncedPaths, temporaryDir } from './support.ts';
 
 /** Thrown where the power went. */
 class PowerCut extends Error {}
@@ -159,6 +159,14 @@ describe('a store', () => {
     expect(await store.get('k-1')).toBeNull();
   });
 
+  test('syncs an entry before it has its name, and then its folder', async () => {
+    const store = new FileStore(await temporaryDir(), { maxEntryBytes: 100 });
+    const synced = await syncedPaths();
+    await store.put('k', 1);
+    expect([...synced]).toEqual([join(store.dir, 'k.0.tmp'), store.dir]);
+    expect(await openBelow(store.dir)).toEqual([]);
+  });
+
   test('refuses an entry over its size and a key that is a path', async () => {
     const store = new FileStore(await temporaryDir(), { maxEntryBytes: 10 });
     await store.open(() => {});
@@ -189,5 +197,33 @@ describe('a store', () => {
     expect(keys).toEqual([]);
     expect(others.sort()).toEqual(['..json', 'k.photo']);
     expect((await readdir(dir)).sort()).toEqual(['..json', 'k.photo']);
+  });
+});
+
+describe('a disk', () => {
+  test('says so where a file cannot be removed', async () => {
+    await expect(disk.remove(await temporaryDir())).rejects.toThrow();
+  });
+
+  test('that can sync no folder is as good as one that can; a folder that is gone is not', async () => {
+    await expect(disk.syncDir('/proc')).resolves.toBeUndefined();
+    await expect(disk.syncDir(join(await temporaryDir(), 'gone'))).rejects.toThrow('ENOENT');
+  });
+
+  test('syncs a folder once more for those who asked meanwhile, whatever became of the first', async () => {
+    const runs: { done: () => void; fail: (error: Error) => void }[] = [];
+    const syncDir = () => new Promise<void>((done, fail) => void runs.push({ done, fail }));
+    const folder = new DirSync('folder', { ...disk, syncDir });
+    for (let begun = 1; begun < 6; begun += 2) {
+      const first = folder.sync();
+      const later = Promise.all([folder.sync(), folder.sync()]);
+      expect(runs).toHaveLength(begun);
+      runs.at(-1)?.fail(new Error('EIO'));
+      await expect(first).rejects.toThrow('EIO');
+      await eventually(() => runs.length > begun);
+      expect(runs).toHaveLength(begun + 1);
+      runs.at(-1)?.done();
+      await later;
+    }
   });
 });

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import { type Config, ConfigSchema, type RawConfig } from '../../src/config/schema.ts';
 import { Admission } from '../../src/daemon/admission.ts';
 import { Answers } from '../../src/daemon/answers.ts';
@@ -36,6 +36,28 @@ export async function dirOnOtherDisk(): Promise<string> {
   const dir = await mkdtemp(join(SHM, 'retagger-test-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
   return dir;
+}
+
+/** Paths of all files and folders whose bytes are brought to the disk from now on. */
+export async function syncedPaths(): Promise<Set<string>> {
+  const handle = await open('/dev/null');
+  const prototype: FileHandle = Object.getPrototypeOf(handle);
+  await handle.close();
+  const paths = new Set<string>();
+  const { sync } = prototype;
+  const spy = vi.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
+    paths.add(await readlink(`/proc/self/fd/${this.fd}`));
+    await sync.call(this);
+  });
+  onTestFinished(() => spy.mockRestore());
+  return paths;
+}
+
+/** Open files of this process below a folder. */
+export async function openBelow(dir: string): Promise<string[]> {
+  const fds = await readdir('/proc/self/fd');
+  const paths = fds.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+  return (await Promise.all(paths)).filter((path) => path.startsWith(dir));
 }
 
 type Partials<T> = { [K in keyof T]?: T[K] extends object ? Partial<T[K]> : T[K] };
