@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { RawConfig } from '../../src/config/schema.ts';
-import { build, configIn, temporaryDir } from './support.ts';
+import { build, configIn, dirOnOtherDisk, hasOtherDisk, temporaryDir } from './support.ts';
 
 /** So many more changes to the disk until the power goes; negative when it is gone. */
 interface Power {
@@ -37,14 +37,19 @@ const receivedAt = '2026-01-01T00:00:00.000Z';
 type After = RawConfig['ingest']['after'];
 
 /** One photo of each door is handed in, tagged, delivered and filed, as long as there is power. */
-async function life(dir: string, after: After, power: Power, seen: Set<string>): Promise<void> {
-  const daemon = build(configIn(dir, { ingest: { after } }));
+async function life(
+  dir: string,
+  ingest: { readonly dir: string; readonly after: After },
+  power: Power,
+  seen: Set<string>,
+): Promise<void> {
+  const daemon = build(configIn(dir, { ingest }));
   const { pipeline, outbox } = daemon;
   pipeline.onOutcome(({ ok, photo }) => seen.add(`${photo.id} ${ok ? 'tagged' : 'failed'}`));
   try {
     await daemon.start();
-    const file = join(daemon.config.ingest.dir, 'a.jpg');
-    const there = (await readdir(daemon.config.ingest.dir)).includes('a.jpg');
+    const file = join(ingest.dir, 'a.jpg');
+    const there = (await readdir(ingest.dir)).includes('a.jpg');
     const move = { id: 'folder', source: 'folder', file: 'a.jpg', receivedAt } as const;
     const sent = { id: 'mqtt', source: 'mqtt', file: null, receivedAt } as const;
     // The doors' part: a file that is there is met again, a message not acknowledged comes again.
@@ -68,24 +73,31 @@ async function life(dir: string, after: After, power: Power, seen: Set<string>):
   }
 }
 
-test.each<[After, string[]]>([
+const places: [After, string, () => Promise<string>, string[]][] = [];
+for (const [after, filed] of [
   ['move', ['tagged/kitchen/a.jpg', 'tagged/kitchen/a.jpg.json']],
   ['delete', []],
-])(
-  'ingest.after %s: whatever change to the disk the power goes before, both photos end once',
-  async (after, filed) => {
+] satisfies [After, string[]][]) {
+  places.push([after, 'beside the spool', temporaryDir, filed]);
+  if (hasOtherDisk) places.push([after, 'on another disk', dirOnOtherDisk, filed]);
+}
+
+test.each(places)(
+  'ingest.after %s, a folder %s: whatever change to the disk the power goes before, both photos end once',
+  async (after, _, place, filed) => {
     let point = 0;
     for (let cut = true; cut; point++) {
       const dir = await temporaryDir();
-      await mkdir(join(dir, 'ingest'));
-      await writeFile(join(dir, 'ingest/a.jpg'), 'kitchen');
+      const ingest = { dir: await place(), after };
+      await writeFile(join(ingest.dir, 'a.jpg'), 'kitchen');
       const seen = new Set<string>();
       const [first, second] = [{ left: point }, { left: Number.POSITIVE_INFINITY }];
       for (const power of [first, second]) {
-        await lives.current?.run(power, () => life(dir, after, power, seen));
+        await lives.current?.run(power, () => life(dir, ingest, power, seen));
       }
       cut = first.left < 0;
       const where = `the power went before change ${point}`;
+      expect(await readdir(ingest.dir), where).toEqual([]);
       const ends = ['folder', 'mqtt'].flatMap((id) => [`${id} delivered`, `${id} tagged`]);
       expect([...seen].sort(), where).toEqual(['acknowledged', ...ends]);
       const entries = await readdir(dir, { recursive: true, withFileTypes: true });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
@@ -79,6 +79,9 @@ describe('a photo accepted', () => {
     await eventually(() => daemon.pipeline.length === 0);
     expect(daemon.tagger.seen).toEqual([]);
     expect(await ls(config.data.dir, 'failed')).toHaveLength(2);
+    await writeFile(file, 'kitchen'.padEnd(1024));
+    const allowed = await daemon.pipeline.accept({ ...photo('folder', ''), body: { move: file } });
+    expect(await allowed.outcome).toMatchObject({ ok: true });
   });
 
   test('with the id and bytes of one that is pending is the same photo', async () => {
@@ -89,12 +92,59 @@ describe('a photo accepted', () => {
       daemon.pipeline.accept(photo('mqtt', 'kitchen', 'same')),
       daemon.pipeline.accept(photo('mqtt', 'kitchen', 'same')),
     ]);
+    const late = await daemon.pipeline.accept(photo('mqtt', 'kitchen', 'same'));
     const other = await daemon.pipeline.accept(photo('mqtt', 'hall', 'same'));
     daemon.tagger.letGo();
-    const [one, two] = await Promise.all(twice.map(({ outcome }) => outcome));
-    expect(one).toBe(two);
+    const [one, ...more] = await Promise.all([...twice, late].map(({ outcome }) => outcome));
+    expect(more).toEqual([one, one]);
     expect(await other.outcome).toMatchObject({ result: { tag: 'hall' } });
+    await eventually(() => daemon.pipeline.length === 0);
     expect(daemon.outbox.length).toBe(2);
+    // Of what has ended nothing is left to be taken for.
+    const again = await daemon.pipeline.accept(photo('mqtt', 'kitchen', 'same'));
+    expect(await again.outcome).not.toBe(one);
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(daemon.outbox.length).toBe(3);
+  });
+
+  test('that was refused may come again', async () => {
+    const config = configIn(await temporaryDir());
+    const daemon = build(config);
+    await daemon.start();
+    const file = join(config.data.dir, 'a.jpg');
+    const each = { ...photo('mqtt', ''), body: { move: file } };
+    await expect(daemon.pipeline.accept(each)).rejects.toMatchObject({ code: 'file_missing' });
+    await writeFile(file, 'kitchen');
+    expect(await (await daemon.pipeline.accept(each)).outcome).toMatchObject({ ok: true });
+  });
+
+  test('is heard of by every listener, whatever another does', async () => {
+    const daemon = build(configIn(await temporaryDir()));
+    await daemon.start();
+    daemon.pipeline.onOutcome(() => {
+      throw new Error('a fault of ours');
+    });
+    const heard: string[] = [];
+    daemon.pipeline.onOutcome((outcome) => heard.push(outcome.photo.id));
+    const { outcome } = await daemon.pipeline.accept(photo('http', 'kitchen', 'a'));
+    expect(await outcome).toMatchObject({ ok: true });
+    expect(heard).toEqual(['a']);
+  });
+
+  test('waits where the model cannot be loaded, and no other is taken meanwhile', async () => {
+    const tagger = new TextTagger();
+    const tag = tagger.tag.bind(tagger);
+    tagger.tag = async () => {
+      tagger.tag = tag;
+      tagger.state = 'failed';
+      throw new Error('no model');
+    };
+    const daemon = build(configIn(await temporaryDir()), tagger);
+    await daemon.start();
+    const { outcome } = await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
+    await eventually(() => daemon.pipeline.refusal('mqtt') === 'not_ready');
+    tagger.state = 'ready';
+    expect(await outcome).toMatchObject({ ok: true });
   });
 });
 
@@ -238,6 +288,41 @@ describe('stop and start', () => {
     expect((await ls(daemon.spool.dir)).filter((name) => name.endsWith('.json'))).toHaveLength(1);
   });
 
+  test('stop waits for what is with the tagger, until it is filed', async () => {
+    const daemon = build(configIn(await temporaryDir()));
+    await daemon.start();
+    daemon.tagger.hold();
+    const file = daemon.filing.file.bind(daemon.filing);
+    daemon.filing.file = async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await file(...args);
+    };
+    await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
+    const stopped = daemon.pipeline.stop();
+    setTimeout(() => daemon.tagger.letGo(), 50);
+    await stopped;
+    expect(daemon.outbox.length).toBe(1);
+    expect(await ls(daemon.spool.dir)).toEqual([]);
+  });
+
+  test('after its deadline nothing more is begun', async () => {
+    const tagger = new TextTagger();
+    tagger.concurrency = 1;
+    const daemon = build(configIn(await temporaryDir()), tagger);
+    await daemon.start();
+    const ended: string[] = [];
+    daemon.pipeline.onOutcome((outcome) => ended.push(outcome.photo.id));
+    tagger.hold();
+    for (const id of ['a', 'b']) await daemon.pipeline.accept(photo('http', 'kitchen', id));
+    await eventually(() => tagger.seen.length === 1);
+    await daemon.pipeline.stop(0);
+    expect(await ls(daemon.spool.dir)).toEqual([]);
+    tagger.letGo();
+    await eventually(() => ended.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(ended).toEqual(['a']);
+  });
+
   test('a photo whose message is on disk is filed after a crash, not tagged again', async () => {
     const config = configIn(await temporaryDir());
     await mkdir(config.ingest.dir);
@@ -264,6 +349,97 @@ describe('stop and start', () => {
     const sidecar = await readFile(join(config.data.dir, 'tagged/kitchen/a.jpg.json'), 'utf8');
     expect(JSON.parse(sidecar)).toMatchObject({ id: 'f1', tag: 'kitchen' });
     expect(second.outbox.length).toBe(1);
+  });
+});
+
+describe('a disk that does not take an outcome', () => {
+  async function held(source: Source) {
+    const config = configIn(await temporaryDir());
+    const daemon = build(config);
+    await daemon.start();
+    daemon.tagger.hold();
+    const file = join(config.data.dir, 'a.jpg');
+    await writeFile(file, 'kitchen');
+    const body = source === 'folder' ? { move: file } : { bytes: Buffer.from('kitchen') };
+    const { outcome } = await daemon.pipeline.accept({ ...photo(source, '', 'a'), body });
+    await eventually(() => daemon.tagger.seen.length === 1);
+    return { config, daemon, outcome };
+  }
+
+  /** What is in the way of a write, a new folder or a removal, also for root. */
+  async function blocked(place: string, make: (place: string) => Promise<unknown>) {
+    await rename(place, `${place}.away`).catch(() => {});
+    await make(place);
+    return async () => {
+      await rm(place, { recursive: true });
+      await rename(`${place}.away`, place).catch(() => {});
+    };
+  }
+  const aFile = (place: string) => writeFile(place, 'in the way');
+  /** Nobody can make files there. */
+  const notOurs = (place: string) => symlink('/sys', place);
+
+  test.each<[string, Source, (place: string) => Promise<unknown>]>([
+    ['outbox', 'mqtt', aFile],
+    ['tagged', 'folder', aFile],
+    ['spool/*.upload', 'mqtt', mkdir],
+  ])('is asked until it does: %s', async (at, source, obstacle) => {
+    const { config, daemon, outcome } = await held(source);
+    const [upload = ''] = (await ls(daemon.spool.dir)).filter((name) => name.endsWith('.upload'));
+    const unblock = await blocked(join(config.data.dir, at.replace('*.upload', upload)), obstacle);
+    daemon.tagger.letGo();
+    if (obstacle === aFile) {
+      await eventually(() => daemon.pipeline.refusal('http') === 'disk_low');
+    } else await outcome;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(daemon.pipeline.length).toBe(1);
+    await unblock();
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(await outcome).toMatchObject({ ok: true });
+    expect(daemon.outbox.length).toBe(1);
+    expect((await ls(daemon.spool.dir)).filter((name) => name.endsWith('.json'))).toEqual([]);
+  });
+
+  test('is asked no more after the stop; the next start files the photo, once', async () => {
+    const { config, daemon } = await held('folder');
+    const unblock = await blocked(join(config.data.dir, 'tagged'), aFile);
+    daemon.tagger.letGo();
+    await eventually(() => daemon.outbox.length === 1);
+    await daemon.pipeline.stop(0);
+    await eventually(() => daemon.pipeline.length === 0);
+    await unblock();
+    const second = build(config);
+    await second.start();
+    await eventually(() => second.pipeline.length === 0);
+    expect(second.tagger.seen).toEqual([]);
+    expect(second.outbox.length).toBe(1);
+    expect(await ls(config.data.dir, 'tagged/kitchen')).toEqual(['a.jpg', 'a.jpg.json']);
+  });
+
+  test('of an HTTP caller: it hears "busy", and nothing of its photo stays', async () => {
+    const { config, daemon, outcome } = await held('http');
+    await blocked(join(config.data.dir, 'outbox'), notOurs);
+    daemon.tagger.letGo();
+    await expect(outcome).rejects.toMatchObject({ code: 'busy' });
+    await eventually(() => daemon.pipeline.refusal('http') === 'disk_low');
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(await ls(daemon.spool.dir)).toEqual([]);
+  });
+
+  test('nor a photo: nothing more is accepted from when its sender hears of it', async () => {
+    const config = configIn(await temporaryDir());
+    const daemon = build(config);
+    await daemon.start();
+    const unblock = await blocked(join(config.data.dir, 'spool'), notOurs);
+    const refused = await daemon.pipeline.accept(photo('mqtt', 'kitchen', 'a')).catch((error) => ({
+      code: error.code,
+      since: daemon.pipeline.refusal('mqtt'),
+    }));
+    expect(refused).toEqual({ code: 'busy', since: 'disk_low' });
+    await unblock();
+    await daemon.admission.measure();
+    const { outcome } = await daemon.pipeline.accept(photo('mqtt', 'kitchen', 'a'));
+    expect(await outcome).toMatchObject({ ok: true });
   });
 });
 
