@@ -1,8 +1,17 @@
-import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import type { NewPhoto, Outcome } from '../../src/daemon/ports.ts';
+import type { Accepted, NewPhoto, Outcome } from '../../src/daemon/ports.ts';
 import type { Source } from '../../src/result.ts';
 import {
   build,
@@ -172,6 +181,18 @@ describe('order', () => {
   });
 });
 
+test('the tagger does not wait for the disk', async () => {
+  const tagger = new TextTagger();
+  tagger.concurrency = 1;
+  const daemon = build(configIn(await temporaryDir()), tagger);
+  await daemon.start();
+  daemon.filing.file = () => new Promise(() => {});
+  for (let n = 0; n < 2; n++) {
+    const { outcome } = await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
+    expect(await outcome).toMatchObject({ ok: true });
+  }
+});
+
 describe('bounds', () => {
   test('each source has its share of the queue; the rest is refused or waits', async () => {
     const config = configIn(await temporaryDir(), { limits: { queue: 8 } });
@@ -259,6 +280,9 @@ describe('stop and start', () => {
     const { outcome } = await first.pipeline.accept(photo('http', 'hall'));
     await first.crash();
     await expect(outcome).rejects.toMatchObject({ code: 'stopping' });
+    // What the tagger was busy with comes back from it: that is no outcome.
+    await first.tagger.stop();
+    await new Promise((resolve) => setTimeout(resolve, 100));
     expect(first.pipeline.refusal('http')).toBe('stopping');
 
     const second = build(config);
@@ -495,6 +519,35 @@ describe('a watched file still being written', () => {
     expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
   });
 
+  test('may have been empty at first', async () => {
+    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 100 } });
+    const file = join(config.data.dir, 'slow.jpg');
+    await writeFile(file, '');
+    const daemon = build(config);
+    await daemon.start();
+    const body = { move: file };
+    const { outcome } = await daemon.pipeline.accept({ ...photo('folder', ''), body });
+    const [spooled = ''] = (await ls(daemon.spool.dir)).filter((name) => name.endsWith('.photo'));
+    await writeFile(join(daemon.spool.dir, spooled), 'kitchen');
+    expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
+  });
+
+  test('and damaged when its writer is done is damaged', async () => {
+    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 0 } });
+    const file = join(config.data.dir, 'slow.jpg');
+    await writeFile(file, 'image_corrupt');
+    const daemon = build(config);
+    await daemon.start();
+    daemon.tagger.hold();
+    const body = { move: file };
+    const { outcome } = await daemon.pipeline.accept({ ...photo('folder', ''), body });
+    const [spooled = ''] = (await ls(daemon.spool.dir)).filter((name) => name.endsWith('.photo'));
+    await appendFile(join(daemon.spool.dir, spooled), ' and more');
+    daemon.tagger.letGo();
+    expect(await outcome).toMatchObject({ ok: false, failure: { code: 'image_corrupt' } });
+    expect(daemon.tagger.seen.length).toBeLessThan(4);
+  });
+
   test.skipIf(!hasOtherDisk).each([
     ['before the whole is taken', false],
     ['after the whole has been filed', true],
@@ -529,6 +582,7 @@ describe('a watched file still being written', () => {
     await daemon.start();
     const outcomes: Outcome[] = [];
     daemon.pipeline.onOutcome((outcome) => outcomes.push(outcome));
+    const accepted: Accepted[] = [];
     // Three states of one file, each taken by the folder under an id of its own.
     for (const [id, text] of [
       ['f1', 'image_corrupt'],
@@ -536,9 +590,11 @@ describe('a watched file still being written', () => {
       ['f3', 'kitchen and all of it'],
     ] as const) {
       await writeFile(file, text);
-      await daemon.pipeline.accept({ ...photo('folder', '', id), body: { keep: file } });
+      const body = { keep: file };
+      accepted.push(await daemon.pipeline.accept({ ...photo('folder', '', id), body }));
     }
     await eventually(() => daemon.pipeline.length === 0);
+    await expect(accepted[0]?.outcome).rejects.toMatchObject({ code: 'file_missing' });
     expect(outcomes.map(({ photo: { id } }) => id)).toEqual(['f3']);
   });
 });

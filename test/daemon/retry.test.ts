@@ -1,5 +1,15 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { whileTrouble } from '../../src/daemon/retry.ts';
+
+const clock = vi.hoisted(() => ({ quick: false, waits: [] as number[] }));
+vi.mock('node:timers/promises', async (original) => {
+  const real = await original<typeof import('node:timers/promises')>();
+  const setTimeout: typeof real.setTimeout = (ms = 0, ...rest) => {
+    clock.waits.push(ms);
+    return real.setTimeout(clock.quick ? 0 : ms, ...rest);
+  };
+  return { ...real, setTimeout };
+});
 
 const trouble = (code: string) => Object.assign(new Error(code), { code });
 
@@ -34,4 +44,19 @@ test('gives up when told to stop, in the middle of a wait too', async () => {
   });
   await expect(tried).rejects.toThrow('ENOSPC');
   expect(work).toHaveBeenCalledTimes(3);
+});
+
+test('a disk that was away for months is asked again within a quarter of a minute', async () => {
+  clock.quick = true;
+  onTestFinished(() => {
+    clock.quick = false;
+  });
+  clock.waits.length = 0;
+  let left = 2000;
+  const work = async () => {
+    if (left-- > 0) throw trouble('ESTALE');
+  };
+  await whileTrouble(work, new AbortController().signal, () => {});
+  expect(clock.waits).toHaveLength(2000);
+  expect(Math.max(...clock.waits)).toBe(15_000);
 });

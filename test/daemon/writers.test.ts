@@ -33,6 +33,19 @@ describe('a damaged file', () => {
     expect(await stillWritten(entry, corrupt, last, 300)).toBeNull();
   });
 
+  test('of which only the time has changed is tried again too', async () => {
+    const { entry, seen } = await file(HOUR);
+    expect(await stillWritten(entry, corrupt, { ...seen, mtimeMs: 0 }, 300)).not.toBeNull();
+  });
+
+  test('is waited for a few seconds at a time, however long files take to settle', async () => {
+    const { entry, seen } = await file(HOUR);
+    const again = await stillWritten(entry, corrupt, { ...seen, size: 0, number: 9 }, 600_000);
+    expect(again?.waitMs).toBe(5000);
+    const young = await file(11_000);
+    expect(await stillWritten(young.entry, corrupt, young.seen, 600_000)).toBeNull();
+  });
+
   test('that is young gets the rest of its grace', async () => {
     const { entry, seen } = await file(1000);
     const again = await stillWritten(entry, corrupt, seen, 300);
