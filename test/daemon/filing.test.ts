@@ -187,7 +187,9 @@ describe('an XMP sidecar', () => {
     const kept = { kept: true, body: 'kept' } as const;
     const [one, other] = [await entry('a.jpg', kept), await entry('b.jpg', kept)];
     await writeFile(`${other.path}.xmp`, 'five stars');
+    const synced = await syncedPaths();
     for (const photo of [one, other]) await filing.file(photo, good(photo));
+    expect(synced).toContain(join(dir, 'spool'));
     expect(await tree('tagged')).toEqual(['kitchen/a.jpg.json', 'kitchen/b.jpg.json']);
     expect(await readFile(`${one.path}.xmp`, 'utf8')).toContain('kitchen');
     expect(await readFile(`${other.path}.xmp`, 'utf8')).toBe('five stars');
@@ -313,7 +315,11 @@ describe.skipIf(!hasOtherDisk)('where tagged and failed are on another disk', ()
     const { filing, entry, there, dir } = await apart('tagged');
     const photo = await entry('b.jpg');
     const synced = await syncedPaths();
-    for (let n = 0; n < 2; n++) await filing.file(photo, good(photo));
+    for (let n = 0; n < 2; n++) {
+      await filing.file(photo, good(photo));
+      // As if the power had gone amid the copy.
+      if (n === 0) await writeFile(join(dir, `tagged/kitchen/.${photo.key}.part`), 'pho');
+    }
     const place = await realpath(join(dir, 'tagged/kitchen'));
     expect(synced).toContain(join(place, `.${photo.key}.part`));
     expect(await there()).toEqual(['kitchen', 'kitchen/b.jpg', 'kitchen/b.jpg.json']);
@@ -331,7 +337,9 @@ describe.skipIf(!hasOtherDisk)('where tagged and failed are on another disk', ()
   test('what has no story is set aside, and what cannot be is left and ends nothing', async () => {
     const { filing, there, dir, tree } = await apart('failed');
     await writeFile(join(dir, 'spool/x.photo'), 'the only copy');
+    const synced = await syncedPaths();
     await filing.rescue(join(dir, 'spool/x.photo'));
+    expect(synced).toContain(await realpath(join(dir, 'failed/_recovered')));
     expect(await there()).toEqual(['_recovered', '_recovered/x.photo']);
     expect(await tree('spool')).toEqual([]);
     await filing.rescue(join(dir, 'spool/gone.photo'));
@@ -367,6 +375,9 @@ test('a photo that was renamed to its place before the rest failed is filed the 
   expect(await tree('tagged')).toEqual(['kitchen/b.jpg', 'kitchen/b.jpg.json']);
   await unlink(join(dir, 'tagged/kitchen/b.jpg'));
   await expect(filing.file(photo, good(photo))).rejects.toThrow('is gone');
+  // An empty claim on the name is no photo.
+  await writeFile(join(dir, 'tagged/kitchen/b.jpg'), '');
+  await expect(filing.file(photo, good(photo))).rejects.toThrow('is gone');
 });
 
 test('thousands of photos of one name are filed quickly, past the last number too', async () => {
@@ -386,6 +397,19 @@ test('thousands of photos of one name are filed quickly, past the last number to
   const { user, system } = process.cpuUsage(began);
   // All numbers tried take a second and more.
   expect(user + system).toBeLessThan(300_000);
+});
+
+test('a photo from before a restart is looked for among all of its name', async () => {
+  const { filing, entry, tree } = await setup();
+  const photos = [];
+  for (let n = 0; n < 60; n++) {
+    const each = await entry('s.jpg');
+    photos.push(each);
+    await filing.file(each, good(each));
+  }
+  const [first] = photos as [SpoolEntry];
+  await filing.file({ ...first, again: true }, good(first));
+  expect(await tree('tagged')).toHaveLength(2 * photos.length);
 });
 
 test('a photo whose XMP sidecar fails is filed once, among many of one name too', async () => {

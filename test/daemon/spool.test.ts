@@ -113,6 +113,17 @@ describe('a photo in the spool', () => {
     expect(await files(spool)).toEqual([]);
   });
 
+  test('and kept is known by what it was when it was taken, also after a restart', async () => {
+    const dir = await temporaryDir();
+    const { spool } = await opened(dir);
+    const file = join(dir, 'kept.jpg');
+    await writeFile(file, 'kept');
+    await utimes(file, 1.7e9, 1.7e9);
+    await add(spool, photo({ keep: file }, { source: 'folder' }));
+    await appendFile(file, ' and changed');
+    expect((await opened(dir)).entries).toMatchObject([{ size: 4, mtimeMs: 1.7e12 }]);
+  });
+
   test('whose name is no UTF-8 is moved too', async () => {
     const dir = await temporaryDir();
     const { spool } = await opened(dir);
