@@ -133,7 +133,7 @@ describe('a photo whose outcome is known', () => {
   });
 
   test('has its place for good when it is filed, also in a new folder', async () => {
-    const { filing, entry, dir } = await setup('move', true);
+    const { filing, entry, dir } = await setup();
     const photo = await entry('flat 3/b.jpg');
     const synced = await syncedPaths();
     await filing.file(photo, good(photo));
