@@ -51,6 +51,15 @@ test('a sender that gives all its photos one id hides none behind another', () =
   for (const [one, two] of [
     [{ move: a }, { move: b }],
     [{ keep: a }, { keep: b }],
+    // Another file has come to that path.
+    [
+      { move: a, sight: '1' },
+      { move: a, sight: '2' },
+    ],
+    [
+      { keep: a, sight: '1' },
+      { keep: a, sight: '2' },
+    ],
     [{ bytes: Buffer.from(a) }, { bytes: Buffer.from(b) }],
   ] as const) {
     expect(Spool.key(photo(one))).not.toBe(Spool.key(photo(two)));
