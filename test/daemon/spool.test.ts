@@ -146,9 +146,10 @@ describe('a photo in the spool', () => {
   test('that is gone, or swapped for a link, is refused without a trace', async () => {
     const dir = await temporaryDir();
     const { spool } = await opened(dir);
-    await expect(add(spool, photo({ move: join(dir, 'gone.jpg') }))).rejects.toMatchObject({
-      code: 'file_missing',
-    });
+    const gone = join(dir, 'gone.jpg');
+    for (const body of [{ move: gone }, { keep: gone }]) {
+      await expect(add(spool, photo(body))).rejects.toMatchObject({ code: 'file_missing' });
+    }
     await writeFile(join(dir, 'secret'), 'secret');
     await symlink(join(dir, 'secret'), join(dir, 'link.jpg'));
     await expect(add(spool, photo({ move: join(dir, 'link.jpg') }))).rejects.toMatchObject({
