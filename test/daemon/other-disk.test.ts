@@ -296,3 +296,25 @@ test('a file whose place cannot be made durable is where it was, to be taken aga
   expect(existsSync(file)).toBe(true);
   await expect(add(spool, each)).resolves.toMatchObject({ size: 7 });
 });
+
+test('a file that has taken the place of one that could not be made durable costs neither', async () => {
+  const dir = await temporaryDir();
+  const file = join(dir, 'a.jpg');
+  await writeFile(file, 'kitchen');
+  const { spool } = await opened(dir);
+  const { syncDir } = disk;
+  let syncs = 0;
+  const spy = vi.spyOn(disk, 'syncDir').mockImplementation(async (path) => {
+    if (++syncs === 2) {
+      await writeFile(file, 'hall');
+      throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+    }
+    await syncDir(path);
+  });
+  onTestFinished(() => spy.mockRestore());
+  const each = photo({ move: file }, { source: 'mqtt' });
+  await expect(add(spool, each)).rejects.toMatchObject({ code: 'busy' });
+  expect(await readFile(file, 'utf8')).toBe('hall');
+  const [entry] = (await opened(dir)).entries;
+  expect(await readFile(entry?.path ?? '', 'utf8')).toBe('kitchen');
+});
