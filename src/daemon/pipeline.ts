@@ -193,11 +193,12 @@ export class TaggingPipeline implements Pipeline, Part {
     } catch (error) {
       // Known before the door hears of it: then it waits for the disk instead of trying again.
       if ((error as RetaggerError).code === 'busy') await this.#parts.admission.failed();
-      throw error;
-    } finally {
       this.#pending[source] -= 1;
       this.#waiters.wake();
+      throw error;
     }
+    // The job takes the place over; woken in between, who waits would see it free.
+    this.#pending[source] -= 1;
     const job = this.#newJob(entry);
     this.#queue.push(source, job);
     this.#pump();

@@ -329,6 +329,17 @@ describe('stop and start', () => {
     expect(await ls(daemon.spool.dir)).toEqual([]);
   });
 
+  test('stop waits for an upload that was being taken in', async () => {
+    const daemon = build(configIn(await temporaryDir()));
+    await daemon.start();
+    const stream = new Readable({ read: () => {} });
+    const accepting = daemon.pipeline.accept({ ...photo('http', ''), body: { stream } });
+    const stopped = daemon.pipeline.stop();
+    setTimeout(() => stream.push('kitchen') && stream.push(null), 50);
+    await stopped;
+    expect(await (await accepting).outcome).toMatchObject({ ok: true });
+  });
+
   test('after its deadline nothing more is begun', async () => {
     const tagger = new TextTagger();
     tagger.concurrency = 1;
