@@ -122,7 +122,7 @@ export class Admission implements Part, HealthSource {
         await disk.write(path, Buffer.alloc(PROBE_BYTES));
       } catch (error) {
         // Folders are made when they are needed.
-        if (folder === '' || !isCode(error, 'ENOENT')) throw error;
+        if (!isCode(error, 'ENOENT')) throw error;
       } finally {
         await disk.remove(path).catch(() => {});
       }

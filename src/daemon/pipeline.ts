@@ -126,10 +126,7 @@ export class TaggingPipeline implements Pipeline, Part {
     const key = Spool.key(photo);
     // The same photo once more, after a lost acknowledgement or a crash: it is here already.
     const known = this.#jobs.get(key) ?? this.#adding.get(key);
-    if (known !== undefined) {
-      if ('stream' in photo.body) photo.body.stream.on('error', () => {}).resume();
-      return this.#accepted(await known);
-    }
+    if (known !== undefined) return this.#accepted(await known);
     const refusal = this.refusal(photo.source);
     if (refusal !== null) throw refused(refusal);
     const adding = this.#add(photo, key);
@@ -300,7 +297,6 @@ export class TaggingPipeline implements Pipeline, Part {
   /** The disk did not take the outcome. */
   async #unfinished(job: Job, error: unknown): Promise<void> {
     const { entry } = job;
-    job.finishing = false;
     if (!entry.durable) {
       void this.#parts.admission.failed();
       const detail = `The outcome cannot be stored: ${(error as Error).message}`;

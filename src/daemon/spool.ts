@@ -191,7 +191,7 @@ export class Spool {
 
   async #add(photo: NewPhoto, key: string): Promise<SpoolEntry> {
     const { body, ...rest } = photo;
-    const durable = photo.source !== 'http' || 'move' in body;
+    const durable = photo.source !== 'http';
     if ('bytes' in body || 'stream' in body) {
       const path = join(this.dir, `${key}.upload`);
       const write = () =>
@@ -200,7 +200,7 @@ export class Spool {
           : writeStream(body.stream, path, this.#maxBytes, durable);
       const size = await write().catch(async (error) => {
         // Somebody has removed the folder under a running daemon.
-        if (!isCode(error, 'ENOENT') || (await exists(this.dir))) throw error;
+        if (!isCode(error, 'ENOENT')) throw error;
         await mkdir(this.dir, { recursive: true, mode: 0o750 });
         return write();
       });

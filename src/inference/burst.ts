@@ -32,17 +32,12 @@ export class Burst {
     if (now - this.#last > GAP_MS) this.#since = now;
     this.#last = now;
     if (this.#end) this.#end.refresh();
-    else this.#end = setTimeout(() => this.#over(), END_MS).unref();
+    else this.#end = setTimeout(() => this.#events.end(), END_MS).unref();
     if (now - this.#since >= BEGIN_MS) this.#events.begin();
   }
 
   stop(): void {
     clearTimeout(this.#end);
     this.#end = undefined;
-  }
-
-  #over(): void {
-    this.#end = undefined;
-    this.#events.end();
   }
 }

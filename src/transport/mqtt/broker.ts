@@ -169,10 +169,10 @@ export class EmbeddedBroker {
   }
 
   #incoming(client: Client, packet: PublishPacket): Incoming {
-    const { qos, dup, payload } = packet;
+    const { dup, payload } = packet;
     return {
       payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
-      ...{ qos, dup },
+      dup,
       // Packet ids are the sender's own and begin anew with each of its connections.
       session: `embedded ${client.id}`,
       packetId: (packet as { messageId?: number }).messageId,

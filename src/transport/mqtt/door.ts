@@ -159,10 +159,10 @@ export class MqttDoor implements Part, HealthSource {
     if (this.#subscriptions.isProbe(packet) || !this.#isIngest(packet.topic)) return;
     // Kept by the broker from some time ago; who sent it knows that it is old.
     if (packet.retain) return;
-    const { payload, qos, dup, messageId, properties } = packet;
+    const { payload, dup, messageId, properties } = packet;
     const incoming = {
       payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
-      ...{ qos, dup, properties },
+      ...{ dup, properties },
       ...{ session: clientId(this.#config, 'in'), packetId: messageId },
     };
     await this.#ingest.take(incoming, signal);

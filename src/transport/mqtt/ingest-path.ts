@@ -11,10 +11,9 @@ import { RetaggerError } from '../../errors.ts';
  */
 export async function resolveIngestPath(dir: string, path: string): Promise<string> {
   if (path.includes('\0')) throw invalid('"path" has a NUL character.');
-  if (path.startsWith('/')) throw invalid('"path" must be relative to the ingest folder.');
   const names = path.split('/');
   if (names.some((name) => name === '' || name === '.' || name === '..')) {
-    throw invalid('"path" must not have ".", ".." or empty parts.');
+    throw invalid('"path" is relative to the ingest folder, without ".", ".." or empty parts.');
   }
   const root = await existing(realpath(dir));
   const file = join(root, ...names);

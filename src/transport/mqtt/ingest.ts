@@ -24,7 +24,6 @@ const PASSES = [
 /** A message as it came from a broker, or from a client of the embedded one. */
 export interface Incoming {
   readonly payload: Buffer;
-  readonly qos: 0 | 1 | 2;
   /** The sender of the packet says it may have sent it before. */
   readonly dup: boolean;
   /** Session that packet ids belong to. */
@@ -156,8 +155,8 @@ const isOwnFault = (cause: unknown): boolean =>
 const fileOf = (ask: Ask): string | null => ('path' in ask ? ask.path.toWellFormed() : null);
 
 /** Which message it is, for the journal; null where it will not be sent again. */
-function keyOf({ qos, packetId, session, payload }: Incoming): string | null {
-  if (qos === 0 || packetId === undefined) return null;
+function keyOf({ packetId, session, payload }: Incoming): string | null {
+  if (packetId === undefined) return null;
   const hash = createHash('sha256').update(`${session}\0${packetId}\0`).update(payload);
   return hash.digest('hex').slice(0, 32);
 }

@@ -206,7 +206,7 @@ test('while the outbox is full even a refusal waits', async () => {
   const { config, log, pipeline, outbox } = box;
   const journal = new Journal(join(config.data.dir, 'other.jsonl'), log);
   const ingest = new Ingest({ config, log, pipeline, outbox, journal, isOwnTopic: () => false });
-  const message = { payload: Buffer.from('{'), qos: 0, dup: false, session: 's' } as const;
+  const message = { payload: Buffer.from('{'), dup: false, session: 's' };
   const taking = ingest.take(message, new AbortController().signal);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(outbox.length).toBe(1);
