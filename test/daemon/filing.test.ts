@@ -391,16 +391,18 @@ test('thousands of photos of one name are filed quickly, past the last number to
   for (let n = 1; n <= 10_000; n++) {
     await writeFile(join(tagged, n === 1 ? 's.jpg.json' : `s-${n}.jpg.json`), '{}');
   }
-  const first = await entry('s.jpg');
-  await filing.file(first, good(first));
+  const file = async (photo: SpoolEntry) => {
+    const began = process.cpuUsage();
+    await filing.file(photo, good(photo));
+    const { user, system } = process.cpuUsage(began);
+    return user + system;
+  };
+  const [first, second] = [await entry('s.jpg'), await entry('s.jpg')];
+  const all = await file(first);
   expect(await readdir(tagged)).toContain(`s-${first.key}.jpg`);
-  const began = process.cpuUsage();
-  const second = await entry('s.jpg');
-  await filing.file(second, good(second));
+  // Not all numbers are tried again.
+  expect(await file(second)).toBeLessThan(all / 5);
   expect(await readdir(tagged)).toContain(`s-${second.key}.jpg.json`);
-  const { user, system } = process.cpuUsage(began);
-  // All numbers tried take a second and more.
-  expect(user + system).toBeLessThan(300_000);
 });
 
 test('a photo from before a restart is looked for among all of its name', async () => {

@@ -39,7 +39,8 @@ describe('cut off at every byte', () => {
       if (code === 'decoded') {
         decoded += 1;
         // Nothing of the picture may be missing.
-        expect((await preprocess(cut, LIMITS)).pixels, `${length} bytes`).toEqual(pixels);
+        const same = Buffer.compare((await preprocess(cut, LIMITS)).pixels, pixels) === 0;
+        expect(same, `${length} bytes`).toBe(true);
       } else {
         // Four bytes of an AVIF are a number and no signature yet.
         const nothingYet = format === 'avif' && length > 0 && length < 5;
