@@ -23,6 +23,7 @@ import type {
   Refusal,
 } from './ports.ts';
 import { PriorityQueue } from './queue.ts';
+import { Refused } from './refused.ts';
 import { whileTrouble } from './retry.ts';
 import { Spool, type SpoolEntry } from './spool.ts';
 import { Waiters } from './waiters.ts';
@@ -128,7 +129,7 @@ export class TaggingPipeline implements Pipeline, Part {
     const known = this.#jobs.get(key) ?? this.#adding.get(key);
     if (known !== undefined) return this.#accepted(await known);
     const refusal = this.refusal(photo.source);
-    if (refusal !== null) throw refused(refusal);
+    if (refusal !== null) throw Refused.because(refusal);
     const adding = this.#add(photo, key);
     this.#adding.set(key, adding);
     try {
@@ -358,14 +359,3 @@ function precheck(entry: SpoolEntry, limit: number): void {
   if (entry.size === 0) throw new RetaggerError('image_corrupt', 'The file is empty.');
   if (entry.size > limit) throw tooManyBytes(limit);
 }
-
-const REASONS: Readonly<Record<Refusal, string>> = {
-  queue_full: 'The queue is full; try again later.',
-  outbox_full: 'Too many results wait for the broker; try again later.',
-  disk_low: 'The disk is full or out of order; try again later.',
-  not_ready: 'The model cannot be loaded at present.',
-  stopping: 'The service is stopping; try again later.',
-};
-
-const refused = (reason: Refusal) =>
-  new RetaggerError(reason === 'stopping' ? 'stopping' : 'busy', REASONS[reason]);

@@ -2,11 +2,11 @@ import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../../config/load.ts';
 import { isLoopback } from '../../config/loopback.ts';
 import type { Part } from '../../daemon/ports.ts';
+import { Refused } from '../../daemon/refused.ts';
 import { EventStreams } from './event-streams.ts';
 import { baseUrl } from './hosts.ts';
 import { LiveFeed } from './live-feed.ts';
 import { type HttpDoorParts, TIMINGS, type Timings } from './parts.ts';
-import { Refused } from './refused.ts';
 import type { App } from './server.ts';
 import { Waits } from './waits.ts';
 

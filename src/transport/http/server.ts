@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { retryAfter } from '../../daemon/refused.ts';
 import { RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Timings } from './parts.ts';
 import { codedError, PROBLEM_TYPE, problemOf, rawProblem } from './problem.ts';
-import { retryAfter } from './refused.ts';
 import { isSettling } from './unread.ts';
 
 const KEEP_ALIVE_MS = 10_000;

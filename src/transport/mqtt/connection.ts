@@ -6,6 +6,7 @@ import type { Logger } from '../../log.ts';
 import { Backoff } from './backoff.ts';
 import { connectOptions, type Role } from './connect-options.ts';
 import { largestPacket } from './limits.ts';
+import { ProtocolVersion, type Version, versionName } from './protocol-version.ts';
 import { ConnectionError, openSession, type Session } from './session.ts';
 import { within } from './within.ts';
 
@@ -15,15 +16,9 @@ const RETRY = { first: 250, longest: 30_000 };
 const STABLE_MS = 10_000;
 /** Milliseconds for the last message and for the goodbye. */
 const STOP_MS = 1000;
-/** How brokers that speak only 3.1.1 refuse MQTT 5, in either version's code. */
-const WRONG_VERSION = [1, 132];
 /** Another client with our id has connected. */
 const TAKEN_OVER = 142;
 
-/**
- * 3.1.1 works where 5 was met with silence: of a broker that does not know 5, or of what was there
- * before the broker had started. It is asked once more.
- */
 const ONCE_MORE = new Error('MQTT 5 once more');
 
 export interface ConnectionParts {
@@ -45,7 +40,7 @@ export interface ConnectionParts {
 export interface ConnectionState {
   readonly up: boolean;
   readonly since: Date;
-  readonly version: 4 | 5;
+  readonly version: Version;
   /** Why it is down. */
   readonly reason: string | null;
 }
@@ -64,11 +59,7 @@ export class Connection {
   #receiving: Promise<unknown> = Promise.resolve();
   #waits = new AbortController();
   #state: ConnectionState;
-  #version: 4 | 5 = 5;
-  /** This version has worked with this broker. */
-  #proven = false;
-  /** Whether 3.1.1 is tried because 5 was met with silence, and 5 not again since. */
-  #guess: 'no' | 'yes' | 'checked' = 'no';
+  readonly #version = new ProtocolVersion();
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -88,8 +79,8 @@ export class Connection {
    * Begins to connect; does not wait for it.
    * @param version MQTT version to try first.
    */
-  start(version: 4 | 5 = 5): void {
-    this.#version = version;
+  start(version: Version = 5): void {
+    this.#version.current = version;
     this.#running ??= this.#run();
   }
 
@@ -134,7 +125,7 @@ export class Connection {
       const begun = performance.now();
       const end = await this.#once();
       if (signal.aborted) return;
-      if (this.#olderVersion(end) || end === ONCE_MORE) continue;
+      if (this.#version.isRefused(end) || end === ONCE_MORE) continue;
       this.#down(end);
       if (performance.now() - begun >= STABLE_MS) this.#backoff.reset();
       this.#pause = new AbortController();
@@ -150,21 +141,20 @@ export class Connection {
     const waits = new AbortController();
     this.#waits = waits;
     try {
-      const options = await connectOptions(config, role, this.#version);
+      const options = await connectOptions(config, role, this.#version.current);
       if (will) options.will = will();
       const maxPacket = largestPacket(config.limits.upload_bytes);
       // On a connection that is ended at once nothing is taken: it comes again on the next.
       const onMessage = (packet: IPublishPacket, gone: AbortSignal) =>
-        this.#guess === 'yes'
+        this.#version.isGuess
           ? once(gone, 'abort').then(() => {})
           : this.#receive(packet, gone, waits.signal);
       const session = await openSession({ url: url(), options, maxPacket, onMessage, stop });
-      if (this.#guess === 'yes') {
+      if (this.#version.isGuess) {
         // With a goodbye: no will is to be sent.
         session.client.end();
         await within(STOP_MS, session.ended);
-        this.#guess = 'checked';
-        this.#version = 5;
+        this.#version.check();
         return ONCE_MORE;
       }
       this.#session = session;
@@ -195,7 +185,7 @@ export class Connection {
   }
 
   #up({ version }: Session): void {
-    this.#proven = true;
+    this.#version.worked();
     this.#state = { up: true, since: new Date(), version, reason: null };
     const { log, role, url } = this.#parts;
     log.info({ url: url(), role, mqtt: versionName(version) }, 'connected to the broker');
@@ -204,11 +194,7 @@ export class Connection {
 
   #down(error: Error): void {
     const { log, role, url, onDown } = this.#parts;
-    // Some brokers hang up at a version they do not know.
-    if (error instanceof ConnectionError && error.silent && !this.#proven) {
-      this.#version = this.#version === 5 ? 4 : 5;
-      if (this.#guess !== 'checked') this.#guess = this.#version === 4 ? 'yes' : 'no';
-    }
+    this.#version.failed(error);
     const reason = explain(error);
     const first = this.#state.up || this.#state.reason === null;
     const since = first ? new Date() : this.#state.since;
@@ -216,20 +202,10 @@ export class Connection {
     if (first || this.#state.reason !== reason) {
       log.warn({ url: url(), role, reason }, 'no connection to the broker; trying again');
     }
-    this.#state = { up: false, since, version: this.#version, reason };
+    this.#state = { up: false, since, version: this.#version.current, reason };
     if (first) onDown?.();
   }
-
-  /** MQTT 5 is tried first. @returns whether the broker refused it and 3.1.1 is to be tried. */
-  #olderVersion(error: Error): boolean {
-    const reason = error instanceof ConnectionError ? error.reason : null;
-    if (this.#version === 4 || reason === null || !WRONG_VERSION.includes(reason)) return false;
-    this.#version = 4;
-    return true;
-  }
 }
-
-export const versionName = (version: 4 | 5) => (version === 5 ? '5.0' : '3.1.1');
 
 function explain(error: Error): string {
   if (!(error instanceof ConnectionError)) return error.message;

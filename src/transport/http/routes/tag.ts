@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Accepted } from '../../../daemon/ports.ts';
+import { Refused } from '../../../daemon/refused.ts';
 import { ERRORS, type ErrorCode, RetaggerError } from '../../../errors.ts';
 import { ResultSchema, ScoresSchema } from '../../../result.ts';
 import { RESULT_TYPE, wantsResult } from '../accept.ts';
 import { problems, uploadBody } from '../openapi.ts';
 import type { HttpDoorParts, Timings } from '../parts.ts';
-import { Refused } from '../refused.ts';
 import type { App } from '../server.ts';
 import { letBodyCome } from '../unread.ts';
 import { openUpload } from '../upload.ts';

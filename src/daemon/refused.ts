@@ -1,5 +1,5 @@
-import type { Refusal } from '../../daemon/ports.ts';
-import { type ErrorCode, RetaggerError } from '../../errors.ts';
+import { type ErrorCode, RetaggerError } from '../errors.ts';
+import type { Refusal } from './ports.ts';
 
 /** Per reason: the code, seconds until another try is worth it, and what to say. */
 const REASONS: Readonly<Record<Refusal, readonly [ErrorCode, number, string]>> = {
