@@ -82,6 +82,12 @@ describe('what is wrong is named', () => {
       { flags: { 'mqtt-url': 'mqtt://me:5%@host' } },
       /"mqtt:\/\/\*\*\*@host" is no broker/,
     ],
+    [
+      'a broker user half encoded',
+      { flags: { 'mqtt-url': 'mqtt://me%:p@host' } },
+      /"mqtt:\/\/\*\*\*@host" is no broker/,
+    ],
+    ['a broker that is a file', { flags: { 'mqtt-url': 'mqtt:///broker' } }, /no broker's address/],
     ...['mqtt://user:se@cret#x@broker', 'mqtt://user:12/secret@broker', 'mqtt://u:1?x@h'].map(
       (url): [string, ConfigSources, RegExp] => [
         `a password that ends early: ${url}`,
@@ -113,6 +119,10 @@ describe('what is wrong is named', () => {
   test('a secret is not shown', () => {
     expect(() => load({ flags: { 'http-token': 'short' } })).toThrow(/\(hidden\)/);
     expect(() => load({ flags: { 'http-token': 'short' } })).not.toThrow(/short/);
+    // A number in YAML is no password, but somebody's.
+    const file = yaml('mqtt:\n  password: 271828\n');
+    expect(() => load({ file })).toThrow(/mqtt.password in .*\(hidden\)/);
+    expect(() => load({ file })).not.toThrow(/271828/);
     const env = { RETAGGER_MQTT_URL: 'mqtt:/me:s3cret@host' };
     expect(() => load({ env })).toThrow(/"mqtt:\/\*\*\*@host" is not allowed/);
   });

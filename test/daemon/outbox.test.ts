@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -89,13 +89,13 @@ describe('an outbox', () => {
     const dir = await temporaryDir();
     vi.useFakeTimers({ toFake: ['Date'], now: 2_000_000_000_000 });
     try {
-      await putAll(await opened(dir), 'a', 'b');
+      await putAll(await opened(dir), ...'abcdefgh');
       vi.setSystemTime(1_000_000_000_000);
-      await putAll(await opened(dir), 'c', 'd');
+      await putAll(await opened(dir), ...'ijklmnop');
     } finally {
       vi.useRealTimers();
     }
-    expect(ids(await (await opened(dir)).take(9))).toEqual(['a', 'b', 'c', 'd']);
+    expect(ids(await (await opened(dir)).take(99)).join('')).toBe('abcdefghijklmnop');
   });
 
   test('holds a message until its photo is filed, and knows it again after a crash', async () => {
@@ -116,6 +116,15 @@ describe('an outbox', () => {
     expect(await readdir(dir)).toEqual([]);
   });
 
+  test('reads at start only what is about photos that have not been filed', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    const until = Promise.resolve();
+    for (const id of ['a', 'b', 'c']) await outbox.put(message(id), { photo: `p${id}`, until });
+    const known = await new DiskOutbox(dir, silent).open(new Set(['pb']));
+    expect([...known.keys()]).toEqual(['pb']);
+  });
+
   test('does not send what is delivered and only held again after a lost connection', async () => {
     const outbox = await opened(await temporaryDir());
     let filed = () => {};
@@ -128,6 +137,66 @@ describe('an outbox', () => {
     expect(await outbox.take(9)).toEqual([]);
     filed();
     await eventually(() => outbox.length === 0);
+  });
+
+  test('does not send again what is acknowledged late, after a lost connection', async () => {
+    const outbox = await opened(await temporaryDir());
+    const until = new Promise<void>(() => {});
+    for (const id of ['a', 'b']) await outbox.put(message(id), { photo: `p${id}`, until });
+    const [, before] = await outbox.take(2);
+    outbox.release();
+    expect(ids(await outbox.take(1))).toEqual(['a']);
+    await outbox.remove(before as OutboxEntry);
+    expect(await outbox.take(9)).toEqual([]);
+  });
+
+  test.each([
+    ['was', () => Promise.resolve()],
+    ['could not be', () => Promise.reject(new Error('not filed'))],
+  ])('keeps nothing of a message whose photo %s filed', async (_, filing) => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    await outbox.put(message('a'), { photo: 'p1', until: filing() });
+    const [entry] = await outbox.take(1);
+    const [name = ''] = await readdir(dir);
+    const bytes = await readFile(join(dir, name));
+    await outbox.remove(entry as OutboxEntry);
+    expect([outbox.length, await readdir(dir)]).toEqual([0, []]);
+    // Nor is it looked for when it is given back.
+    const spy = vi.spyOn(FileStore.prototype, 'get');
+    onTestFinished(() => spy.mockRestore());
+    outbox.giveBack([(entry as OutboxEntry).key]);
+    expect(await outbox.take(9)).toEqual([]);
+    expect(spy).not.toHaveBeenCalled();
+    // Nor known any more where somebody brings it back.
+    await writeFile(join(dir, name), bytes);
+    outbox.release();
+    expect(ids(await outbox.take(9))).toEqual(['a']);
+  });
+
+  test('goes on where a delivered message that was held cannot be deleted', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    let filed = () => {};
+    const until = new Promise<void>((resolve) => {
+      filed = resolve;
+    });
+    await outbox.put(message('a'), { photo: 'p1', until });
+    await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
+    const [name = ''] = await readdir(dir);
+    await rm(join(dir, name));
+    await mkdir(join(dir, name));
+    filed();
+    await putAll(outbox, 'b');
+    expect(ids(await outbox.take(9))).toEqual(['b']);
+  });
+
+  test('gives no message to two that ask at once', async () => {
+    const outbox = await opened(await temporaryDir());
+    await putAll(outbox, '1', '2', '3', '4', '5', '6');
+    outbox.release();
+    const both = await Promise.all([outbox.take(3), outbox.take(3)]);
+    expect(both.flatMap(ids)).toEqual(['1', '2', '3', '4', '5', '6']);
   });
 
   test('holds a bounded number of keys where the broker is slow, and loses none', async () => {
@@ -176,7 +245,8 @@ describe('an outbox', () => {
   test('counts what is there, though somebody removes messages', async () => {
     const dir = await temporaryDir();
     const outbox = await opened(dir);
-    await putAll(outbox, 'a', 'b', 'c');
+    await putAll(outbox, 'delivered', 'a', 'b', 'c');
+    await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
     for (const name of (await readdir(dir)).sort().slice(0, 2)) await rm(join(dir, name));
     outbox.release();
     expect(ids(await outbox.take(9))).toEqual(['c']);
@@ -234,6 +304,51 @@ test('what is given back while the folder is being listed is not left there', as
     const again = [...(await listing), ...(await outbox.take(9))];
     expect(ids(again).sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   }
+});
+
+test('what is put while the folder is being listed is not left there', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a');
+  const { write } = disk;
+  let go = () => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const writing = vi.spyOn(disk, 'write').mockImplementationOnce(async (...args) => {
+    await gate;
+    await write(...args);
+  });
+  const { keys } = FileStore.prototype;
+  const listing = vi.spyOn(FileStore.prototype, 'keys').mockImplementationOnce(async function* (
+    this: FileStore,
+  ) {
+    yield* keys.call(this);
+    go();
+    await put;
+  });
+  onTestFinished(() => {
+    writing.mockRestore();
+    listing.mockRestore();
+  });
+  const put = outbox.put(message('amid'));
+  outbox.release();
+  expect(ids(await outbox.take(9))).toEqual(['a', 'amid']);
+  expect(outbox.length).toBe(2);
+});
+
+test('what is more than a window while the folder is being listed is not left there', async () => {
+  const outbox = await opened(await temporaryDir(), 2);
+  await putAll(outbox, 'a');
+  const { keys } = FileStore.prototype;
+  const listing = vi.spyOn(FileStore.prototype, 'keys').mockImplementationOnce(async function* (
+    this: FileStore,
+  ) {
+    yield* keys.call(this);
+    await putAll(outbox, 'b', 'c', 'd');
+  });
+  onTestFinished(() => listing.mockRestore());
+  outbox.release();
+  expect(ids(await outbox.take(9)).sort()).toEqual(['a', 'b', 'c', 'd']);
 });
 
 type Step =

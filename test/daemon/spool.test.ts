@@ -389,6 +389,13 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
     expect(await files(spool)).toEqual([]);
   });
 
+  test('goes under another inode number too', async () => {
+    const { file, spool, entry } = await taken();
+    await remounted(file, 'half');
+    await spool.remove(entry);
+    expect(existsSync(file)).toBe(false);
+  });
+
   test('but another of the same size and time stays, and is a photo', async () => {
     const { dir, file, spool, entry } = await taken();
     await remounted(file, 'full');

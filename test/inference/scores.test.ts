@@ -27,6 +27,9 @@ describe('toVerdict', () => {
     expect(at(0.59)).toMatchObject({ tag: 'a' });
     expect(at(0.61).tag).toBeNull();
     expect(at(0.61).score).toBeCloseTo(0.6, 12);
+    expect(toVerdict([0, -99, -99], { ...manifest, thresholds: { a: 1, b: 1, c: 1 } }).tag).toBe(
+      'a',
+    );
   });
 
   it('gives numbers in 0..1 that sum to 1, whatever the logits', () => {

@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { backoffMs, memoryShare, pairFits } from '../../src/inference/supervision.ts';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { backoffMs, memoryShare, Pause, pairFits } from '../../src/inference/supervision.ts';
 
 const MiB = 1024 * 1024;
 /** A worker that has mapped 90 MiB of files. */
@@ -26,4 +26,20 @@ it('lets two workers run where there is room, counting the files they share once
 
 it('never replaces a worker that has not grown, however low the limit', () => {
   expect(memoryShare(192 * MiB, 150 * MiB, FRESH)).toBeGreaterThan(140 * MiB);
+});
+
+it('pauses for a minute, each time anew', () => {
+  vi.useFakeTimers({ toFake: ['performance'], now: 0 });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const pause = new Pause();
+  expect(pause.isOver).toBe(true);
+  for (let n = 0; n < 2; n++) {
+    pause.begin();
+    vi.advanceTimersByTime(59_999);
+    expect(pause.isOver).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(pause.isOver).toBe(true);
+  }
 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadBundle } from '../../src/inference/bundle.ts';
 import { loadEngine } from '../../src/inference/engines.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
@@ -238,6 +238,59 @@ describe('a worker', () => {
     expect(tagger.state).toBe('ready');
   });
 
+  it('that has grown and cannot be replaced goes on; not every photo tries it again', async () => {
+    create({ memory_bytes: 192 * MiB });
+    await tagger.start();
+    const file = join(model.dir, 'int8.onnx');
+    await rename(file, `${file}.away`);
+    onTestFinished(() => rename(`${file}.away`, file));
+    await tagger.tag(await named('bloat'));
+    const failures = () => logged.filter((line) => line.includes('could not be replaced')).length;
+    await expect.poll(failures).toBe(1);
+    for (const path of ROOMS) expect(await codeOf(tagger.tag(path))).toBe('tagged');
+    await sleep(100);
+    expect([failures(), tagger.restarts.memory]).toEqual([1, 1]);
+  });
+
+  it('that ends while its replacement fails is followed by another', async () => {
+    create({ memory_bytes: 192 * MiB }, { workerPath: await lateWorker() });
+    await tagger.start();
+    const [old] = tagger.pids;
+    await tagger.tag(await named('bloat'));
+    await expect.poll(() => tagger.pids.length).toBe(2);
+    process.kill(old as number, 'SIGKILL');
+    const waiting = codeOf(tagger.tag(ROOMS[0] as string));
+    await expect.poll(() => tagger.pids).not.toContain(old);
+    await writeFile(join(dir, 'fail'), '');
+    expect(await waiting).toBe('tagged');
+    expect(logged.join('')).toContain('could not be replaced');
+  });
+
+  it('that does not start again and again is called failed, and is tried on', async () => {
+    create();
+    await tagger.start();
+    const file = join(model.dir, 'int8.onnx');
+    await rename(file, `${file}.away`);
+    onTestFinished(() => rename(`${file}.away`, file).catch(() => {}));
+    // The waits between the tries.
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    const tries = () => logged.filter((line) => line.includes('does not start')).length;
+    while (tries() < 5) {
+      expect(tagger.state).not.toBe('failed');
+      await new Promise(setImmediate);
+      vi.advanceTimersByTime(10);
+    }
+    expect(tagger.state).toBe('failed');
+    await rename(`${file}.away`, file);
+    vi.advanceTimersByTime(30_000);
+    vi.useRealTimers();
+    await expect.poll(() => tagger.state).toBe('ready');
+  });
+
   // ENOENT comes the way that too many processes or open files (EAGAIN, EMFILE) do, as an event; a
   // path that is none is thrown, as it is where memory is short (ENOMEM).
   it.each([
@@ -316,6 +369,7 @@ describe('start', () => {
       () => damaged('weights.safetensors', 'reference'),
       /does not match its checksum/,
     ],
+    ['a file that is no model', noModel, /engine onnxruntime does not load/],
     ['a worker that ends', async () => ({ workerPath: await endingWorker() }), /exit code 3/],
   ])('fails with %s', async (_what, more, message) => {
     create({}, await more());
@@ -417,6 +471,16 @@ async function damaged(
   return { modelDir, engine };
 }
 
+/** Whole by its checksum. */
+async function noModel(): Promise<Partial<TaggerOptions>> {
+  const { modelDir = '' } = await damaged('int8.onnx');
+  const file = join(modelDir, 'model.json');
+  const manifest = JSON.parse(await readFile(file, 'utf8'));
+  manifest.sha256['int8.onnx'] = createHash('sha256').update('damaged').digest('hex');
+  await writeFile(file, JSON.stringify(manifest));
+  return { modelDir };
+}
+
 /** The real worker, which an engine kills while it loads. */
 async function crashingWorker(engine: string): Promise<string> {
   const path = join(dir, 'crashing.mjs');
@@ -443,6 +507,24 @@ async function killedWorker(times: number): Promise<string> {
     `  appendFileSync('${tally}', 'x');`,
     `  process.kill(process.pid, 'SIGKILL');`,
     `});`,
+  ];
+  await writeFile(path, lines.join('\n'));
+  return path;
+}
+
+/** The faulty worker; the second that is started fails when a file tells it to. */
+async function lateWorker(): Promise<string> {
+  const path = join(dir, 'late.mjs');
+  const [tally, fail] = [join(dir, 'started'), join(dir, 'fail')];
+  for (const file of [tally, fail]) await rm(file, { force: true });
+  const lines = [
+    `import { appendFileSync, existsSync, readFileSync } from 'node:fs';`,
+    `appendFileSync('${tally}', 'x');`,
+    `if (readFileSync('${tally}').length === 2) {`,
+    `  while (!existsSync('${fail}')) await new Promise((go) => setTimeout(go, 10));`,
+    `  process.exit(3);`,
+    `}`,
+    `await import('${FAULTY}');`,
   ];
   await writeFile(path, lines.join('\n'));
   return path;
@@ -510,6 +592,11 @@ describe('while more photos come than one worker can do', () => {
     await Promise.all(Array.from({ length: 4 }, () => tagger.tag(counted)));
     const photosFor = (pid: number) => logged.filter((line) => line.includes(`photo for ${pid}`));
     await expect.poll(() => tagger.pids.map((pid) => photosFor(pid).length)).toEqual([2, 2]);
+    // Another model may not leave room for two: it begins alone.
+    const starts = () => logged.filter((line) => line.includes(', alone '));
+    const before = starts().length;
+    await tagger.swap(await version('12'));
+    await expect.poll(() => starts()[before]).toContain('alone true');
   });
 
   it.each([
@@ -525,11 +612,16 @@ describe('while more photos come than one worker can do', () => {
       refusing ||= tagger.pids.length === processes;
       return logged.some((line) => line.includes(message));
     };
-    const tagged = await keepBusy(await named('slow'), refused);
+    const slow = await named('slow');
+    const tagged = await keepBusy(slow, refused);
     expect(refused()).toBe(true);
     expect(new Set(tagged)).toEqual(new Set(['tagged']));
     expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
     expect(tagger.pids).toHaveLength(1);
+    // Nor is it tried again and again, though there are still many.
+    const until = Date.now() + 400;
+    await keepBusy(slow, () => Date.now() > until);
+    expect(logged.filter((line) => line.includes('two workers from now on'))).toHaveLength(1);
   });
 
   it('no second worker takes memory over the limit', async () => {

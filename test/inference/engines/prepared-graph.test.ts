@@ -1,10 +1,22 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { InferenceSession } from 'onnxruntime-common';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { sha256OfFile } from '../../../src/file-hash.ts';
 import { BUNDLED_MODEL_DIR, loadBundle, type ModelBundle } from '../../../src/inference/bundle.ts';
 import { PIXEL_BYTES } from '../../../src/inference/engine.ts';
 import { createOnnxruntimeEngine } from '../../../src/inference/engines/onnxruntime.ts';
+import { createPrepared } from '../../../src/inference/engines/prepared-graph.ts';
 
 let bundle: ModelBundle;
 let cacheDir = '';
@@ -35,7 +47,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   cacheDir = await mkdtemp(join(tmpdir(), 'retagger-prepared-'));
 });
-afterAll(async () => {
+afterEach(async () => {
   await rm(cacheDir, { recursive: true, force: true });
 });
 
@@ -54,6 +66,55 @@ describe('a prepared graph', () => {
     await writeFile(join(folder, 'weights.bin'), weights.fill(0, 1_000_000, 9_000_000));
     expect(await logits(cacheDir)).toEqual(expected);
     expect(await logits(cacheDir)).toEqual(expected);
+  });
+
+  test('is written again where its graph was damaged, though it still loads', async () => {
+    await logits(cacheDir);
+    const graph = join((await kept()).folder, 'graph.onnx');
+    const whole = await readFile(graph);
+    // A field that no reader of the format knows.
+    await appendFile(graph, Buffer.from([0xf8, 0x07, 0x01]));
+    expect(await logits(cacheDir)).toEqual(expected);
+    expect((await readFile(graph)).length).toBe(whole.length);
+  });
+
+  test('is written again where it does not load, though its checksums are right', async () => {
+    await logits(cacheDir);
+    const { folder } = await kept();
+    await writeFile(join(folder, 'graph.onnx'), 'of another library');
+    const sums = await Promise.all(
+      ['graph.onnx', 'weights.bin'].map((file) => sha256OfFile(join(folder, file))),
+    );
+    await writeFile(join(folder, 'sha256'), sums.map((sum) => `${sum}\n`).join(''));
+    expect(await logits(cacheDir)).toEqual(expected);
+    expect((await readFile(join(folder, 'graph.onnx'))).length).toBeGreaterThan(100);
+  });
+
+  test('that cannot be packed leaves nothing on the disk', async () => {
+    const paths: string[] = [];
+    await createPrepared(bundle, cacheDir, async (path, { optimizedModelFilePath }) => {
+      if (optimizedModelFilePath) throw new Error('the disk is full');
+      paths.push(path);
+      return {} as InferenceSession;
+    });
+    expect(paths).toEqual([join(bundle.dir, bundle.manifest.files.int8)]);
+    expect(await readdir(cacheDir)).toEqual([]);
+  });
+
+  test('is not packed where the disk has little room for it', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'retagger-large-'));
+    onTestFinished(() => rm(dir, { recursive: true }));
+    const large = join(dir, bundle.manifest.files.int8);
+    await writeFile(large, '');
+    // Without a byte on the disk.
+    await truncate(large, 2 ** 40);
+    const paths: string[] = [];
+    await createPrepared({ ...bundle, dir }, cacheDir, async (path) => {
+      paths.push(path);
+      return { release: async () => {} } as InferenceSession;
+    });
+    expect(paths).toEqual([large]);
+    expect(await readdir(cacheDir)).toEqual([]);
   });
 
   test('is written again where the power went before it was whole', async () => {
