@@ -46,6 +46,11 @@ describe('order of sources', () => {
     expect(load({ env: { RETAGGER_HTTP_PORT: '' } }).http.port).toBe(5000);
   });
 
+  test('a key or a section with nothing in it is not set', () => {
+    const empty = yaml('http:\n  port:\nmqtt:\n');
+    expect(load({ file: empty })).toMatchObject({ http: { port: 5000 }, mqtt: { enabled: true } });
+  });
+
   test('defaults are not shared between two loads', () => {
     load({}).http.allowed_hosts.push('other');
     expect(load({}).http.allowed_hosts).toEqual([]);
@@ -144,6 +149,11 @@ test('variables of others are left alone', () => {
 test('a comma too many and what is no password are no faults', () => {
   const flags = { 'http-allowed-hosts': 'a.example, ', 'mqtt-url': 'ws://host/mqtt?x=a@b#c' };
   expect(load({ flags }).http.allowed_hosts).toEqual(['a.example']);
+});
+
+test('an HTTP door that is closed needs no token', () => {
+  const flags = { 'http-enabled': 'false', 'http-host': '0.0.0.0' };
+  expect(load({ flags }).http.enabled).toBe(false);
 });
 
 test('a command that opens no door needs no token', () => {
