@@ -181,10 +181,7 @@ export class Supervisor implements Tagger {
     if (this.#state !== 'starting') throw new RetaggerError('stopping');
     this.#engine = engine;
     const slot = this.#spawn(bundle);
-    // Until it is ready its end is no fault: there may be another engine.
-    slot.ending = 'stop';
     this.#info = await this.#workers.load(slot);
-    delete slot.ending;
     return slot;
   }
 
@@ -335,9 +332,7 @@ export class Supervisor implements Tagger {
       if (!this.#paired || this.#replacing) return;
       slot = this.#spawn(bundle);
       this.#second = slot;
-      slot.ending = 'stop'; // it takes no photos until it is loaded
       await this.#workers.load(slot);
-      delete slot.ending;
       // Not wanted any more, or of the model before?
       if (!this.#paired || this.#replacing) this.#retireSecond();
       this.#photos.dispatch();

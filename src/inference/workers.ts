@@ -70,14 +70,19 @@ export class Workers {
     return slot;
   }
 
-  /** Waits until the slot's worker is ready; one that does not get there is killed. */
+  /**
+   * Waits until the slot's worker is ready; one that does not get there is killed. Until then it takes
+   * no photos, and its end is no fault: whoever waits hears of it.
+   */
   async load(slot: Slot): Promise<TaggerInfo> {
     const ms = Math.max(LOAD_MS, this.#options.limits.photo_seconds * 1000);
     const timer = setTimeout(() => void slot.process.kill(), ms);
+    slot.ending = 'stop';
     try {
-      return await slot.process.ready;
+      const info = await slot.process.ready;
+      delete slot.ending;
+      return info;
     } catch (error) {
-      slot.ending ??= 'stop';
       await slot.process.kill();
       throw error;
     } finally {

@@ -324,6 +324,18 @@ describe('a worker', () => {
     },
   );
 
+  it('whose replacements end while they load: each counts once', async () => {
+    create();
+    await tagger.start();
+    const restore = refusedBy('/nowhere/node');
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    // Waits of 0, 0.25, 0.5 and 1 s; counted twice 0.5, 2 and 8.
+    const starts = () => logged.filter((line) => line.includes('does not start')).length;
+    await expect.poll(starts, { timeout: 5000 }).toBeGreaterThanOrEqual(4);
+    expect(tagger.restarts.exit).toBe(1);
+    restore();
+  });
+
   it('has none of our settings in its environment, and few malloc arenas', async () => {
     const ours = {
       RETAGGER_HTTP_TOKEN: 'very-secret-token',
