@@ -2,7 +2,7 @@
 
     node models/recipe/plan.mjs PHOTOS SOURCES.csv > plan.json
     python3 models/recipe/train.py plan.json PHOTOS BASE.safetensors PREVIOUS.safetensors trained.safetensors
-    retagger train --base trained.safetensors --head-epochs 0 --unfreeze none ...
+    retagger train --base trained.safetensors --labels bedroom,bathroom,balcony,kitchen,hall,others --head-epochs 0 --unfreeze none ...
 
 Seven networks are trained on the same photos: one from `mixed8` up and three from `mixed4` up
 (everything below keeps ImageNet's weights), three whole at a low rate. Six of them and version 6,

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { INPUT, inceptionV3, type Layer } from '../inference/inceptionv3.ts';
-import { decodeSafetensors, type Tensors } from '../inference/safetensors.ts';
+import type { Tensors } from '../inference/safetensors.ts';
+import { readBase } from './base.ts';
 import { applyCorrections, parseCorrections } from './corrections.ts';
 import { type Dataset, type Photo, readDataset } from './dataset.ts';
 import { plainExamples, planExamples, type Weight } from './examples.ts';
@@ -47,8 +48,14 @@ export function cutBelow(unfreeze: string): string {
   return match[1] === '0' ? 'pool_2' : `mixed${Number(match[1]) - 1}`;
 }
 
-/** @throws DatasetError, or an Error that says which setting does not fit. */
-export async function prepare(options: TrainOptions): Promise<Plan> {
+/**
+ * @param note told what was made of the base weights.
+ * @throws DatasetError, or an Error that says which setting does not fit.
+ */
+export async function prepare(
+  options: TrainOptions,
+  note: (text: string) => void = () => {},
+): Promise<Plan> {
   const given = await readDataset(options.data, options.labels);
   const dataset = options.corrections
     ? applyCorrections(given, parseCorrections(await readFile(options.corrections, 'utf8')))
@@ -73,25 +80,24 @@ export async function prepare(options: TrainOptions): Promise<Plan> {
   const stages: StagePlan[] = [];
   if (options.head.epochs > 0) stages.push({ name: 'head', cut: HEAD_CUT });
   if (options.unfreeze !== 'none') stages.push({ name: 'full', cut: cutBelow(options.unfreeze) });
-  const baseBytes = await readFile(options.base).catch((error: Error) => {
-    throw new Error(`base weights: ${error.message}`, { cause: error });
-  });
-  const sha = (data: string | Uint8Array) => createHash('sha256').update(data).digest('hex');
-  const baseHash = sha(baseBytes);
+  const sha = (data: string) => createHash('sha256').update(data).digest('hex');
   const layers = inceptionV3(labels.length);
-  const base = decodeSafetensors(baseBytes);
+  const { weights: base, hash, said } = await readBase(options.base, labels, !!options.labels);
   if (options.head.epochs === 0) {
     const random = missingWeights(layers, base);
     // The rest would be trained towards what a random head asks for.
-    if (random.length > 0)
-      throw new Error(`no head epochs, but the base lacks ${random.join(', ')}`);
+    if (random.length > 0) {
+      const lacks = `no head epochs, but the base lacks ${random.join(', ')}`;
+      throw new Error(`${lacks} (${said})`);
+    }
   }
+  note(said);
   return {
     ...{ dataset, groupOf, weight, split, stages },
     ...{ layers, base },
     validation: plainExamples(split.validation),
     cached: examplesOf(examples),
     fresh: examplesOf(Number.POSITIVE_INFINITY),
-    key: sha(JSON.stringify([baseHash, seed, labels, photos, split.validation, [...listed]])),
+    key: sha(JSON.stringify([hash, seed, labels, photos, split.validation, [...listed]])),
   };
 }

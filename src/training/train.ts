@@ -131,7 +131,7 @@ export async function train(
   reporter: TrainReporter = SILENT,
   signal?: AbortSignal,
 ): Promise<Published> {
-  const plan = await prepare(options);
+  const plan = await prepare(options, (text) => reporter.note(text));
   const { train: some, validation } = plan.split;
   reporter.note(`${some.length} photos for training, ${validation.length} for validation`);
   const tf = await loadTfjs(options.threads);
