@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { INPUT, inceptionV3, type Layer } from '../inference/inceptionv3.ts';
 import type { Tensors } from '../inference/safetensors.ts';
 import { readBase } from './base.ts';
@@ -7,10 +6,12 @@ import { applyCorrections, parseCorrections } from './corrections.ts';
 import { type Dataset, type Photo, readDataset } from './dataset.ts';
 import { plainExamples, planExamples, type Weight } from './examples.ts';
 import type { Example } from './features.ts';
+import { type GroupOf, groupPhotos, parseGroups, unmatchedSources } from './groups.ts';
 import { missingWeights } from './initial-weights.ts';
 import type { TrainOptions } from './options.ts';
 import { parseWeights } from './photo-weights.ts';
-import { type GroupOf, groupPhotos, parseGroups, type Split, splitByGroup } from './split.ts';
+import { type Split, splitByGroup } from './split.ts';
+import { withTable } from './table.ts';
 
 /** The layer after which the first stage trains: all that the ImageNet weights fully have. */
 export const HEAD_CUT = 'mixed8';
@@ -49,7 +50,7 @@ export function cutBelow(unfreeze: string): string {
 }
 
 /**
- * @param note told what was made of the base weights.
+ * @param note told what was made of the groups and the base weights.
  * @throws DatasetError, or an Error that says which setting does not fit.
  */
 export async function prepare(
@@ -58,18 +59,29 @@ export async function prepare(
 ): Promise<Plan> {
   const given = await readDataset(options.data, options.labels);
   const dataset = options.corrections
-    ? applyCorrections(given, parseCorrections(await readFile(options.corrections, 'utf8')))
+    ? await withTable('--corrections', options.corrections, (csv) =>
+        applyCorrections(given, parseCorrections(csv)),
+      )
     : given;
-  const csv = options.groups ? await readFile(options.groups, 'utf8') : null;
-  const groupOf = groupPhotos(dataset.photos, {
-    ...(csv === null ? {} : { sources: parseGroups(csv) }),
+  const sources =
+    options.groups &&
+    (await withTable('--groups', options.groups, (csv) => {
+      const found = parseGroups(csv);
+      // Photos that a correction leaves out may be listed.
+      const unmatched = unmatchedSources(found, given.photos);
+      if (unmatched) note(`warning: --groups ${options.groups}: ${unmatched}`);
+      return found;
+    }));
+  const { of: groupOf, said: homes } = groupPhotos(dataset.photos, {
+    ...(sources ? { sources } : {}),
     ...(options.groupBy ? { pattern: new RegExp(options.groupBy) } : {}),
   });
+  note(homes);
   const { labels, photos } = dataset;
   const focus = options.focus ? new RegExp(options.focus) : null;
   const focused = ({ file }: Photo) => focus?.test(file.slice(file.indexOf('/') + 1)) ?? true;
   const listed = options.weights
-    ? parseWeights(await readFile(options.weights, 'utf8'), dataset.dir, photos)
+    ? await withTable('--weights', options.weights, (csv) => parseWeights(csv, dataset.dir, photos))
     : new Map<string, number>();
   const weight: Weight = (photo) =>
     (focus && focused(photo) ? options.focusWeight : 1) * (listed.get(photo.file) ?? 1);

@@ -1,8 +1,8 @@
 import type { Photo } from './dataset.ts';
 import type { Weight } from './examples.ts';
 import type { Example } from './features.ts';
+import { type GroupOf, isAlone } from './groups.ts';
 import { type Random, random } from './random.ts';
-import { type GroupOf, isAlone } from './split.ts';
 
 /**
  * `equal`: every class as many photos an epoch as the smallest has (the paper's under-sampling).

@@ -1,47 +1,6 @@
 import { DatasetError, type Photo } from './dataset.ts';
+import type { GroupOf } from './groups.ts';
 import { random } from './random.ts';
-import { parseTable, tail } from './table.ts';
-
-/** Names the home or site a photo is from. Photos of one group are never on both sides. */
-export type GroupOf = (photo: Photo) => string;
-
-/** Reads `file` and `source` columns. @throws Error */
-export function parseGroups(csv: string): ReadonlyMap<string, string> {
-  return new Map(parseTable(csv, ['file', 'source']).map(([file, source]) => [tail(file), source]));
-}
-
-export interface GroupOptions {
-  /** From `parseGroups`. */
-  readonly sources?: ReadonlyMap<string, string>;
-  /** Tried on the file's name first: what it captures names the home. */
-  readonly pattern?: RegExp;
-}
-
-const ALONE = 'photo:';
-/** A source with more than this share of all photos is a collection: each photo is a group. */
-const COLLECTION_SHARE = 0.05;
-
-/** True for the group of a photo whose home is not known. */
-export const isAlone = (group: string): boolean => group.startsWith(ALONE);
-
-/** Home by pattern, else source, else each photo alone. */
-export function groupPhotos(photos: readonly Photo[], options: GroupOptions): GroupOf {
-  const { sources = new Map<string, string>(), pattern } = options;
-  const home = (photo: Photo): string | undefined => {
-    const match = pattern?.exec(photo.file.slice(photo.file.indexOf('/') + 1));
-    return match ? `home:${match.slice(1).join('/') || match[0]}` : undefined;
-  };
-  const counts = new Map<string, number>();
-  for (const photo of photos) {
-    const source = home(photo) ? undefined : sources.get(photo.file);
-    if (source) counts.set(source, (counts.get(source) ?? 0) + 1);
-  }
-  return (photo) => {
-    const source = sources.get(photo.file);
-    const collection = (counts.get(source ?? '') ?? 0) > COLLECTION_SHARE * photos.length;
-    return home(photo) ?? (source && !collection ? `source:${source}` : `${ALONE}${photo.file}`);
-  };
-}
 
 export interface Split {
   readonly train: readonly Photo[];

@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { DatasetError } from './dataset.ts';
+
 /**
  * Two columns of a CSV table with a header. Quotes are for values with commas; Excel's byte order
  * mark is no part of the first name.
@@ -15,8 +18,29 @@ export function parseTable(csv: string, columns: readonly [string, string]): [st
     );
   const header = rows.shift() ?? [];
   const [a, b] = columns.map((name) => header.indexOf(name)) as [number, number];
-  if (a < 0 || b < 0) throw new Error(`the file needs columns "${columns[0]}" and "${columns[1]}"`);
+  if (a < 0 || b < 0) {
+    const semicolons = header.length === 1 && header[0]?.includes(';');
+    const hint = semicolons ? '; its columns are separated by ";", not by ","' : '';
+    throw new Error(`the file needs columns "${columns[0]}" and "${columns[1]}"${hint}`);
+  }
   return rows.map((row) => [row[a] ?? '', row[b] ?? '']);
+}
+
+/**
+ * Reads a table and hands it to `use`.
+ * @throws DatasetError that names the flag and the file, whatever is wrong with it.
+ */
+export async function withTable<T>(
+  flag: string,
+  path: string,
+  use: (csv: string) => T,
+): Promise<T> {
+  try {
+    return use(await readFile(path, 'utf8'));
+  } catch (error) {
+    const faults = error instanceof DatasetError ? error.faults : [(error as Error).message];
+    throw new DatasetError(`${flag} ${path}`, faults);
+  }
 }
 
 /** Of a path only `label/name` counts: the table may have been written from another folder. */

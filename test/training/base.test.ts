@@ -24,7 +24,7 @@ async function planned(labels: readonly string[], options: object) {
   const data = join(dir, 'photos');
   for (const label of labels) {
     await mkdir(join(data, label), { recursive: true });
-    for (const n of [1, 2]) await writeFile(join(data, label, `${n}.jpg`), 'x');
+    for (const n of [1, 2]) await writeFile(join(data, label, `${n}.jpg`), label + n);
   }
   const said: string[] = [];
   const plan = await prepare(
