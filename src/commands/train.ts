@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../config/load.ts';
 import { BUNDLED_MODEL_DIR, loadBundle } from '../inference/bundle.ts';
 import { ifThere } from '../system-errors.ts';
+import { claimFolders } from '../training/claim.ts';
 import { DatasetError } from '../training/dataset.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { TRAIN_DEFAULTS as D, type TrainOptions } from '../training/options.ts';
@@ -78,6 +79,7 @@ async function checkOut({ out, resume, overwrite }: Flags): Promise<void> {
     [join(String(out), 'model.json'), 'a model'],
   ] as const) {
     if ((await ifThere(stat(file))) === null) continue;
+    (await claimFolders({ '--out': String(out) }))(); // one that still runs was not stopped
     throw new ConfigError(`--out ${out} holds ${what}; --overwrite begins anew`);
   }
 }

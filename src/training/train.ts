@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { INPUT } from '../inference/inceptionv3.ts';
 import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
 import { loadTfjs, type Tensor4D } from '../inference/tfjs.ts';
 import { CheckpointStore, type EpochRecord } from './checkpoint.ts';
+import { claimFolders } from './claim.ts';
 import type { TrainContext } from './context.ts';
 import { checkPhotos } from './dataset.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
@@ -132,11 +132,26 @@ export async function train(
   signal?: AbortSignal,
 ): Promise<Published> {
   const plan = await prepare(options, (text) => reporter.note(text));
+  const features = options.cache ?? join(trainingDir(options.out), 'features');
+  const release = await claimFolders({ '--out': options.out, '--cache': features });
+  try {
+    return await run(plan, features, options, reporter, signal);
+  } finally {
+    release();
+  }
+}
+
+async function run(
+  plan: Plan,
+  features: string,
+  options: TrainOptions,
+  reporter: TrainReporter,
+  signal: AbortSignal | undefined,
+): Promise<Published> {
   const { train: some, validation } = plan.split;
   reporter.note(`${some.length} photos for training, ${validation.length} for validation`);
   const tf = await loadTfjs(options.threads);
   const dir = trainingDir(options.out);
-  await mkdir(dir, { recursive: true });
   if (!options.resume) {
     reporter.start('checking photos', plan.dataset.photos.length);
     await checkPhotos(plan.dataset, (done) => reporter.update(done));
@@ -145,7 +160,6 @@ export async function train(
     await new StageRecords(dir).clear();
   }
   const initial = initialWeights(plan.layers, plan.base, options.seed);
-  const features = options.cache ?? join(dir, 'features');
   const sources = await openSources(tf, plan, initial, features, options.seed, reporter, signal);
   const context: TrainContext = { tf, plan, options, sources, reporter, signal };
   try {

@@ -1,0 +1,24 @@
+import { stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+
+/**
+ * Keeps other processes off a folder. The lock is an abstract Unix socket named after the folder's
+ * inode: the kernel gives it to one process and takes it back when that one ends, however it ends,
+ * so no stale lock can block a start after a power cut. Containers with network namespaces of their
+ * own do not see each other's. On other systems than Linux nothing is locked.
+ * @returns what gives it back.
+ * @throws Error with this message where another has it.
+ */
+export async function lockFolder(dir: string, held: string): Promise<() => void> {
+  if (process.platform !== 'linux') return () => {};
+  const { dev, ino } = await stat(dir, { bigint: true });
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'EADDRINUSE' ? new Error(held) : error),
+    );
+    server.listen(`\0retagger-${dev}-${ino}`, resolve);
+  });
+  server.unref();
+  return () => void server.close();
+}
