@@ -84,8 +84,8 @@ async function checkOut({ out, resume, overwrite }: Flags): Promise<void> {
   }
 }
 
-async function action({ overwrite, ...flags }: Flags): Promise<void> {
-  await checkOut({ overwrite, ...flags });
+async function action(flags: Flags): Promise<void> {
+  await checkOut(flags);
   const reporter = createTrainReporter();
   const controller = new AbortController();
   const stop = () => {
@@ -104,7 +104,7 @@ async function action({ overwrite, ...flags }: Flags): Promise<void> {
     reporter.end();
     const aborted = error instanceof Interrupted || controller.signal.aborted;
     const { name, message } = error as Error;
-    const said = name === 'AbortError' ? 'stopped; what is done lies in the cache' : message;
+    const said = name === 'AbortError' ? 'stopped; --resume goes on from what is done' : message;
     process.stderr.write(`retagger train: ${said}\n`);
     process.exitCode = aborted ? 130 : error instanceof DatasetError ? 2 : 1;
   } finally {

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sha256OfFile } from '../file-hash.ts';
+import { ifThere, isCode } from '../system-errors.ts';
 import { type Static, Type, Value } from '../typebox.ts';
 
 /** A model folder's `model.json`. File names are relative to the folder. */
@@ -34,6 +35,9 @@ export interface ModelBundle {
   readonly id: string;
 }
 
+/** Where a training lays a model's files before it moves them to their places in the folder. */
+export const EXPORT_DIR = join('.training', 'export');
+
 /** The model that comes with the package. */
 export const BUNDLED_MODEL_DIR = fileURLToPath(
   new URL('../../models/retagger-inceptionv3/', import.meta.url),
@@ -45,6 +49,12 @@ export async function loadBundle(dir: string): Promise<ModelBundle> {
   try {
     parsed = JSON.parse(await readFile(join(dir, 'model.json'), 'utf8'));
   } catch (error) {
+    if (isCode(error, 'ENOENT') && (await ifThere(stat(join(dir, EXPORT_DIR))))) {
+      const cure = 'the same command with --resume finishes it';
+      throw new Error(
+        `${dir} is incomplete: its training has not written all of the model; ${cure}`,
+      );
+    }
     throw new Error(`${dir} is not a model folder: ${(error as Error).message}`, { cause: error });
   }
   const fault = [...Value.Errors(ManifestSchema, parsed)][0];

@@ -98,6 +98,7 @@ export async function readDataset(dir: string, labels?: readonly string[]): Prom
 export async function checkPhotos(
   dataset: Dataset,
   onProgress: (done: number) => void = () => {},
+  signal?: AbortSignal,
 ): Promise<void> {
   const faults: string[] = [];
   let next = 0;
@@ -105,7 +106,7 @@ export async function checkPhotos(
   const lane = async () => {
     for (;;) {
       const photo = dataset.photos[next++];
-      if (!photo) return;
+      if (!photo || signal?.aborted) return;
       try {
         await preprocess(join(dataset.dir, photo.file), TRAINING_LIMITS);
       } catch (error) {
@@ -115,5 +116,6 @@ export async function checkPhotos(
     }
   };
   await Promise.all([lane(), lane(), lane(), lane()]);
+  signal?.throwIfAborted();
   if (faults.length > 0) throw new DatasetError(dataset.dir, faults.sort());
 }

@@ -15,13 +15,15 @@ export interface Prediction {
   readonly source: Source;
   readonly batch: number;
   readonly onProgress?: (done: number) => void;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Logits of each example, without dropout. */
+/** Logits of each example, without dropout. Stops between two batches. */
 export async function predictLogits(tf: Tfjs, prediction: Prediction): Promise<Float32Array[]> {
   const { layers, weights, cut, examples, batch } = prediction;
   const rows: Float32Array[] = [];
   for (let i = 0; i < examples.length; i += batch) {
+    prediction.signal?.throwIfAborted();
     const x = await prediction.source(examples.slice(i, i + batch));
     const logits = tf.tidy(() => forward(tf, layers, weights, x, LOGITS, cut));
     const values = (await logits.data()) as Float32Array;

@@ -70,6 +70,8 @@ export interface TrainOptions {
   /** Markdown put into the model card: where the photos come from and what may be done with them. */
   readonly notes?: string;
   readonly resume: boolean;
+  /** A model in `out` may be lost. */
+  readonly overwrite?: boolean;
   /** Where features lie; default `OUT/.training/features`. */
   readonly cache?: string;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Manifest } from '../inference/bundle.ts';
+import { EXPORT_DIR, type Manifest } from '../inference/bundle.ts';
 import { uploadWeights } from '../inference/forward.ts';
 import { LOGITS } from '../inference/inceptionv3.ts';
 import {
@@ -13,6 +13,7 @@ import { type Calibration, calibrated, chooseThresholds, fitCalibration } from '
 import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
 import type { TrainContext } from './context.ts';
 import { predictLogits } from './evaluate-examples.ts';
+import { exchange } from './exchange.ts';
 import { exportInt8 } from './export/int8-graph.ts';
 import { type Example, examplePixels } from './features.ts';
 import { evaluateScores } from './metrics.ts';
@@ -26,6 +27,8 @@ import { softmax } from './softmax.ts';
 const WEIGHTS_FILE = 'weights.f16.safetensors';
 const INT8_FILE = 'model.int8.onnx';
 const CALIBRATION_PHOTOS = 240;
+/** Small, so that a run stops soon also where the whole network is computed. */
+const CALIBRATION_BATCH = 16;
 
 /** Photos for the quantiser: the same number of each class. */
 function calibrationExamples({ plan, options }: TrainContext): Example[] {
@@ -41,6 +44,7 @@ function calibrationExamples({ plan, options }: TrainContext): Example[] {
 
 async function* pixelsOf(context: TrainContext, examples: readonly Example[]) {
   for (const [i, example] of examples.entries()) {
+    context.signal?.throwIfAborted();
     yield await examplePixels(context.plan.dataset, example, context.options.seed);
     context.reporter.update(i + 1);
   }
@@ -61,7 +65,7 @@ export async function publish(
   stage: { readonly name: string; readonly cut: string },
   history: readonly EpochRecord[],
 ): Promise<Published> {
-  const { tf, plan, options, sources, reporter } = context;
+  const { tf, plan, options, sources, reporter, signal } = context;
   const { labels } = plan.dataset;
   const truth = plan.validation.map(({ photo }) => photo.label);
   const head = new Map(
@@ -70,7 +74,8 @@ export async function publish(
   const uploaded = uploadWeights(tf, head);
   reporter.start('calibration', plan.validation.length);
   const logits = await predictLogits(tf, {
-    ...{ layers: plan.layers, weights: uploaded, cut: stage.cut, batch: options.batch },
+    ...{ layers: plan.layers, weights: uploaded, cut: stage.cut, signal },
+    batch: Math.min(options.batch, CALIBRATION_BATCH),
     ...{ examples: plan.validation, source: sources.of(stage.cut) },
     onProgress: (done) => reporter.update(done),
   }).finally(() => tf.dispose([...uploaded.values()]));
@@ -84,7 +89,6 @@ export async function publish(
   );
   const validation = evaluateScores(labels, truth, scores);
 
-  await mkdir(options.out, { recursive: true });
   const final = foldBias(weights, calibration);
   const files = new Map<string, Uint8Array>([[WEIGHTS_FILE, encodeSafetensors(final, 'F16')]]);
   const chosen = calibrationExamples(context);
@@ -107,16 +111,20 @@ export async function publish(
     files: { weights: WEIGHTS_FILE, int8: INT8_FILE },
     sha256: Object.fromEntries([...files].map(([name, bytes]) => [name, hash(bytes)])),
   };
+  signal?.throwIfAborted();
+  const staging = join(options.out, EXPORT_DIR);
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(staging, { recursive: true });
   const published = { dir: options.out, manifest, stage: stage.name, history, raw, validation };
-  for (const [name, bytes] of files) await writeFileSafely(join(options.out, name), bytes);
-  await writeFileSafely(join(options.out, 'MODEL_CARD.md'), modelCard(plan, options, published));
+  for (const [name, bytes] of files) await writeFileSafely(join(staging, name), bytes);
+  await writeFileSafely(join(staging, 'MODEL_CARD.md'), modelCard(plan, options, published));
   const { dir: _, manifest: __, ...learning } = published;
-  await writeFileSafely(
-    join(options.out, 'learning.json'),
-    `${JSON.stringify(learning, null, 1)}\n`,
+  await writeFileSafely(join(staging, 'learning.json'), `${JSON.stringify(learning, null, 1)}\n`);
+  await drawPlots({ ...published, dir: staging }).catch((error: Error) =>
+    reporter.note(`no plots: ${error.message}`),
   );
-  await drawPlots(published).catch((error: Error) => reporter.note(`no plots: ${error.message}`));
-  // Last: a folder with a manifest is a complete one.
-  await writeFileSafely(join(options.out, 'model.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFileSafely(join(staging, 'model.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  signal?.throwIfAborted();
+  await exchange(staging, options.out);
   return published;
 }

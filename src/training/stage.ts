@@ -157,6 +157,11 @@ export async function runStage(
         ...{ layers, cut, batch, weights: parameters.averaged, source: context.source },
         examples: context.validation,
         onProgress: (done) => reporter.update(done),
+        signal: context.signal,
+      }).catch(async (error: Error) => {
+        if (!context.signal?.aborted) throw error;
+        await save(false); // all steps are done: what is left of this epoch is to be judged
+        throw new Interrupted();
       });
       reporter.end();
       const figures = judge(labels, context.validation, logits);

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { INPUT } from '../inference/inceptionv3.ts';
 import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
 import { loadTfjs, type Tensor4D } from '../inference/tfjs.ts';
+import { beginRun, saveRun } from './begin.ts';
 import { CheckpointStore, type EpochRecord } from './checkpoint.ts';
 import { claimFolders } from './claim.ts';
 import type { TrainContext } from './context.ts';
-import { checkPhotos } from './dataset.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
 import { mix } from './mix.ts';
 import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
@@ -152,13 +152,8 @@ async function run(
   reporter.note(`${some.length} photos for training, ${validation.length} for validation`);
   const tf = await loadTfjs(options.threads);
   const dir = trainingDir(options.out);
-  if (!options.resume) {
-    reporter.start('checking photos', plan.dataset.photos.length);
-    await checkPhotos(plan.dataset, (done) => reporter.update(done));
-    reporter.end();
-    await new CheckpointStore(dir).clear();
-    await new StageRecords(dir).clear();
-  }
+  const key = plan.stages[0] ? stageKey(plan, options, plan.stages[0]) : plan.key;
+  const record = await beginRun(dir, key, plan.dataset, options, reporter, signal);
   const initial = initialWeights(plan.layers, plan.base, options.seed);
   const sources = await openSources(tf, plan, initial, features, options.seed, reporter, signal);
   const context: TrainContext = { tf, plan, options, sources, reporter, signal };
@@ -173,9 +168,11 @@ async function run(
       // A later stage is shipped only where it is better on validation.
       if (!best || result.record.macroF1 > best.record.macroF1) best = { ...result, stage };
     }
-    if (!best) return await publish(context, plan.base, GIVEN, history);
-    const mixed = mix(best.weights, plan.base, options.baseShare);
-    return await publish(context, mixed, best.stage, history);
+    const published = best
+      ? await publish(context, mix(best.weights, plan.base, options.baseShare), best.stage, history)
+      : await publish(context, plan.base, GIVEN, history);
+    await saveRun(dir, { ...record, finished: true });
+    return published;
   } finally {
     await sources.close();
   }

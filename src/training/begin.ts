@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ifThere } from '../system-errors.ts';
+import { CheckpointStore, writeFileSafely } from './checkpoint.ts';
+import { checkPhotos, type Dataset } from './dataset.ts';
+import type { TrainOptions, TrainReporter } from './options.ts';
+import { StageRecords } from './stage-record.ts';
+
+/** `run.json` in the training folder: what a resumed run may rely on. */
+export interface RunRecord {
+  /** Of all that the first stage is made from. */
+  readonly key: string;
+  /** Of the photos that were checked. */
+  readonly photos: string;
+  /** The model was written. */
+  readonly finished: boolean;
+}
+
+const file = (dir: string) => join(dir, 'run.json');
+
+async function load(dir: string): Promise<RunRecord | null> {
+  const text = await ifThere(readFile(file(dir), 'utf8'));
+  try {
+    return text === null ? null : (JSON.parse(text) as RunRecord);
+  } catch {
+    return null; // the photos are checked again
+  }
+}
+
+export const saveRun = (dir: string, record: RunRecord): Promise<void> =>
+  writeFileSafely(file(dir), JSON.stringify(record));
+
+const hashOf = ({ photos }: Dataset): string =>
+  createHash('sha256').update(JSON.stringify(photos)).digest('hex');
+
+/**
+ * Makes the training folder ready: photos are checked, unless the run that is resumed has done so, and
+ * what another run left is cleared away.
+ * @param dir the training folder.
+ * @throws Error where a finished model would be lost; DatasetError for bad photos.
+ */
+export async function beginRun(
+  dir: string,
+  key: string,
+  dataset: Dataset,
+  options: Pick<TrainOptions, 'out' | 'resume' | 'overwrite'>,
+  reporter: TrainReporter,
+  signal?: AbortSignal,
+): Promise<RunRecord> {
+  const { out, resume, overwrite } = options;
+  const before = resume ? await load(dir) : null;
+  const model = await ifThere(stat(join(out, 'model.json')));
+  const goesOn = before?.finished === false || before?.key === key;
+  if (resume && model && !goesOn && !overwrite) {
+    throw new Error(
+      `--out ${out} holds a finished model, and no run with these settings and photos to resume; ` +
+        '--overwrite begins anew',
+    );
+  }
+  await mkdir(dir, { recursive: true });
+  const photos = hashOf(dataset);
+  if (before?.photos !== photos) {
+    reporter.start('checking photos', dataset.photos.length);
+    await checkPhotos(dataset, (done) => reporter.update(done), signal);
+    reporter.end();
+  }
+  if (!resume) {
+    await new CheckpointStore(dir).clear();
+    await new StageRecords(dir).clear();
+  }
+  const record = { key, photos, finished: false };
+  if (before?.key !== key || before.photos !== photos) await saveRun(dir, record);
+  return record;
+}

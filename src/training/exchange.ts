@@ -1,0 +1,25 @@
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { disk } from '../daemon/disk.ts';
+
+/** Files that not every model has: one of an older model must not stay. */
+const OPTIONAL = ['learning-curve.png'];
+
+/**
+ * Moves a model's files from `staging`, on the same disk, to `out`. Between the first step and the last `out` has no
+ * `model.json`, and so is no model folder: old and new files never pass for one model.
+ */
+export async function exchange(staging: string, out: string): Promise<void> {
+  const names = (await readdir(staging)).filter((name) => name !== 'model.json');
+  await disk.syncDir(staging);
+  await rm(join(out, 'model.json'), { force: true });
+  await disk.syncDir(out);
+  for (const name of names) await rename(join(staging, name), join(out, name));
+  for (const name of OPTIONAL) {
+    if (!names.includes(name)) await rm(join(out, name), { force: true });
+  }
+  await disk.syncDir(out);
+  await rename(join(staging, 'model.json'), join(out, 'model.json'));
+  await disk.syncDir(out);
+  await rm(staging, { recursive: true, force: true });
+}
