@@ -47,6 +47,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
+// Who reads the messages may leave too; hours of training go on without.
+process.stderr.on('error', () => {});
+
 try {
   await main(process.argv);
 } catch (error) {

@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../config/load.ts';
-import { BUNDLED_MODEL_DIR, loadBundle } from '../inference/bundle.ts';
+import { BUNDLED_MODEL_DIR, fitsManifest, loadBundle } from '../inference/bundle.ts';
 import { ifThere } from '../system-errors.ts';
 import { claimFolders } from '../training/claim.ts';
 import { DatasetError } from '../training/dataset.ts';
@@ -40,6 +40,11 @@ const checked =
   };
 const regex = checked((text) => new RegExp(text));
 const unfreeze = checked((text) => text === 'none' || cutBelow(text));
+
+const manifest = (key: 'name' | 'version') =>
+  checked((text) => {
+    if (!fitsManifest(key, text)) throw new Error('model.json cannot have this.');
+  });
 
 const list = (text: string): string[] => text.split(',').map((label) => label.trim());
 
@@ -122,8 +127,8 @@ export function trainCommand(): Command {
     .option('--overwrite', 'begin anew where --out holds a model or a run that was stopped');
   const add = (flags: string, text: string, parse: (value: string) => unknown, value?: unknown) =>
     command.addOption(new Option(flags, text).argParser(parse).default(value));
-  add('--model-name <name>', 'name in model.json', String, D.name);
-  add('--model-version <version>', 'version in model.json', String, D.version);
+  add('--model-name <name>', 'name in model.json', manifest('name'), D.name);
+  add('--model-version <version>', 'version in model.json', manifest('version'), D.version);
   add('--notes <file>', 'Markdown for the model card: where the photos come from', String);
   add('--base <file>', 'base weights (safetensors); default: the bundled model', String);
   add('--labels <list>', 'labels in the order of the model, with commas; default: sorted', list);

@@ -27,6 +27,10 @@ const ManifestSchema = Type.Object({
 });
 export type Manifest = Static<typeof ManifestSchema>;
 
+/** Whether a manifest may say this. */
+export const fitsManifest = (key: 'name' | 'version', value: string): boolean =>
+  Value.Check(ManifestSchema.properties[key], value);
+
 /** A model folder whose manifest is valid. */
 export interface ModelBundle {
   readonly dir: string;

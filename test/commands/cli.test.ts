@@ -153,6 +153,12 @@ test.each([['--help'], ['doctor', '--startup'], ['tag', 'test/fixtures/rooms']])
   },
 );
 
+test('nobody reads the messages: the command goes on, to its own exit code', () => {
+  const program = `"${process.execPath}" dist/cli.js evaluate --data /nowhere`;
+  const { stderr } = shell(`exec 3>&2; { sleep 0.2; ${program}; echo "code $?" >&3; } 2>&1 | true`);
+  expect(stderr).toBe('code 2\n');
+});
+
 function shell(script: string) {
   const env = { PATH: process.env.PATH };
   return spawnSync('sh', ['-c', script], { encoding: 'utf8', env });

@@ -30,6 +30,8 @@ describe('retagger train', () => {
     [['--schedule', 'step'], /constant, cosine/],
     [['--unfreeze', 'mixed9'], /mixed0 … mixed8, all, none/],
     [['--group-by', '('], /--group-by/],
+    [['--model-name', ''], /--model-name/],
+    [['--model-version', ''], /--model-version/],
     [['--nonsense'], /unknown option/],
   ])('refuses %j', (args, message) => {
     expect(refusal(...args)).toMatch(message);
