@@ -207,7 +207,7 @@ function placeOf(entry: SpoolEntry): { sub: string; name: string } {
 }
 
 /** A label as one folder name, also for models whose labels have slashes in them. */
-function folderName(tag: string | null): string {
+export function folderName(tag: string | null): string {
   if (tag === null) return ABSTAINED;
   return fitName(tag.replaceAll('/', '_').replaceAll('\0', '_').replace(/^\./, '_'), '');
 }

@@ -3,13 +3,16 @@ import type { TrainOptions } from './options.ts';
 import type { Plan } from './prepare.ts';
 import type { Published } from './published.ts';
 
+/** Text in a table's cell. */
+const cell = (text: string): string => text.replaceAll('|', '\\|');
+
 const fixed = (value: number, digits = 3): string => value.toFixed(digits);
 
 /** Precision, recall and F1 per class as a Markdown table. */
 export function metricsTable({ perClass, macroF1, accuracy }: Evaluation): string {
   const rows = perClass.map(
     (m) =>
-      `| ${m.label} | ${fixed(m.precision)} | ${fixed(m.recall)} | ${fixed(m.f1)} | ${m.support} |`,
+      `| ${cell(m.label)} | ${fixed(m.precision)} | ${fixed(m.recall)} | ${fixed(m.f1)} | ${m.support} |`,
   );
   return [
     '| class | precision | recall | F1 | photos |',
@@ -24,7 +27,8 @@ function photosTable(plan: Plan): string {
   const of = (photos: Plan['split']['train'], label: number) =>
     photos.filter((photo) => photo.label === label).length;
   const rows = plan.dataset.labels.map(
-    (label, k) => `| ${label} | ${of(plan.split.train, k)} | ${of(plan.split.validation, k)} |`,
+    (label, k) =>
+      `| ${cell(label)} | ${of(plan.split.train, k)} | ${of(plan.split.validation, k)} |`,
   );
   return ['| class | training | validation |', '| --- | --- | --- |', ...rows].join('\n');
 }

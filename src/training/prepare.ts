@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { INPUT, inceptionV3, type Layer } from '../inference/inceptionv3.ts';
 import type { Tensors } from '../inference/safetensors.ts';
 import { readBase } from './base.ts';
+import { findCopies, keepTogether } from './copies.ts';
 import { applyCorrections, parseCorrections } from './corrections.ts';
 import { type Dataset, type Photo, readDataset } from './dataset.ts';
 import { plainExamples, planExamples, type Weight } from './examples.ts';
 import type { Example } from './features.ts';
 import { type GroupOf, groupPhotos, parseGroups, unmatchedSources } from './groups.ts';
 import { missingWeights } from './initial-weights.ts';
+import { checkLabels, hiddenFolders } from './label-names.ts';
 import type { TrainOptions } from './options.ts';
 import { parseWeights } from './photo-weights.ts';
 import { type Split, splitByGroup } from './split.ts';
@@ -58,6 +60,10 @@ export async function prepare(
   note: (text: string) => void = () => {},
 ): Promise<Plan> {
   const given = await readDataset(options.data, options.labels);
+  checkLabels(options.data, given.labels);
+  const hidden = await hiddenFolders(options.data);
+  if (hidden.length > 0)
+    note(`folders passed over, their names begin with a dot: ${hidden.join(', ')}`);
   const dataset = options.corrections
     ? await withTable('--corrections', options.corrections, (csv) =>
         applyCorrections(given, parseCorrections(csv)),
@@ -72,11 +78,12 @@ export async function prepare(
       if (unmatched) note(`warning: --groups ${options.groups}: ${unmatched}`);
       return found;
     }));
-  const { of: groupOf, said: homes } = groupPhotos(dataset.photos, {
+  const { of: homeOf, said: homes } = groupPhotos(dataset.photos, {
     ...(sources ? { sources } : {}),
     ...(options.groupBy ? { pattern: new RegExp(options.groupBy) } : {}),
   });
   note(homes);
+  const groupOf = keepTogether(await findCopies(dataset), homeOf, note);
   const { labels, photos } = dataset;
   const focus = options.focus ? new RegExp(options.focus) : null;
   const focused = ({ file }: Photo) => focus?.test(file.slice(file.indexOf('/') + 1)) ?? true;

@@ -105,3 +105,16 @@ test('another number of labels', () => {
   const base = new Map([[`${LOGITS}/bias`, { shape: [6], data: new Float32Array(6) }]]);
   expect(fitHead(base, null, ['a', 'b'], true).said).toContain('none for 2 labels');
 });
+
+test('names that a daemon cannot serve are refused; copies and folders with a dot are named', async () => {
+  await expect(planned(['hall', '_abstained'], {})).rejects.toThrow('"_abstained"');
+  await rm(join(dir, 'photos'), { recursive: true });
+  await mkdir(join(dir, 'photos/.thumbnails'), { recursive: true });
+  for (const label of ['attic', 'barn']) {
+    await mkdir(join(dir, 'photos', label));
+    await writeFile(join(dir, 'photos', label, 'same.jpg'), 'same');
+  }
+  const { said } = await planned(['attic', 'barn'], {});
+  expect(said).toContain('names begin with a dot: .thumbnails');
+  expect(said).toContain('two classes: 1 (attic/same.jpg = barn/same.jpg)');
+});
