@@ -99,12 +99,13 @@ async function action(flags: Flags): Promise<void> {
   };
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
-    const { dir, validation, stage } = await train(
+    const { dir, validation, stage, doubts } = await train(
       await toOptions(flags),
       reporter,
       controller.signal,
     );
     process.stdout.write(`${metricsTable(validation)}\n\nStage "${stage}" is in ${dir}\n`);
+    for (const doubt of doubts) process.stderr.write(`WARNING: ${doubt}\n`);
   } catch (error) {
     reporter.end();
     const aborted = error instanceof Interrupted || controller.signal.aborted;

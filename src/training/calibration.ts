@@ -71,7 +71,7 @@ const HIGHEST = 0.5;
 
 /**
  * Threshold per label: as high as it may be while no more than 1 % of the right validation answers
- * fall below it, and at most 0.5.
+ * fall below it, and at most 0.5; that also where no answer was right, and so nothing is known.
  */
 export function chooseThresholds(
   labels: readonly string[],
@@ -84,7 +84,7 @@ export function chooseThresholds(
         .filter((row, i) => truth[i] === k && argmax(row) === k)
         .map((row) => row[k] as number)
         .sort((a, b) => a - b);
-      const quantile = right[Math.floor(LOST_SHARE * right.length)] ?? 0;
+      const quantile = right[Math.floor(LOST_SHARE * right.length)] ?? HIGHEST;
       return [label, Math.floor(Math.min(HIGHEST, quantile) * 1000) / 1000];
     }),
   );

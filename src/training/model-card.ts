@@ -74,7 +74,7 @@ ${best ? `Shipped: stage "${stage}", epoch ${best.epoch}, the best by macro F1 o
 
 Labels: ${manifest.labels.join(', ')}.
 ${options.notes ? `\n${options.notes.trim()}\n` : ''}
-## Photos of this run
+${published.doubts.map((doubt) => `**Warning: ${doubt}.**\n\n`).join('')}## Photos of this run
 
 Split by home or site, not by photo, as far as the groups were known.
 

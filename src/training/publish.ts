@@ -12,6 +12,7 @@ import {
 import { type Calibration, calibrated, chooseThresholds, fitCalibration } from './calibration.ts';
 import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
 import type { TrainContext } from './context.ts';
+import { doubts } from './doubts.ts';
 import { predictLogits } from './evaluate-examples.ts';
 import { exchange } from './exchange.ts';
 import { exportInt8 } from './export/int8-graph.ts';
@@ -115,7 +116,18 @@ export async function publish(
   const staging = join(options.out, EXPORT_DIR);
   await rm(staging, { recursive: true, force: true });
   await mkdir(staging, { recursive: true });
-  const published = { dir: options.out, manifest, stage: stage.name, history, raw, validation };
+  const published = {
+    dir: options.out,
+    manifest,
+    stage: stage.name,
+    history,
+    raw,
+    validation,
+    doubts: doubts(
+      validation,
+      history.filter((record) => record.stage === stage.name),
+    ),
+  };
   for (const [name, bytes] of files) await writeFileSafely(join(staging, name), bytes);
   await writeFileSafely(join(staging, 'MODEL_CARD.md'), modelCard(plan, options, published));
   const { dir: _, manifest: __, ...learning } = published;

@@ -12,4 +12,6 @@ export interface Published {
   /** Before and after calibration. */
   readonly raw: Evaluation;
   readonly validation: Evaluation;
+  /** Why it may be no good; empty for most. */
+  readonly doubts: readonly string[];
 }

@@ -129,6 +129,11 @@ export async function runStage(
         },
       );
       x.dispose();
+      if (!Number.isFinite(loss)) {
+        throw new Error(
+          `${name}: the loss is ${loss}: training has diverged; try a lower learning rate`,
+        );
+      }
       parameters.average(global);
       step += 1;
       lossSum += loss * drawn.length;

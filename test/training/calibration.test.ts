@@ -68,7 +68,7 @@ describe('chooseThresholds', () => {
     expect(weak.filter(([a = 0]) => a < (thresholds.a ?? 0)).length).toBeLessThanOrEqual(2);
   });
 
-  test('a class never answered right has no threshold to speak of', () => {
-    expect(chooseThresholds(['a', 'b'], [[0.9, 0.1]], [0]).b).toBe(0);
+  test('a class never answered right has the highest threshold, not none', () => {
+    expect(chooseThresholds(['a', 'b'], [[0.9, 0.1]], [0]).b).toBe(0.5);
   });
 });

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import type { EpochRecord } from '../../src/training/checkpoint.ts';
+import { doubts } from '../../src/training/doubts.ts';
+import { evaluateScores } from '../../src/training/metrics.ts';
+
+/** Of answers to photos: 'aab' are labels 0, 0 and 1. */
+function judged(truth: string, answers: string) {
+  const index = (letter: string) => 'abc'.indexOf(letter);
+  const scores = [...answers].map((letter) => [0, 1, 2].map((k) => (k === index(letter) ? 1 : 0)));
+  return evaluateScores(['hall', 'attic', 'barn'], [...truth].map(index), scores);
+}
+const epoch = (loss: number) => [{ loss, validationLoss: 1 } as EpochRecord];
+
+test('a model that has learnt something raises none', () => {
+  expect(doubts(judged('aaabbc', 'aaabcc'), epoch(0.4))).toEqual([]);
+  expect(doubts(judged('aaabbc', 'aaabcc'), [])).toEqual([]);
+});
+
+test.each([
+  [Number.NaN, /NaN.*diverged/],
+  [1e9, /1\.00e\+9.*diverged/],
+])('a loss of %d', (loss, message) => {
+  expect(doubts(judged('abc', 'abc'), epoch(loss))).toEqual([expect.stringMatching(message)]);
+});
+
+test('always the commonest class is no better than that, and the classes are named', () => {
+  const found = doubts(judged('aaabbc', 'aaaaaa'), epoch(1));
+  expect(found[0]).toMatch(/^macro F1 0\.222 .*no better than always/);
+  expect(found[1]).toMatch(/right of: attic, barn$/);
+});
