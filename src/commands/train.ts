@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../config/load.ts';
 import { BUNDLED_MODEL_DIR, fitsManifest, loadBundle } from '../inference/bundle.ts';
+import { overlap } from '../real-path.ts';
 import { ifThere } from '../system-errors.ts';
 import { claimFolders } from '../training/claim.ts';
 import { DatasetError } from '../training/dataset.ts';
@@ -38,6 +39,9 @@ const checked =
     }
     return text;
   };
+const folder = checked((text) => {
+  if (text === '') throw new Error('It must name a folder.');
+});
 const regex = checked((text) => new RegExp(text));
 const unfreeze = checked((text) => text === 'none' || cutBelow(text));
 
@@ -70,8 +74,11 @@ async function toOptions(flags: Flags): Promise<TrainOptions> {
   } as TrainOptions;
 }
 
-/** @throws ConfigError where hours of training would be thrown away. */
-async function checkOut({ out, resume, overwrite }: Flags): Promise<void> {
+/** @throws ConfigError where photos and model would mix, or hours of training would be thrown away. */
+async function checkOut({ data, out, resume, overwrite }: Flags): Promise<void> {
+  if (overlap(String(data), String(out))) {
+    throw new ConfigError(`--out ${out} must not hold or lie in --data ${data}`);
+  }
   if (resume || overwrite) return;
   for (const [file, what] of [
     ...['checkpoint', 'head', 'full'].map(
@@ -122,8 +129,12 @@ async function action(flags: Flags): Promise<void> {
 export function trainCommand(): Command {
   const command = new Command('train')
     .description('two-stage transfer learning on a folder of labelled photos (DIR/<label>/*)')
-    .requiredOption('--data <dir>', 'labelled photos, one folder a label')
-    .requiredOption('--out <dir>', 'model folder to make; checkpoints lie in .training there')
+    .requiredOption('--data <dir>', 'labelled photos, one folder a label', folder)
+    .requiredOption(
+      '--out <dir>',
+      'model folder to make; checkpoints lie in .training there',
+      folder,
+    )
     .option('--resume', 'continue a run that was stopped', D.resume)
     .option('--overwrite', 'begin anew where --out holds a model or a run that was stopped');
   const add = (flags: string, text: string, parse: (value: string) => unknown, value?: unknown) =>
@@ -188,6 +199,6 @@ export function trainCommand(): Command {
   add('--seed <n>', 'of everything random', number(0, 2 ** 31, true), D.seed);
   add('--threads <n>', 'for TensorFlow', number(1, cpus().length, true));
   add('--checkpoint-minutes <n>', 'between checkpoints', number(0.05, 1440), D.checkpointMinutes);
-  add('--cache <dir>', 'features of frozen layers; default: OUT/.training/features', String);
+  add('--cache <dir>', 'features of frozen layers; default: OUT/.training/features', folder);
   return command.action(action);
 }

@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { join } from 'node:path';
+import { overlap } from '../real-path.ts';
 import { ConfigError } from './load.ts';
 import type { Config } from './schema.ts';
 
@@ -12,23 +12,11 @@ export const OWN_FOLDERS = ['spool', 'outbox', 'tagged', 'failed'];
  */
 export function checkFolders(config: Config): void {
   if (!config.ingest.watch) return;
-  const inside = (child: string, parent: string) => !/^\.\.(\/|$)/.test(relative(parent, child));
-  const ingest = real(config.ingest.dir);
   for (const name of [...OWN_FOLDERS, 'mqtt', 'cache']) {
     const own = join(config.data.dir, name);
-    if (!inside(real(own), ingest) && !inside(ingest, real(own))) continue;
+    if (!overlap(own, config.ingest.dir)) continue;
     throw new ConfigError(
       `ingest.dir: "${config.ingest.dir}" is not allowed; it must not hold or lie in ${own}`,
     );
-  }
-}
-
-/** Links followed, as far as there is something. */
-function real(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    const above = dirname(path);
-    return above === path ? path : join(real(above), basename(path));
   }
 }

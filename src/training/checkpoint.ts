@@ -42,14 +42,36 @@ const INDEX = 'checkpoint.json';
 
 /** Writes through to the disk before it takes the place of what was there. */
 export async function writeFileSafely(path: string, bytes: Uint8Array | string): Promise<void> {
-  const file = await open(`${path}.tmp`, 'w');
+  const draft = `${path}.tmp`;
   try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(draft, 'w');
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+  } catch (error) {
+    // On a full disk it would only be in the way.
+    await rm(draft, { force: true }).catch(() => {});
+    throw namingFile(error, path);
   }
-  await rename(`${path}.tmp`, path);
+}
+
+/** What the system says of an open file does not name it. */
+export const namingFile = (error: unknown, path: string, cure = ''): Error =>
+  new Error(`${path}: ${(error as Error).message}${cure}`, { cause: error });
+
+const CURE = '; --overwrite begins anew';
+
+/** Reads what an earlier run left. @throws Error that names the file and what to do, where it is damaged. */
+export async function readLeft<T>(path: string, read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw namingFile(error, path, CURE);
+  }
 }
 
 /**
@@ -80,8 +102,13 @@ export class CheckpointStore {
   async load(): Promise<{ readonly progress: Progress; readonly tensors: Tensors } | null> {
     const text = await readFile(join(this.#dir, INDEX), 'utf8').catch(() => null);
     if (text === null) return null;
-    const { file, ...progress } = JSON.parse(text) as Progress & { file: string };
-    return { progress, tensors: await readSafetensors(join(this.#dir, file)) };
+    const index = join(this.#dir, INDEX);
+    const { file, ...progress } = await readLeft(
+      index,
+      () => JSON.parse(text) as Progress & { file: string },
+    );
+    const tensors = await readLeft(index, () => readSafetensors(join(this.#dir, file)));
+    return { progress, tensors };
   }
 
   async clear(): Promise<void> {

@@ -1,24 +1,36 @@
 import { type FileHandle, mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { float16ToFloat32, float32ToFloat16 } from '../inference/float16.ts';
+import { ifThere } from '../system-errors.ts';
+import { namingFile } from './checkpoint.ts';
+
+function isName(line: string): boolean {
+  try {
+    return typeof JSON.parse(line) === 'string';
+  } catch {
+    return false;
+  }
+}
 
 /**
  * Outputs of frozen layers on disk, one file a layer, half precision, rows of equal size. It only
  * grows: a run that is stopped or repeated computes what is missing.
  *
  * `rows.txt` names the rows, one JSON string a line, and is written when they are on disk: a row
- * that is not named does not exist.
+ * that is not named does not exist, nor does one that the numbers do not reach.
  */
 export class FeatureCache {
   readonly layer: string;
   /** Of one photo: height, width, channels. */
   readonly shape: readonly number[];
+  readonly #file: string;
   readonly #elements: number;
   readonly #data: FileHandle;
   readonly #names: FileHandle;
   readonly #rows: Map<string, number>;
 
   private constructor(
+    file: string,
     layer: string,
     shape: readonly number[],
     data: FileHandle,
@@ -26,6 +38,7 @@ export class FeatureCache {
     rows: Map<string, number>,
   ) {
     this.layer = layer;
+    this.#file = file;
     this.shape = shape;
     this.#elements = shape.reduce((a, b) => a * b, 1);
     this.#data = data;
@@ -51,20 +64,31 @@ export class FeatureCache {
     const names = await open(namesFile, flags);
     let data: FileHandle | null = null;
     try {
-      data = await open(join(dir, `${layer}.f16`), stored === key ? 'r+' : 'w+');
+      const dataFile = join(dir, `${layer}.f16`);
+      const there = stored === key ? await ifThere(open(dataFile, 'r+')) : null;
+      data = there ?? (await open(dataFile, 'w+'));
       await writeFile(keyFile, key);
       const text = await readFile(namesFile, 'utf8');
-      // A line without its end was cut off by a crash.
-      const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+      // A line without its end was cut off by a crash; what comes after a damaged one is not to be trusted.
+      const complete = text.split('\n').slice(0, -1);
+      const damaged = complete.findIndex((line) => !isName(line));
+      const bytes = shape.reduce((a, b) => a * b, 2);
+      const reached = Math.floor((await data.stat()).size / bytes);
+      const lines = complete.slice(0, Math.min(reached, damaged < 0 ? reached : damaged));
+      const whole = lines.map((line) => `${line}\n`).join('');
       if (whole !== text) await names.truncate(Buffer.byteLength(whole));
-      const lines = whole.split('\n').filter(Boolean);
       const rows = new Map(lines.map((name, row) => [JSON.parse(name) as string, row]));
-      return new FeatureCache(layer, shape, data, names, rows);
+      return new FeatureCache(dataFile, layer, shape, data, names, rows);
     } catch (error) {
       await data?.close();
       await names.close();
       throw error;
     }
+  }
+
+  /** Bytes that so many more rows take. */
+  bytesOf(rows: number): number {
+    return rows * this.#elements * 2;
   }
 
   get size(): number {
@@ -84,7 +108,12 @@ export class FeatureCache {
     for (let at = 0; at < data.length; ) {
       // A disk that is just full takes a part; writing the rest says why.
       const left = data.length - at;
-      at += (await this.#data.write(data, at, left, first * bytes + at)).bytesWritten;
+      const { bytesWritten } = await this.#data
+        .write(data, at, left, first * bytes + at)
+        .catch((error: Error) => {
+          throw namingFile(error, this.#file);
+        });
+      at += bytesWritten;
     }
     await this.#data.datasync();
     await this.#names.appendFile(names.map((name) => `${JSON.stringify(name)}\n`).join(''));
@@ -101,7 +130,7 @@ export class FeatureCache {
         if (row === undefined) throw new Error(`${name} is not in the feature cache`);
         const target = new Uint8Array(halves.buffer, i * bytes, bytes);
         const { bytesRead } = await this.#data.read(target, 0, bytes, row * bytes);
-        if (bytesRead < bytes) throw new Error(`the feature cache is cut short at ${name}`);
+        if (bytesRead < bytes) throw new Error(`${this.#file} is cut short at ${name}; delete it`);
       }),
     );
     return float16ToFloat32(halves);

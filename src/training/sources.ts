@@ -4,6 +4,7 @@ import { INPUT } from '../inference/inceptionv3.ts';
 import type { Tensors } from '../inference/safetensors.ts';
 import { encodeSafetensors } from '../inference/safetensors.ts';
 import type { Tfjs } from '../inference/tfjs.ts';
+import { tooLittleSpace } from './disk-space.ts';
 import type { Source } from './evaluate-examples.ts';
 import { FeatureCache } from './feature-cache.ts';
 import { exampleBatch, exampleName, fillCaches, outputShape } from './features.ts';
@@ -63,6 +64,12 @@ export async function openSources(
     }
     // Shuffled, so that a time estimate and a half-filled cache speak for all classes.
     const examples = [...plan.validation, ...random(seed, 'cache').shuffle([...plan.cached])];
+    let needed = 0;
+    for (const cache of caches.values()) {
+      needed += cache.bytesOf(examples.filter((e) => !cache.has(exampleName(e))).length);
+    }
+    const warning = caches.size > 0 ? await tooLittleSpace(dir, needed) : null;
+    if (warning) reporter.note(warning);
     let started = false;
     await fillCaches(
       tf,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeSafetensors, readSafetensors, type Tensors } from '../inference/safetensors.ts';
-import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
+import { type EpochRecord, readLeft, writeFileSafely } from './checkpoint.ts';
 
 /** What a finished stage leaves in the training folder, beside its weights. */
 export interface StageRecord {
@@ -39,9 +39,12 @@ export class StageRecords {
     key: string,
   ): Promise<{ readonly weights: Tensors; readonly record: StageRecord } | null> {
     const text = await readFile(this.#file(stage, 'json'), 'utf8').catch(() => null);
-    const record = text === null ? null : (JSON.parse(text) as StageRecord);
-    if (record?.key !== key) return null;
-    return { weights: await readSafetensors(this.#file(stage, 'safetensors')), record };
+    if (text === null) return null;
+    const index = this.#file(stage, 'json');
+    const record = await readLeft(index, () => JSON.parse(text) as StageRecord);
+    if (record.key !== key) return null;
+    const weights = await readLeft(index, () => readSafetensors(this.#file(stage, 'safetensors')));
+    return { weights, record };
   }
 
   async save(stage: string, weights: Tensors, record: StageRecord): Promise<void> {

@@ -190,6 +190,17 @@ test.each([
   expect(stderr).toMatch(/^retagger: --(plot|json): .*\/nowhere/);
 });
 
+test('train: photos and model are no folders of each other', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-apart-'));
+  for (const out of [dir, join(dir, 'model'), join(dir, '..')]) {
+    const { status, stderr } = retagger('train', '--data', dir, '--out', out);
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringContaining('must not hold or lie in --data'),
+    });
+  }
+});
+
 test('train: neither a model nor a run that was stopped is overwritten unasked', () => {
   const out = mkdtempSync(join(tmpdir(), 'retagger-out-'));
   const train = (...more: string[]) =>

@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CheckpointStore, type Progress } from '../../src/training/checkpoint.ts';
+import { CheckpointStore, type Progress, writeFileSafely } from '../../src/training/checkpoint.ts';
 
 let dir = '';
 beforeEach(async () => {
@@ -30,6 +30,26 @@ describe('CheckpointStore', () => {
       Math.fround(-0.2),
     ]);
     expect((await readdir(dir)).filter((name) => name.endsWith('.safetensors'))).toHaveLength(1);
+  });
+
+  test('a full disk names the file and leaves nothing half written', async () => {
+    await symlink('/dev/full', join(dir, 'head.json.tmp'));
+    await expect(writeFileSafely(join(dir, 'head.json'), 'text')).rejects.toThrow(
+      /head\.json: .*ENOSPC/,
+    );
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  test('a damaged one is named, with what to do', async () => {
+    const store = new CheckpointStore(dir);
+    await store.save(progress, tensors(0.1));
+    const [file] = (await readdir(dir)).filter((name) => name.endsWith('.safetensors'));
+    await truncate(join(dir, file as string), 20);
+    await expect(store.load()).rejects.toThrow(/checkpoint\.json: .*safetensors.*--overwrite/);
+    await writeFile(join(dir, 'checkpoint.json'), '{"key":');
+    await expect(store.load()).rejects.toThrow(/checkpoint\.json: .*--overwrite begins anew/);
+    await store.clear();
+    expect(await store.load()).toBeNull();
   });
 
   test('clear leaves nothing to resume, and other files alone', async () => {

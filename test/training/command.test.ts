@@ -32,6 +32,8 @@ describe('retagger train', () => {
     [['--group-by', '('], /--group-by/],
     [['--model-name', ''], /--model-name/],
     [['--model-version', ''], /--model-version/],
+    [['--out', ''], /--out/],
+    [['--cache', ''], /--cache/],
     [['--nonsense'], /unknown option/],
   ])('refuses %j', (args, message) => {
     expect(refusal(...args)).toMatch(message);

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, truncate } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -69,14 +69,44 @@ describe('FeatureCache', () => {
     await third.close();
   });
 
-  test('a row that is named but cut short is an error, not zeros', async () => {
+  test('rows that are named but cut short, or gone, are computed again', async () => {
     const first = await open();
     await first.append(['a', 'b'], Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
     await first.close();
     await truncate(join(dir, 'mixed8.f16'), 12);
     const second = await open();
     expect([...(await second.read(['a']))]).toEqual([1, 2, 3, 4]);
-    await expect(second.read(['b'])).rejects.toThrow('cut short at b');
+    expect(second.has('b')).toBe(false);
+    await second.append(['b'], Float32Array.of(5, 6, 7, 8));
+    await truncate(join(dir, 'mixed8.f16'), 12);
+    await expect(second.read(['b'])).rejects.toThrow(/mixed8\.f16 is cut short at b; delete it/);
     await second.close();
+    await rm(join(dir, 'mixed8.f16'));
+    const third = await open();
+    expect(third.size).toBe(0);
+    await third.append(['b'], Float32Array.of(5, 6, 7, 8));
+    expect([...(await third.read(['b']))]).toEqual([5, 6, 7, 8]);
+    await third.close();
+  });
+
+  test('names behind a damaged one do not count', async () => {
+    const first = await open();
+    await first.append(['a'], Float32Array.of(1, 2, 3, 4));
+    await first.append(['b'], Float32Array.of(1, 2, 3, 4));
+    await first.close();
+    await writeFile(join(dir, 'mixed8.rows.txt'), '"a"\n\0\0\n"b"\n');
+    const second = await open();
+    expect([second.size, second.has('a')]).toEqual([1, true]);
+    await second.close();
+  });
+
+  test('a full disk names the file', async () => {
+    await symlink('/dev/full', join(dir, 'mixed8.f16'));
+    const cache = await open();
+    await expect(cache.append(['a'], Float32Array.of(1, 2, 3, 4))).rejects.toThrow(
+      /mixed8\.f16: .*ENOSPC/,
+    );
+    expect(cache.has('a')).toBe(false);
+    await cache.close();
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -26,4 +26,13 @@ test('a finished stage is found again by what it was made from, and by nothing e
   expect(await records.load('full', key)).toBeNull();
   await records.clear();
   expect(await records.load('head', key)).toBeNull();
+});
+
+test('a damaged record is named, with what to do', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'retagger-records-'));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  await writeFile(join(dir, 'head.json'), '');
+  await expect(new StageRecords(dir).load('head', 'k')).rejects.toThrow(
+    /head\.json: .*--overwrite begins anew/,
+  );
 });
