@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress';
+import { Pace, progressLine } from './progress-line.ts';
 
 /** A progress bar on stderr. */
 export interface Progress {
@@ -9,15 +10,23 @@ export interface Progress {
 /** Shown only where stderr is a terminal, so that logs and pipes stay clean. */
 export function createProgress(what: string, total: number): Progress {
   if (!process.stderr.isTTY) return { advance: () => {}, stop: () => {} };
-  const bar = new cliProgress.SingleBar(
-    {
-      stream: process.stderr,
-      format: `${what} {bar} {value}/{total} · time left {eta_formatted}`,
-      hideCursor: true,
-      clearOnComplete: true,
-    },
-    cliProgress.Presets.shades_classic,
-  );
+  let done = 0;
+  const pace = new Pace();
+  const bar = new cliProgress.SingleBar({
+    stream: process.stderr,
+    format: () =>
+      progressLine(
+        { phase: what, done, total, secondsLeft: pace.left(done, total) },
+        (process.stderr.columns ?? 80) - 1,
+      ),
+    hideCursor: true,
+    clearOnComplete: true,
+  });
   bar.start(total, 0);
-  return { advance: () => bar.increment(), stop: () => bar.stop() };
+  return {
+    advance() {
+      bar.update(++done);
+    },
+    stop: () => bar.stop(),
+  };
 }

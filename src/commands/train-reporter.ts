@@ -1,14 +1,18 @@
 import cliProgress from 'cli-progress';
+import { Pace, progressLine } from '../progress-line.ts';
 import type { TrainReporter } from '../training/options.ts';
 
 /** Between two lines where there is no terminal. */
 const LINE_MS = 30_000;
 
 /** Progress on stderr: a bar on a terminal, a line now and then elsewhere. */
-export function createTrainReporter(): TrainReporter {
-  const stream = process.stderr;
+export function createTrainReporter(
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write' | 'columns'> = process.stderr,
+): TrainReporter {
   let bar: cliProgress.SingleBar | null = null;
-  let current = { phase: '', total: 0, printed: 0 };
+  let printed = 0;
+  let pace = new Pace();
+  let standing = { phase: '', done: 0, total: 0, figures: '', secondsLeft: null as number | null };
   return {
     note(text) {
       bar?.stop();
@@ -16,28 +20,26 @@ export function createTrainReporter(): TrainReporter {
       stream.write(`${text}\n`);
     },
     start(phase, total) {
-      current = { phase, total, printed: performance.now() };
+      standing = { phase, done: 0, total, figures: '', secondsLeft: null };
+      pace = new Pace();
+      printed = performance.now();
       if (!stream.isTTY) return;
-      bar = new cliProgress.SingleBar(
-        {
-          ...{
-            stream,
-            format: `${phase} {bar} {value}/{total} {figures} time left {eta_formatted}`,
-          },
-          ...{ hideCursor: true, etaBuffer: 50 },
-        },
-        cliProgress.Presets.shades_classic,
-      );
-      bar.start(total, 0, { figures: '' });
+      bar = new cliProgress.SingleBar({
+        ...{ stream: stream as NodeJS.WriteStream, hideCursor: true },
+        format: () => progressLine(standing, (stream.columns ?? 80) - 1),
+      });
+      bar.start(total, 0);
     },
     update(done, figures) {
       const text = figures
         ? `loss ${figures.loss.toFixed(4)} accuracy ${figures.accuracy.toFixed(4)}`
         : '';
-      bar?.update(done, { figures: text });
-      if (stream.isTTY || performance.now() - current.printed < LINE_MS) return;
-      current.printed = performance.now();
-      stream.write(`${current.phase} ${done}/${current.total} ${text}\n`);
+      const secondsLeft = pace.left(done, standing.total);
+      standing = { ...standing, done, figures: text, secondsLeft };
+      bar?.update(done);
+      if (stream.isTTY || performance.now() - printed < LINE_MS) return;
+      printed = performance.now();
+      stream.write(`${progressLine(standing, Number.POSITIVE_INFINITY, false)}\n`);
     },
     end() {
       bar?.stop();

@@ -1,0 +1,51 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createTrainReporter } from '../../src/commands/train-reporter.ts';
+import { duration, Pace, progressLine } from '../../src/progress-line.ts';
+
+const standing = {
+  ...{ phase: 'full epoch 1/50', done: 640, total: 12_000, secondsLeft: 3_900 },
+  figures: 'loss 0.1234 accuracy 0.9876',
+};
+
+test('a line fits the terminal; the time left is never cut', () => {
+  const whole = progressLine(standing, 200);
+  expect(whole).toMatch(/^full epoch 1\/50 █░+ 640\/12000 loss .* time left 1h 05m$/);
+  for (let width = 17; width <= 120; width++) {
+    const line = progressLine(standing, width);
+    expect(line.length, line).toBeLessThanOrEqual(width);
+    expect(line).toContain('time left 1h 05m');
+  }
+  expect(progressLine(standing, 80)).toBe(
+    'full epoch 1/50 640/12000 loss 0.1234 accuracy 0.9876 time left 1h 05m',
+  );
+  expect(progressLine(standing, 45)).toBe('full epoch 1/50 640/12000 time left 1h 05m');
+  expect(progressLine(standing, 3)).toBe('time left 1h 05m');
+});
+
+test('nothing is said of the time before anything is known', () => {
+  const pace = new Pace();
+  expect(pace.left(300, 1000, 0)).toBeNull();
+  expect(pace.left(300, 1000, 5_000)).toBeNull();
+  expect(pace.left(400, 1000, 10_000)).toBe(60);
+  expect(progressLine({ ...standing, secondsLeft: null }, 80)).toMatch(/time left \?$/);
+  expect([0.2, 59, 200, 7_300].map(duration)).toEqual(['1s', '59s', '3m 20s', '2h 01m']);
+});
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test('without a terminal a line now and then says the time left too', () => {
+  let text = '';
+  const write = (part: string) => {
+    text += part;
+    return true;
+  };
+  const stream = { isTTY: false, columns: 20, write };
+  const reporter = createTrainReporter(stream as unknown as NodeJS.WriteStream);
+  reporter.start('head epoch 1/3', 300);
+  reporter.update(10);
+  expect(text).toBe('');
+  vi.advanceTimersByTime(31_000);
+  reporter.update(20, { loss: 1, accuracy: 0.5 });
+  expect(text).toBe('head epoch 1/3 20/300 loss 1.0000 accuracy 0.5000 time left 14m 28s\n');
+});
