@@ -66,18 +66,30 @@ async function evaluate(options: Options, config: Config): Promise<void> {
   const { json, plot, errors } = options;
   await checkOutputs({ '--json': json, '--plot': plot, '--errors': errors });
   const { manifest } = await loadBundle(config.model.dir);
-  const dataset = thinned(await readDataset(options.data, manifest.labels), options.limit);
+  const dataset = thinned(await readDataset(options.data, manifest.labels, true), options.limit);
   const run = await runEngine(dataset, config, config.engine);
+  const unreadable = run.unreadable.map(
+    ({ file, message }) => `could not be read: ${file}: ${message}`,
+  );
+  if (run.taggings.every((tagging) => tagging === null)) {
+    throw new Error(['no photo could be read', ...unreadable].join('\n'));
+  }
   const { evaluation, abstained } = assess(dataset, run);
+  const absent = evaluation.perClass.filter(({ support }) => support === 0);
 
   const out = [
     `${run.info.model} · ${run.info.engine} · ${dataset.photos.length} photos`,
     '',
     metricsTable(evaluation),
+    ...(absent.length > 0
+      ? [
+          `Not in the macro F1, without a photo here: ${absent.map(({ label }) => label).join(', ')}.`,
+        ]
+      : []),
     `Expected calibration error ${evaluation.ece.toFixed(3)}; abstained (tag null) on ${abstained}.`,
     '',
     confusionTable(evaluation, dataset.labels),
-    ...run.unreadable.map(({ file, message }) => `could not be read: ${file}: ${message}`),
+    ...unreadable,
   ];
   const report: Record<string, unknown> = {
     model: run.info.model,

@@ -42,9 +42,14 @@ export class DatasetError extends Error {
 /**
  * Reads `DIR/<label>/*`. Hidden entries are passed over.
  * @param labels their order in the model; default: the folders' names, sorted.
+ * @param partial some labels may have no photo here, but not all.
  * @throws DatasetError naming every empty, missing or unknown class and every foreign file.
  */
-export async function readDataset(dir: string, labels?: readonly string[]): Promise<Dataset> {
+export async function readDataset(
+  dir: string,
+  labels?: readonly string[],
+  partial = false,
+): Promise<Dataset> {
   const faults: string[] = [];
   const entries = await readdir(dir, { withFileTypes: true }).catch((error: Error) => {
     throw new DatasetError(dir, [`cannot be read: ${error.message}`]);
@@ -63,7 +68,7 @@ export async function readDataset(dir: string, labels?: readonly string[]): Prom
   const order = labels ?? folders;
   for (const [i, label] of order.entries()) {
     if (order.indexOf(label) !== i) faults.push(`label "${label}" is given twice`);
-    if (!folders.includes(label)) faults.push(`no folder for label "${label}"`);
+    if (!folders.includes(label) && !partial) faults.push(`no folder for label "${label}"`);
   }
   for (const folder of folders) {
     if (!order.includes(folder)) {
@@ -77,7 +82,7 @@ export async function readDataset(dir: string, labels?: readonly string[]): Prom
   for (const [index, label] of order.entries()) {
     if (!folders.includes(label)) continue;
     const files = (await readdir(join(dir, label))).filter((name) => !name.startsWith('.'));
-    if (files.length === 0) faults.push(`class "${label}" has no photo`);
+    if (files.length === 0 && !partial) faults.push(`class "${label}" has no photo`);
     for (const name of files) {
       const file = `${label}/${name}`;
       const stats = isPhoto(name) ? await stat(join(dir, file)).catch(() => null) : null;
@@ -86,6 +91,7 @@ export async function readDataset(dir: string, labels?: readonly string[]): Prom
       } else faults.push(`${file} is no photo`);
     }
   }
+  if (partial && photos.length === 0) faults.push(`no photo of ${order.join(', ')}`);
   if (faults.length > 0) throw new DatasetError(dir, faults);
   photos.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0));
   return { dir, labels: order, photos };
