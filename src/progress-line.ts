@@ -19,6 +19,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)}h ${two(Math.floor((whole % 3600) / 60))}m`;
 }
 
+/** What a line may take; a serial console's terminal says that it has 0 columns. */
+export const lineWidth = (columns: number | undefined): number => (columns || 80) - 1;
+
 /**
  * One line of at most `width` characters. What does not fit is left out, the bar first, then the
  * figures, the count and the phase; the time left is what people look for, and stays.

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress';
-import { Pace, progressLine } from './progress-line.ts';
+import { lineWidth, Pace, progressLine } from './progress-line.ts';
 
 /** A progress bar on stderr. */
 export interface Progress {
@@ -17,7 +17,7 @@ export function createProgress(what: string, total: number): Progress {
     format: () =>
       progressLine(
         { phase: what, done, total, secondsLeft: pace.left(done, total) },
-        (process.stderr.columns ?? 80) - 1,
+        lineWidth(process.stderr.columns),
       ),
     hideCursor: true,
     clearOnComplete: true,

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress';
-import { Pace, progressLine } from '../progress-line.ts';
+import { lineWidth, Pace, progressLine } from '../progress-line.ts';
 import type { TrainReporter } from '../training/options.ts';
 
 /** Between two lines where there is no terminal. */
@@ -26,7 +26,7 @@ export function createTrainReporter(
       if (!stream.isTTY) return;
       bar = new cliProgress.SingleBar({
         ...{ stream: stream as NodeJS.WriteStream, hideCursor: true },
-        format: () => progressLine(standing, (stream.columns ?? 80) - 1),
+        format: () => progressLine(standing, lineWidth(stream.columns)),
       });
       bar.start(total, 0);
     },

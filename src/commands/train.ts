@@ -142,7 +142,11 @@ export function trainCommand(): Command {
   add('--model-name <name>', 'name in model.json', manifest('name'), D.name);
   add('--model-version <version>', 'version in model.json', manifest('version'), D.version);
   add('--notes <file>', 'Markdown for the model card: where the photos come from', String);
-  add('--base <file>', 'base weights (safetensors); default: the bundled model', String);
+  add(
+    '--base <file>',
+    'base weights (safetensors), or a model folder; default: the bundled one',
+    String,
+  );
   add('--labels <list>', 'labels in the order of the model, with commas; default: sorted', list);
   add('--groups <csv>', 'columns file, source: photos of one source stay together', String);
   add('--group-by <regex>', 'on file names; what it captures names the home', regex);

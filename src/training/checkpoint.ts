@@ -90,7 +90,13 @@ export class CheckpointStore {
     await mkdir(this.#dir, { recursive: true });
     const file = `checkpoint-${process.pid}-${Date.now()}-${++this.#serial}.safetensors`;
     await writeFileSafely(join(this.#dir, file), encodeSafetensors(tensors, 'F32'));
-    await writeFileSafely(join(this.#dir, INDEX), JSON.stringify({ ...progress, file }));
+    try {
+      await writeFileSafely(join(this.#dir, INDEX), JSON.stringify({ ...progress, file }));
+    } catch (error) {
+      // Nothing names it, and the disk may be full.
+      await rm(join(this.#dir, file), { force: true }).catch(() => {});
+      throw error;
+    }
     for (const name of await readdir(this.#dir)) {
       if (/^checkpoint-.*\.safetensors/.test(name) && name !== file) {
         await rm(join(this.#dir, name), { force: true });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createTrainReporter } from '../../src/commands/train-reporter.ts';
-import { duration, Pace, progressLine } from '../../src/progress-line.ts';
+import { duration, lineWidth, Pace, progressLine } from '../../src/progress-line.ts';
 
 const standing = {
   ...{ phase: 'full epoch 1/50', done: 640, total: 12_000, secondsLeft: 3_900 },
@@ -20,6 +20,7 @@ test('a line fits the terminal; the time left is never cut', () => {
   );
   expect(progressLine(standing, 45)).toBe('full epoch 1/50 640/12000 time left 1h 05m');
   expect(progressLine(standing, 3)).toBe('time left 1h 05m');
+  expect([100, 0, undefined].map(lineWidth)).toEqual([99, 79, 79]);
 });
 
 test('nothing is said of the time before anything is known', () => {

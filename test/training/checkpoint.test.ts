@@ -38,6 +38,11 @@ describe('CheckpointStore', () => {
       /head\.json: .*ENOSPC/,
     );
     expect(await readdir(dir)).toEqual([]);
+    await symlink('/dev/full', join(dir, 'checkpoint.json.tmp'));
+    await expect(new CheckpointStore(dir).save(progress, tensors(1))).rejects.toThrow(
+      /checkpoint\.json: .*ENOSPC/,
+    );
+    expect(await readdir(dir)).toEqual([]);
   });
 
   test('a damaged one is named, with what to do', async () => {

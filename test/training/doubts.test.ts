@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import type { EpochRecord } from '../../src/training/checkpoint.ts';
 import { doubts } from '../../src/training/doubts.ts';
 import { evaluateScores } from '../../src/training/metrics.ts';
+import { modelCard } from '../../src/training/model-card.ts';
+import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 
 /** Of answers to photos: 'aab' are labels 0, 0 and 1. */
 function judged(truth: string, answers: string) {
@@ -27,4 +29,21 @@ test('always the commonest class is no better than that, and the classes are nam
   const found = doubts(judged('aaabbc', 'aaaaaa'), epoch(1));
   expect(found[0]).toMatch(/^macro F1 0\.222 .*no better than always/);
   expect(found[1]).toMatch(/right of: attic, barn$/);
+});
+
+test('the card says them', () => {
+  const validation = judged('abc', 'abc');
+  const plan = { dataset: { labels: ['hall'] }, split: { train: [], validation: [] } };
+  const manifest = { name: 'n', version: '1', labels: ['hall'], temperature: 1 };
+  const published = {
+    ...{ manifest, stage: 'head', history: [], raw: validation, validation },
+    doubts: ['it has diverged'],
+  };
+  type Card = Parameters<typeof modelCard>;
+  const card = modelCard(
+    plan as unknown as Card[0],
+    TRAIN_DEFAULTS as unknown as Card[1],
+    published as unknown as Card[2],
+  );
+  expect(card).toContain('\n**Warning: it has diverged.**\n');
 });
