@@ -3,6 +3,8 @@ import type { Evaluation } from './metrics.ts';
 
 /** Times the loss of a network that knows nothing: such a training has diverged. */
 const ABSURD = 10;
+/** Two ways to the same figure may differ by so much. */
+const ROUNDING = 1e-9;
 
 /** F1 of one class alone, where all photos are given it; the other classes' is 0. */
 function macroF1OfCommonest({ perClass }: Evaluation): number {
@@ -25,7 +27,7 @@ export function doubts(validation: Evaluation, history: readonly EpochRecord[]):
   if (loss !== undefined && !(loss < ABSURD * Math.log(perClass.length))) {
     found.push(`the loss is ${loss.toPrecision(3)}: training has diverged; try a lower --lr`);
   }
-  if (macroF1 <= macroF1OfCommonest(validation)) {
+  if (macroF1 <= macroF1OfCommonest(validation) + ROUNDING) {
     found.push(
       `macro F1 ${macroF1.toFixed(3)} on validation is no better than always to say the commonest class`,
     );

@@ -31,6 +31,11 @@ test('always the commonest class is no better than that, and the classes are nam
   expect(found[1]).toMatch(/right of: attic, barn$/);
 });
 
+test('it is found out however the figures round', () => {
+  const [first] = doubts(judged('aabbc', 'aaaaa'), epoch(1));
+  expect(first).toMatch(/no better than always/);
+});
+
 test('the card says them', () => {
   const validation = judged('abc', 'abc');
   const plan = { dataset: { labels: ['hall'] }, split: { train: [], validation: [] } };
