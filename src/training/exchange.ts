@@ -2,12 +2,13 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { disk } from '../daemon/disk.ts';
 
-/** Files that not every model has: one of an older model must not stay. */
-const OPTIONAL = ['learning-curve.png'];
+/** Files that not every model has, as its plots may fail: one of an older model must not stay. */
+const OPTIONAL = ['learning-curve.png', 'confusion.png'];
 
 /**
- * Moves a model's files from `staging`, on the same disk, to `out`. Between the first step and the last `out` has no
- * `model.json`, and so is no model folder: old and new files never pass for one model.
+ * Moves a model's files from `staging`, on the same disk, to `out`. Between the first step and the
+ * last `out` has no `model.json`, and so is no model folder: old and new files never pass for one
+ * model.
  */
 export async function exchange(staging: string, out: string): Promise<void> {
   const names = (await readdir(staging)).filter((name) => name !== 'model.json');

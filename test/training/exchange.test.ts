@@ -10,7 +10,7 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'retagger-exchange-'));
   staging = join(dir, EXPORT_DIR);
   await mkdir(staging, { recursive: true });
-  for (const name of ['model.json', 'weights', 'int8', 'learning-curve.png']) {
+  for (const name of ['model.json', 'weights', 'int8', 'learning-curve.png', 'confusion.png']) {
     await writeFile(join(dir, name), 'old');
     if (name.endsWith('.png')) continue;
     await writeFile(join(staging, name), 'new');
