@@ -20,6 +20,12 @@ export async function findCopies({ dir, photos }: Dataset): Promise<Photo[][]> {
   return [...sets.values()].filter((set) => set.length > 1);
 }
 
+/** The photos of each class in a set. */
+function byClass(set: readonly Photo[]): Photo[][] {
+  const labels = new Set(set.map(({ label }) => label));
+  return [...labels].map((label) => set.filter((photo) => photo.label === label));
+}
+
 const MAX_NAMED = 3;
 
 function named(sets: readonly Photo[][]): string {
@@ -38,13 +44,11 @@ export function keepTogether(
   groupOf: GroupOf,
   note: (text: string) => void,
 ): GroupOf {
-  const isMixed = (set: Photo[]) => set.some(({ label }) => label !== set[0]?.label);
-  const mixed = copies.filter(isMixed);
+  const mixed = copies.filter((set) => byClass(set).length > 1);
   if (mixed.length > 0) note(`warning: the same photo in two classes: ${named(mixed)}`);
   const joined = new Map<string, string>();
   const apart: Photo[][] = [];
-  for (const set of copies) {
-    if (isMixed(set)) continue;
+  for (const set of copies.flatMap(byClass)) {
     const groups = set.map(groupOf);
     const homes = new Set(groups.filter((group) => !isAlone(group)));
     if (homes.size > 1) apart.push(set);

@@ -49,6 +49,13 @@ test('a photo in two classes, or in two homes, is named', async () => {
   expect(notes).toContain('the same photo in two homes: 1 (hall/c.jpg = hall/d.jpg)');
 });
 
+test('copies of a class are one group also where there is one in another class', async () => {
+  const files = { 'attic/a.jpg': 'one', 'hall/b.jpg': 'one', 'hall/c.jpg': 'one' };
+  const { groups, notes } = await together(files);
+  expect(groups).toEqual(['photo:attic/a.jpg', 'photo:hall/b.jpg', 'photo:hall/b.jpg']);
+  expect(notes).toMatch(/two classes: 1 .*hall\/c\.jpg\)$/);
+});
+
 test('of many the first few are named, with their number', async () => {
   const files: Record<string, string> = {};
   for (const n of [1, 2, 3, 4, 5]) {
