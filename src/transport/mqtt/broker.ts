@@ -125,7 +125,10 @@ export class EmbeddedBroker {
     this.#arriving.set(socket, bytes);
     let all = this.#taking;
     for (const arriving of this.#arriving.values()) all += arriving;
-    if (all > LARGE_PACKETS * limit) socket.destroy(new Error('too many large messages at once'));
+    if (all <= LARGE_PACKETS * limit) return;
+    // At once: until it has closed it would count against those who send something small.
+    this.#arriving.delete(socket);
+    socket.destroy(new Error('too many large messages at once'));
   }
 
   readonly #authenticate: NonNullable<AedesOptions['authenticate']> = (

@@ -268,6 +268,25 @@ test.each([
   expect(open()).toBeGreaterThanOrEqual(3);
 });
 
+test('too many large messages at once end no connection that sends something small', async () => {
+  const { door } = await openDoor({ limits: { upload_bytes: 1024 * 1024 } });
+  await eventually(() => door.health().ok);
+  const beginning = message('elsewhere', Buffer.alloc(1_600_000)).subarray(0, 1000);
+  const [large, small]: [Socket[], Socket[]] = [[], []];
+  for (let n = 0; n < 8; n++) {
+    large.push(await raw(door.url, `large-${n}`));
+    small.push(await raw(door.url, `small-${n}`));
+  }
+  for (let n = 0; n < 8; n++) {
+    large[n]?.write(beginning);
+    small[n]?.write(generate({ cmd: 'pingreq' }));
+  }
+  const closed = (sockets: Socket[]) => sockets.filter((socket) => socket.closed).length;
+  await eventually(() => closed(large) >= 4);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(closed(small)).toBe(0);
+});
+
 test('a large message that has arrived takes no room from the next', async () => {
   const { door } = await openDoor({ limits: { upload_bytes: 1024 * 1024 } });
   await eventually(() => door.health().ok);
