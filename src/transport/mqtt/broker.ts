@@ -37,7 +37,7 @@ export interface EmbeddedBrokerParts {
 export class EmbeddedBroker {
   readonly #parts: EmbeddedBrokerParts;
   readonly #gone = new WeakMap<Client, AbortController>();
-  /** Remaining Length of the packet each connection is sending, 0 between two. */
+  /** Remaining Length of what each connection is sending: 0 between two packets. */
   readonly #arriving = new Map<Socket, number>();
   /** Bytes of the photos that are being taken, their senders may have gone. */
   #taking = 0;
@@ -111,18 +111,28 @@ export class EmbeddedBroker {
     this.#arriving.set(socket, 0);
     socket.once('close', () => this.#arriving.delete(socket));
     const client = aedes.handle(socket);
-    const cutter = new PacketCutter(limit, 4, (bytes) => this.#arrive(socket, bytes, limit));
+    let begun = 0;
+    const cutter = new PacketCutter(limit, 4, (bytes) => {
+      begun = bytes;
+      this.#arrive(socket, bytes, limit);
+    });
     // aedes reads the socket itself; its parser is the one place all bytes pass.
     const parser = (client as unknown as { _parser: { parse(chunk: Buffer): number } })._parser;
     const parse = parser.parse.bind(parser);
-    parser.parse = (chunk) => parse(cutter.cut(chunk));
+    parser.parse = (chunk) => {
+      const unread = parse(cutter.cut(chunk));
+      // What has ended counted until here, where it is being taken.
+      if (this.#arriving.has(socket)) this.#arriving.set(socket, begun);
+      return unread;
+    };
   }
 
   /** All clients together may not fill the memory; the one that would is cut off and may retry. */
   #arrive(socket: Socket, bytes: number, limit: number): void {
+    const before = this.#arriving.get(socket);
     // What had been read before the connection ended is still parsed.
-    if (!this.#arriving.has(socket)) return;
-    this.#arriving.set(socket, bytes);
+    if (before === undefined) return;
+    this.#arriving.set(socket, before + bytes);
     let all = this.#taking;
     for (const arriving of this.#arriving.values()) all += arriving;
     if (all <= LARGE_PACKETS * limit) return;

@@ -4,7 +4,8 @@ import { queryObjects } from 'node:v8';
 import mqtt from 'mqtt';
 import { generate, type Packet } from 'mqtt-packet';
 import { expect, onTestFinished, test } from 'vitest';
-import { eventually } from '../../daemon/support.ts';
+import { EmbeddedBroker } from '../../../src/transport/mqtt/broker.ts';
+import { configIn, eventually, silent, temporaryDir } from '../../daemon/support.ts';
 import { connected, listener, openDoor, otherBroker } from './support.ts';
 
 test('a broker that is already on the port is used', async () => {
@@ -285,6 +286,36 @@ test('too many large messages at once end no connection that sends something sma
   await eventually(() => closed(large) >= 4);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(closed(small)).toBe(0);
+});
+
+test('a photo that waits for room counts when the next of its sender begins', async () => {
+  let taken = 0;
+  const broker = new EmbeddedBroker({
+    config: configIn(await temporaryDir(), {
+      mqtt: { port: 0 },
+      limits: { upload_bytes: 1024 ** 2 },
+    }),
+    log: silent,
+    isIngest: (topic) => topic === 'photos',
+    take: (_incoming, signal) => {
+      taken += 1;
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    },
+  });
+  await broker.start();
+  onTestFinished(() => broker.stop());
+  const url = `mqtt://127.0.0.1:${broker.port}`;
+  const photo = message('photos', Buffer.alloc(1_600_000), 1);
+  const [eager, other] = [await raw(url, 'eager'), await raw(url, 'other')];
+  for (let n = 0; n < 3; n++) (await raw(url, `slow-${n}`)).write(photo.subarray(0, 1000));
+  eager.write(Buffer.concat([photo, photo.subarray(0, 1000)]));
+  await eventually(() => taken === 1);
+  other.write(generate({ cmd: 'pingreq' }));
+  await Promise.race([once(other, 'data'), once(other, 'close')]);
+  expect(other.closed).toBe(false);
+  await eventually(() => eager.closed);
 });
 
 test('a large message that has arrived takes no room from the next', async () => {
