@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from './config/load.ts';
 import { version } from './version.ts';
 
-// The first line bounds this process's memory: one arena for malloc and its large blocks given back
+// The first line bounds this process's memory: two arenas for malloc and its large blocks given back
 // at once, and V8 collects what was used before the heap has doubled (docs/measurements.md).
 /** Arguments → a command; nothing else. Each command's file is loaded only when it is needed. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
