@@ -11,9 +11,9 @@ export function realPath(path: string): string {
   }
 }
 
+/** Whether a folder is another or lies in it, links followed. */
+export const isIn = (child: string, parent: string): boolean =>
+  !/^\.\.(\/|$)/.test(relative(realPath(parent), realPath(child)));
+
 /** Whether one folder is the other or lies in it, links followed. */
-export function overlap(a: string, b: string): boolean {
-  const inside = (child: string, parent: string) => !/^\.\.(\/|$)/.test(relative(parent, child));
-  const [x, y] = [realPath(a), realPath(b)];
-  return inside(x, y) || inside(y, x);
-}
+export const overlap = (a: string, b: string): boolean => isIn(a, b) || isIn(b, a);

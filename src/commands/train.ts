@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../config/load.ts';
 import { BUNDLED_MODEL_DIR, fitsManifest, loadBundle } from '../inference/bundle.ts';
-import { overlap } from '../real-path.ts';
+import { isIn, overlap } from '../real-path.ts';
 import { ifThere } from '../system-errors.ts';
 import { claimFolders } from '../training/claim.ts';
 import { DatasetError } from '../training/dataset.ts';
@@ -75,9 +75,13 @@ async function toOptions(flags: Flags): Promise<TrainOptions> {
 }
 
 /** @throws ConfigError where photos and model would mix, or hours of training would be thrown away. */
-async function checkOut({ data, out, resume, overwrite }: Flags): Promise<void> {
+async function checkOut({ data, out, cache, resume, overwrite }: Flags): Promise<void> {
   if (overlap(String(data), String(out))) {
     throw new ConfigError(`--out ${out} must not hold or lie in --data ${data}`);
+  }
+  // Its files would be faults among the photos when the run is resumed.
+  if (cache !== undefined && isIn(String(cache), String(data))) {
+    throw new ConfigError(`--cache ${cache} must not lie in --data ${data}`);
   }
   if (resume || overwrite) return;
   for (const [file, what] of [

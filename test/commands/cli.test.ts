@@ -201,6 +201,18 @@ test('train: photos and model are no folders of each other', () => {
   }
 });
 
+test('train: features do not lie among the photos, whose faults they would be at --resume', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-features-'));
+  const train = (cache: string) =>
+    retagger('train', '--data', join(dir, 'photos'), '--out', join(dir, 'out'), '--cache', cache);
+  for (const cache of [join(dir, 'photos'), join(dir, 'photos/features')]) {
+    const { status, stderr } = train(cache);
+    const said = expect.stringContaining('must not lie in --data');
+    expect({ status, stderr }).toEqual({ status: 2, stderr: said });
+  }
+  expect(train(dir).stderr).toContain('cannot be read');
+});
+
 test('train: neither a model nor a run that was stopped is overwritten unasked', () => {
   const out = mkdtempSync(join(tmpdir(), 'retagger-out-'));
   const train = (...more: string[]) =>
