@@ -300,7 +300,9 @@ export class FolderDoor implements Part, HealthSource {
       await access(this.#config.dir, this.#keep ? R_OK | X_OK : R_OK | W_OK | X_OK);
       const identity = `${found.dev}:${found.ino}`;
       this.#fault = null;
-      if (identity !== this.#identity || before !== null) {
+      // A new folder may have the number of the one before it: that one's watch has ended.
+      const unwatched = this.#watcher.fault === null && !this.#watcher.has(this.#root);
+      if (identity !== this.#identity || before !== null || unwatched) {
         this.#identity = identity;
         this.#watcher.clear();
         this.#rescanNow();

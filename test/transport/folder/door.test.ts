@@ -496,6 +496,18 @@ describe('the folder itself', () => {
     expect(folder.door.health().ok).toBe(true);
   });
 
+  test('away for a moment and back, with the same inode number', async () => {
+    const folder = await open();
+    await folder.start();
+    await folder.drop('a.jpg', 'kitchen');
+    await folder.idle(1);
+    await rename(folder.root, `${folder.root}-away`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await rename(`${folder.root}-away`, folder.root);
+    await folder.drop('b.jpg', 'hall');
+    await folder.idle(2);
+  });
+
   test('not there (a disk that is not mounted): unhealthy until it comes', async () => {
     const dir = await temporaryDir();
     const folder = await open({ dir: join(dir, 'media/stick/photos') }, dir);
