@@ -83,7 +83,7 @@ async function evaluate(options: Options, config: Config): Promise<void> {
     metricsTable(evaluation),
     ...(absent.length > 0
       ? [
-          `Not in the macro F1, without a photo here: ${absent.map(({ label }) => label).join(', ')}.`,
+          `Not in the macro F1, without a photo here that can be read: ${absent.map(({ label }) => label).join(', ')}.`,
         ]
       : []),
     `Expected calibration error ${evaluation.ece.toFixed(3)}; abstained (tag null) on ${abstained}.`,

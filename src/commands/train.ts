@@ -75,13 +75,16 @@ async function toOptions(flags: Flags): Promise<TrainOptions> {
 }
 
 /** @throws ConfigError where photos and model would mix, or hours of training would be thrown away. */
-async function checkOut({ data, out, cache, resume, overwrite }: Flags): Promise<void> {
+async function checkOut({ data, out, cache, base, resume, overwrite }: Flags): Promise<void> {
   if (overlap(String(data), String(out))) {
     throw new ConfigError(`--out ${out} must not hold or lie in --data ${data}`);
   }
   // Its files would be faults among the photos when the run is resumed.
   if (cache !== undefined && isIn(String(cache), String(data))) {
     throw new ConfigError(`--cache ${cache} must not lie in --data ${data}`);
+  }
+  if (base !== undefined && isIn(String(base), String(out))) {
+    throw new ConfigError(`--base ${base} lies in --out ${out} and would be replaced`);
   }
   if (resume || overwrite) return;
   for (const [file, what] of [

@@ -147,14 +147,14 @@ export class Supervisor implements Tagger {
     }
   }
 
-  /** Waits until no worker is being started or replaced. @throws Error where that takes long. */
+  /** Waits until no worker is being started or replaced. @throws Error where that takes long; `stopping`. */
   async #settled(): Promise<void> {
     const until = performance.now() + SETTLE_MS;
-    while (this.#replacing || this.#restarting) {
-      if (this.#isStopped) throw new RetaggerError('stopping');
+    while (!this.#isStopped && (this.#replacing || this.#restarting)) {
       if (performance.now() > until) throw new Error('a worker is being replaced; try again');
       await sleep(LOOK_MS);
     }
+    if (this.#isStopped) throw new RetaggerError('stopping');
   }
 
   get #isStopped(): boolean {

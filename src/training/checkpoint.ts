@@ -63,7 +63,7 @@ export async function writeFileSafely(path: string, bytes: Uint8Array | string):
 export const namingFile = (error: unknown, path: string, cure = ''): Error =>
   new Error(`${path}: ${(error as Error).message}${cure}`, { cause: error });
 
-const CURE = '; --overwrite begins anew';
+const CURE = '; --overwrite instead of --resume begins anew';
 
 /** Reads what an earlier run left. @throws Error that names the file and what to do, where it is damaged. */
 export async function readLeft<T>(path: string, read: () => T | Promise<T>): Promise<T> {

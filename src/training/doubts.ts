@@ -22,10 +22,13 @@ function macroF1OfCommonest({ perClass }: Evaluation): number {
 export function doubts(validation: Evaluation, history: readonly EpochRecord[]): string[] {
   const { perClass, macroF1, confusion } = validation;
   const found: string[] = [];
-  const last = history.at(-1);
-  const loss = last && Math.max(last.loss, last.validationLoss);
+  // Of the epoch whose weights are taken: what later ones came to is no matter.
+  const [best] = history.toSorted((a, b) => b.validationMacroF1 - a.validationMacroF1);
+  const loss = best && Math.max(best.loss, best.validationLoss);
   if (loss !== undefined && !(loss < ABSURD * Math.log(perClass.length))) {
-    found.push(`the loss is ${loss.toPrecision(3)}: training has diverged; try a lower --lr`);
+    found.push(
+      `the loss is ${loss.toPrecision(3)}: training has diverged; try a lower learning rate`,
+    );
   }
   if (macroF1 <= macroF1OfCommonest(validation) + ROUNDING) {
     found.push(

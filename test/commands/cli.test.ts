@@ -213,6 +213,17 @@ test('train: features do not lie among the photos, whose faults they would be at
   expect(train(dir).stderr).toContain('cannot be read');
 });
 
+test('train: base weights do not lie where they would be replaced', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-base-'));
+  const out = join(dir, 'model');
+  for (const base of [out, join(out, 'weights.f16.safetensors')]) {
+    const more = ['--out', out, '--base', base, '--overwrite'];
+    const { status, stderr } = retagger('train', '--data', join(dir, 'photos'), ...more);
+    const said = expect.stringContaining('would be replaced');
+    expect({ status, stderr }).toEqual({ status: 2, stderr: said });
+  }
+});
+
 test('train: neither a model nor a run that was stopped is overwritten unasked', () => {
   const out = mkdtempSync(join(tmpdir(), 'retagger-out-'));
   const train = (...more: string[]) =>

@@ -324,6 +324,15 @@ describe('a worker', () => {
     },
   );
 
+  it('is not started for another model once it has been stopped', async () => {
+    create();
+    await tagger.start();
+    const other = await version('11');
+    await tagger.stop();
+    await expect(tagger.swap(other)).rejects.toMatchObject({ code: 'stopping' });
+    expect(tagger.pids).toEqual([]);
+  });
+
   it('whose replacements end while they load: each counts once', async () => {
     create();
     await tagger.start();

@@ -52,7 +52,9 @@ describe('CheckpointStore', () => {
     await truncate(join(dir, file as string), 20);
     await expect(store.load()).rejects.toThrow(/checkpoint\.json: .*safetensors.*--overwrite/);
     await writeFile(join(dir, 'checkpoint.json'), '{"key":');
-    await expect(store.load()).rejects.toThrow(/checkpoint\.json: .*--overwrite begins anew/);
+    await expect(store.load()).rejects.toThrow(
+      /checkpoint\.json: .*--overwrite instead of --resume/,
+    );
     await store.clear();
     expect(await store.load()).toBeNull();
   });

@@ -25,6 +25,13 @@ test.each([
   expect(doubts(judged('abc', 'abc'), epoch(loss))).toEqual([expect.stringMatching(message)]);
 });
 
+test('an epoch that was lost after the one that is taken raises none', () => {
+  const of = (loss: number, validationMacroF1: number) =>
+    ({ loss, validationLoss: 1, validationMacroF1 }) as EpochRecord;
+  expect(doubts(judged('abc', 'abc'), [of(0.4, 0.9), of(1e9, 0.2)])).toEqual([]);
+  expect(doubts(judged('abc', 'abc'), [of(0.4, 0.1), of(1e9, 0.2)])).toHaveLength(1);
+});
+
 test('always the commonest class is no better than that, and the classes are named', () => {
   const found = doubts(judged('aaabbc', 'aaaaaa'), epoch(1));
   expect(found[0]).toMatch(/^macro F1 0\.222 .*no better than always/);

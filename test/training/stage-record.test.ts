@@ -33,6 +33,6 @@ test('a damaged record is named, with what to do', async () => {
   onTestFinished(() => rm(dir, { recursive: true }));
   await writeFile(join(dir, 'head.json'), '');
   await expect(new StageRecords(dir).load('head', 'k')).rejects.toThrow(
-    /head\.json: .*--overwrite begins anew/,
+    /head\.json: .*--overwrite instead of --resume/,
   );
 });
