@@ -11,9 +11,9 @@ import type { Config } from '../config/schema.ts';
 import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
 import { preprocess } from '../inference/preprocess.ts';
 import { createLogger } from '../log.ts';
-import { createProgress } from '../progress.ts';
 import { checkOutputs } from './outputs.ts';
 import { expandPhotos } from './photo-files.ts';
+import { createProgress } from './progress.ts';
 import { tagsWithoutDaemon } from './with-tagger.ts';
 
 interface Options {

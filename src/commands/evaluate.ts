@@ -7,12 +7,12 @@ import type { Config } from '../config/schema.ts';
 import { loadBundle } from '../inference/bundle.ts';
 import type { EngineChoice } from '../inference/engines.ts';
 import type { TaggerInfo, Tagging } from '../inference/tagger.ts';
-import { createProgress } from '../progress.ts';
 import { type Dataset, DatasetError, readDataset } from '../training/dataset.ts';
 import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
 import { checkOutputs } from './outputs.ts';
+import { createProgress } from './progress.ts';
 import { tagFiles } from './tag-files.ts';
 import { tagsWithoutDaemon, withTagger } from './with-tagger.ts';
 

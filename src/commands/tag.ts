@@ -4,8 +4,8 @@ import { Command, Option } from 'commander';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
 import type { Config } from '../config/schema.ts';
 import { resultOf } from '../daemon/outcome.ts';
-import { createProgress } from '../progress.ts';
 import { expandPhotos } from './photo-files.ts';
+import { createProgress } from './progress.ts';
 import { type TaggedFile, tagFiles } from './tag-files.ts';
 import { tagsWithoutDaemon, withTagger } from './with-tagger.ts';
 

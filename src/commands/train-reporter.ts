@@ -1,6 +1,6 @@
 import cliProgress from 'cli-progress';
-import { lineWidth, Pace, progressLine } from '../progress-line.ts';
 import type { TrainReporter } from '../training/options.ts';
+import { lineWidth, Pace, progressLine } from './progress-line.ts';
 
 /** Between two lines where there is no terminal. */
 const LINE_MS = 30_000;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { duration, lineWidth, Pace, progressLine } from '../../src/commands/progress-line.ts';
 import { createTrainReporter } from '../../src/commands/train-reporter.ts';
-import { duration, lineWidth, Pace, progressLine } from '../../src/progress-line.ts';
 
 const standing = {
   ...{ phase: 'full epoch 1/50', done: 640, total: 12_000, secondsLeft: 3_900 },
