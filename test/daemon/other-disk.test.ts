@@ -278,7 +278,8 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
   });
 });
 
-test('a file whose place cannot be made durable is where it was, to be taken again', async () => {
+/** A photo handed over by MQTT whose place cannot be made durable. */
+async function withoutPlace(meanwhile: (file: string) => Promise<void> = async () => {}) {
   const dir = await temporaryDir();
   const file = join(dir, 'a.jpg');
   await writeFile(file, 'kitchen');
@@ -287,26 +288,8 @@ test('a file whose place cannot be made durable is where it was, to be taken aga
   let syncs = 0;
   const spy = vi.spyOn(disk, 'syncDir').mockImplementation(async (path) => {
     // The first is the story's.
-    if (++syncs === 2) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
-    await syncDir(path);
-  });
-  onTestFinished(() => spy.mockRestore());
-  const each = photo({ move: file }, { source: 'mqtt' });
-  await expect(add(spool, each)).rejects.toMatchObject({ code: 'busy' });
-  expect(existsSync(file)).toBe(true);
-  await expect(add(spool, each)).resolves.toMatchObject({ size: 7 });
-});
-
-test('a file that has taken the place of one that could not be made durable costs neither', async () => {
-  const dir = await temporaryDir();
-  const file = join(dir, 'a.jpg');
-  await writeFile(file, 'kitchen');
-  const { spool } = await opened(dir);
-  const { syncDir } = disk;
-  let syncs = 0;
-  const spy = vi.spyOn(disk, 'syncDir').mockImplementation(async (path) => {
     if (++syncs === 2) {
-      await writeFile(file, 'hall');
+      await meanwhile(file);
       throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
     }
     await syncDir(path);
@@ -314,6 +297,17 @@ test('a file that has taken the place of one that could not be made durable cost
   onTestFinished(() => spy.mockRestore());
   const each = photo({ move: file }, { source: 'mqtt' });
   await expect(add(spool, each)).rejects.toMatchObject({ code: 'busy' });
+  return { dir, file, spool, each };
+}
+
+test('a file whose place cannot be made durable is where it was, to be taken again', async () => {
+  const { file, spool, each } = await withoutPlace();
+  expect(existsSync(file)).toBe(true);
+  await expect(add(spool, each)).resolves.toMatchObject({ size: 7 });
+});
+
+test('a file that has taken the place of one that could not be made durable costs neither', async () => {
+  const { dir, file } = await withoutPlace((path) => writeFile(path, 'hall'));
   expect(await readFile(file, 'utf8')).toBe('hall');
   const [entry] = (await opened(dir)).entries;
   expect(await readFile(entry?.path ?? '', 'utf8')).toBe('kitchen');

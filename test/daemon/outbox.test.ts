@@ -26,6 +26,15 @@ async function putAll(outbox: DiskOutbox, ...names: string[]): Promise<void> {
   for (const name of names) await outbox.put(message(name));
 }
 
+/** A photo whose filing the test ends. */
+function filing() {
+  let filed = () => {};
+  const until = new Promise<void>((resolve) => {
+    filed = resolve;
+  });
+  return { until, filed };
+}
+
 describe('an outbox', () => {
   test('gives each message once, oldest first, and tells when one was put', async () => {
     const outbox = await opened(await temporaryDir());
@@ -101,10 +110,7 @@ describe('an outbox', () => {
   test('holds a message until its photo is filed, and knows it again after a crash', async () => {
     const dir = await temporaryDir();
     const outbox = await opened(dir);
-    let filed = () => {};
-    const until = new Promise<void>((resolve) => {
-      filed = resolve;
-    });
+    const { until, filed } = filing();
     await outbox.put(message('a'), { photo: 'p1', until });
     await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
     expect(await outbox.take(9)).toEqual([]);
@@ -127,10 +133,7 @@ describe('an outbox', () => {
 
   test('does not send what is delivered and only held again after a lost connection', async () => {
     const outbox = await opened(await temporaryDir());
-    let filed = () => {};
-    const until = new Promise<void>((resolve) => {
-      filed = resolve;
-    });
+    const { until, filed } = filing();
     await outbox.put(message('a'), { photo: 'p1', until });
     await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
     outbox.release();
@@ -177,10 +180,7 @@ describe('an outbox', () => {
   test('goes on where a delivered message that was held cannot be deleted', async () => {
     const dir = await temporaryDir();
     const outbox = await opened(dir);
-    let filed = () => {};
-    const until = new Promise<void>((resolve) => {
-      filed = resolve;
-    });
+    const { until, filed } = filing();
     await outbox.put(message('a'), { photo: 'p1', until });
     await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
     const [name = ''] = await readdir(dir);

@@ -66,7 +66,8 @@ test.each([
   expect(box.outbox.length).toBe(80);
 });
 
-test('what is too large for the broker is not sent, and said', async () => {
+/** A box whose broker acknowledges all it gets, and takes no packet of more than 400 bytes. */
+async function takingSmallPackets() {
   const published: string[] = [];
   const url = await scriptedBroker(PACKET_400, (packet, socket) => {
     if (packet.type !== PUBLISH) return;
@@ -75,6 +76,11 @@ test('what is too large for the broker is not sent, and said', async () => {
   });
   const box = await doorIn(await temporaryDir(), { mqtt: { url } });
   await box.start();
+  return { box, published };
+}
+
+test('what is too large for the broker is not sent, and said', async () => {
+  const { box, published } = await takingSmallPackets();
   const { payload } = failure('large');
   await box.outbox.put({ kind: 'error', payload: { ...payload, message: 'x'.repeat(300) } });
   await box.door.start();
@@ -85,14 +91,7 @@ test('what is too large for the broker is not sent, and said', async () => {
 });
 
 test('a reply that is too large for the broker is not sent; its result is', async () => {
-  const published: string[] = [];
-  const url = await scriptedBroker(PACKET_400, (packet, socket) => {
-    if (packet.type !== PUBLISH) return;
-    published.push(topicOf(packet));
-    socket.write(Buffer.from(puback(packet)));
-  });
-  const box = await doorIn(await temporaryDir(), { mqtt: { url } });
-  await box.start();
+  const { box, published } = await takingSmallPackets();
   const reply = { topic: 'answers', correlation: Buffer.alloc(300).toString('base64') };
   await box.outbox.put({ ...failure('a'), reply });
   await box.door.start();
