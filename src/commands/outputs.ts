@@ -16,9 +16,10 @@ export async function checkOutputs(
   for (const [flag, file] of Object.entries(files)) {
     if (file === undefined) continue;
     try {
-      const other = taken.get(realPath(file));
+      const real = realPath(file);
+      const other = taken.get(real);
       if (other) throw new Error(`${file} is what ${other} writes, too`);
-      taken.set(realPath(file), flag);
+      taken.set(real, flag);
       const there = await stat(file).catch(() => null);
       if (there?.isDirectory()) throw new Error(`${file} is a folder`);
       await access(there ? file : dirname(file), constants.W_OK);

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress';
-import { lineWidth, Pace, progressLine } from './progress-line.ts';
+import { lineWidth, Pace, progressLine, type Standing } from './progress-line.ts';
 
 /** A progress bar on stderr. */
 export interface Progress {
@@ -7,22 +7,31 @@ export interface Progress {
   stop(): void;
 }
 
+/** What is written to: `process.stderr`, or a test's. */
+export type Terminal = Pick<NodeJS.WriteStream, 'isTTY' | 'write' | 'columns'>;
+
+/** @param standing asked for each time that the line is drawn. */
+export function startBar(
+  stream: Terminal,
+  total: number,
+  standing: () => Standing,
+  more: cliProgress.Options = {},
+): cliProgress.SingleBar {
+  const bar = new cliProgress.SingleBar({
+    ...{ stream: stream as NodeJS.WriteStream, hideCursor: true, ...more },
+    format: () => progressLine(standing(), lineWidth(stream.columns)),
+  });
+  bar.start(total, 0);
+  return bar;
+}
+
 /** Shown only where stderr is a terminal, so that logs and pipes stay clean. */
 export function createProgress(what: string, total: number): Progress {
   if (!process.stderr.isTTY) return { advance: () => {}, stop: () => {} };
   let done = 0;
   const pace = new Pace();
-  const bar = new cliProgress.SingleBar({
-    stream: process.stderr,
-    format: () =>
-      progressLine(
-        { phase: what, done, total, secondsLeft: pace.left(done, total) },
-        lineWidth(process.stderr.columns),
-      ),
-    hideCursor: true,
-    clearOnComplete: true,
-  });
-  bar.start(total, 0);
+  const standing = () => ({ phase: what, done, total, secondsLeft: pace.left(done, total) });
+  const bar = startBar(process.stderr, total, standing, { clearOnComplete: true });
   return {
     advance() {
       bar.update(++done);

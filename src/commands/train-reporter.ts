@@ -1,18 +1,17 @@
-import cliProgress from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
 import type { TrainReporter } from '../training/options.ts';
-import { lineWidth, Pace, progressLine } from './progress-line.ts';
+import { startBar, type Terminal } from './progress.ts';
+import { Pace, progressLine, type Standing } from './progress-line.ts';
 
 /** Between two lines where there is no terminal. */
 const LINE_MS = 30_000;
 
 /** Progress on stderr: a bar on a terminal, a line now and then elsewhere. */
-export function createTrainReporter(
-  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write' | 'columns'> = process.stderr,
-): TrainReporter {
-  let bar: cliProgress.SingleBar | null = null;
+export function createTrainReporter(stream: Terminal = process.stderr): TrainReporter {
+  let bar: SingleBar | null = null;
   let printed = 0;
   let pace = new Pace();
-  let standing = { phase: '', done: 0, total: 0, figures: '', secondsLeft: null as number | null };
+  let standing: Standing = { phase: '', done: 0, total: 0, secondsLeft: null };
   return {
     note(text) {
       bar?.stop();
@@ -20,15 +19,10 @@ export function createTrainReporter(
       stream.write(`${text}\n`);
     },
     start(phase, total) {
-      standing = { phase, done: 0, total, figures: '', secondsLeft: null };
+      standing = { phase, done: 0, total, secondsLeft: null };
       pace = new Pace();
       printed = performance.now();
-      if (!stream.isTTY) return;
-      bar = new cliProgress.SingleBar({
-        ...{ stream: stream as NodeJS.WriteStream, hideCursor: true },
-        format: () => progressLine(standing, lineWidth(stream.columns)),
-      });
-      bar.start(total, 0);
+      if (stream.isTTY) bar = startBar(stream, total, () => standing);
     },
     update(done, figures) {
       const text = figures

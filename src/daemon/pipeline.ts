@@ -87,6 +87,7 @@ export class TaggingPipeline implements Pipeline, Part {
     this.#recovered = true;
     this.#waiters.wake();
     for (const entry of entries) {
+      this.#pending[entry.source] += 1;
       const job = this.#newJob(entry);
       const message = messages.get(entry.key);
       if (message === undefined) this.#queue.push(entry.source, job);
@@ -195,18 +196,16 @@ export class TaggingPipeline implements Pipeline, Part {
       this.#waiters.wake();
       throw error;
     }
-    // The job takes the place over; woken in between, who waits would see it free.
-    this.#pending[source] -= 1;
     const job = this.#newJob(entry);
     this.#queue.push(source, job);
     this.#pump();
     return job;
   }
 
+  /** Its place has been taken; `#forget` gives it back. */
   #newJob(entry: SpoolEntry): Job {
     const job = newJob(entry);
     this.#jobs.set(entry.key, job);
-    this.#pending[entry.source] += 1;
     return job;
   }
 

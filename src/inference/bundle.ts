@@ -39,8 +39,10 @@ export interface ModelBundle {
   readonly id: string;
 }
 
+/** What a training keeps in its model's folder. */
+export const TRAINING_DIR = '.training';
 /** Where a training lays a model's files before it moves them to their places in the folder. */
-export const EXPORT_DIR = join('.training', 'export');
+export const EXPORT_DIR = join(TRAINING_DIR, 'export');
 
 /** The model that comes with the package. */
 export const BUNDLED_MODEL_DIR = fileURLToPath(

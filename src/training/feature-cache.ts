@@ -12,6 +12,9 @@ function isName(line: string): boolean {
   }
 }
 
+/** Of one photo, in half precision. */
+const rowBytes = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 2);
+
 /**
  * Outputs of frozen layers on disk, one file a layer, half precision, rows of equal size. It only
  * grows: a run that is stopped or repeated computes what is missing.
@@ -24,7 +27,7 @@ export class FeatureCache {
   /** Of one photo: height, width, channels. */
   readonly shape: readonly number[];
   readonly #file: string;
-  readonly #elements: number;
+  readonly #rowBytes: number;
   readonly #data: FileHandle;
   readonly #names: FileHandle;
   readonly #rows: Map<string, number>;
@@ -40,7 +43,7 @@ export class FeatureCache {
     this.layer = layer;
     this.#file = file;
     this.shape = shape;
-    this.#elements = shape.reduce((a, b) => a * b, 1);
+    this.#rowBytes = rowBytes(shape);
     this.#data = data;
     this.#names = names;
     this.#rows = rows;
@@ -72,8 +75,7 @@ export class FeatureCache {
       // A line without its end was cut off by a crash; what comes after a damaged one is not to be trusted.
       const complete = text.split('\n').slice(0, -1);
       const damaged = complete.findIndex((line) => !isName(line));
-      const bytes = shape.reduce((a, b) => a * b, 2);
-      const reached = Math.floor((await data.stat()).size / bytes);
+      const reached = Math.floor((await data.stat()).size / rowBytes(shape));
       const lines = complete.slice(0, Math.min(reached, damaged < 0 ? reached : damaged));
       const whole = lines.map((line) => `${line}\n`).join('');
       if (whole !== text) await names.truncate(Buffer.byteLength(whole));
@@ -88,7 +90,7 @@ export class FeatureCache {
 
   /** Bytes that so many more rows take. */
   bytesOf(rows: number): number {
-    return rows * this.#elements * 2;
+    return rows * this.#rowBytes;
   }
 
   get size(): number {
@@ -101,7 +103,6 @@ export class FeatureCache {
 
   /** @param values rows one after another, as many as names; none of them stored before. */
   async append(names: readonly string[], values: Float32Array): Promise<void> {
-    const bytes = this.#elements * 2;
     const halves = float32ToFloat16(values);
     const first = this.#rows.size;
     const data = new Uint8Array(halves.buffer);
@@ -109,7 +110,7 @@ export class FeatureCache {
       // A disk that is just full takes a part; writing the rest says why.
       const left = data.length - at;
       const { bytesWritten } = await this.#data
-        .write(data, at, left, first * bytes + at)
+        .write(data, at, left, first * this.#rowBytes + at)
         .catch((error: Error) => {
           throw namingFile(error, this.#file);
         });
@@ -122,8 +123,8 @@ export class FeatureCache {
 
   /** Rows one after another. @throws Error for a name that is not stored. */
   async read(names: readonly string[]): Promise<Float32Array> {
-    const halves = new Uint16Array(names.length * this.#elements);
-    const bytes = this.#elements * 2;
+    const bytes = this.#rowBytes;
+    const halves = new Uint16Array(new ArrayBuffer(this.bytesOf(names.length)));
     await Promise.all(
       names.map(async (name, i) => {
         const row = this.#rows.get(name);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { TRAINING_DIR } from '../inference/bundle.ts';
 import { INPUT } from '../inference/inceptionv3.ts';
 import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
 import { loadTfjs, type Tensor4D } from '../inference/tfjs.ts';
@@ -18,7 +19,7 @@ import { openSources, type Sources } from './sources.ts';
 import { runStage } from './stage.ts';
 import { recordKey, type StageRecord, StageRecords } from './stage-record.ts';
 
-export const trainingDir = (out: string): string => join(out, '.training');
+export const trainingDir = (out: string): string => join(out, TRAINING_DIR);
 
 /** Instead of a stage: weights that were trained elsewhere. */
 const GIVEN = { name: 'given', cut: INPUT } as const;
