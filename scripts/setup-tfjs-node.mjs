@@ -9,13 +9,12 @@
  * one build serves Node 20 to 24. `RETAGGER_TF_WHEEL` names a wheel that is already on disk.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { extract, fetchWheel, run } from './wheel.mjs';
 
 const OFFICIAL_HOST = process.env.TFJS_NODE_CDN_STORAGE ?? 'https://storage.googleapis.com/';
 /** TensorFlow 2.18.1 keeps the C API that tfjs-node 4.22 was written against (2.9). */
@@ -24,43 +23,18 @@ const WHEELS = {
     requirement: 'tensorflow-cpu==2.18.1',
     platform: 'manylinux_2_17_x86_64',
     sha256: '810c75d7149d2da0cb2092187817b0dcabb80728ca9f9cf3a61f3f42fadd1298',
+    megabytes: 250,
   },
   arm64: {
     requirement: 'tensorflow==2.18.1',
     platform: 'manylinux_2_17_aarch64',
     sha256: '8a6485edd2148f70d011dbd1d8dc2c775e91774a5a159466e83d0d1f21580944',
+    megabytes: 250,
   },
 };
-const EXTRACT = `
-import os, sys, zipfile
-wheel, out = sys.argv[1], sys.argv[2]
-with zipfile.ZipFile(wheel) as z:
-    for m in z.infolist():
-        name = m.filename.removeprefix('tensorflow/')
-        if name in ('libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'):
-            target = os.path.join(out, 'lib', name)
-        elif name.startswith('include/') and name.endswith(('.h', '.inc')):
-            target = os.path.join(out, name)
-        elif name.startswith('tensorflow.libs/') and not m.is_dir():
-            # What the aarch64 wheel brings along (OpenMP); the libraries look for it beside their own folder.
-            target = os.path.join(out, name)
-        else:
-            continue
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with z.open(m) as source, open(target, 'wb') as sink:
-            while block := source.read(1 << 22):
-                sink.write(block)
-`;
 
 const say = (text) => process.stderr.write(`setup-tfjs-node: ${text}\n`);
 const require = createRequire(import.meta.url);
-
-function run(command, args, cwd) {
-  const { status, error } = spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] });
-  if (error || status !== 0) {
-    throw new Error(`${command} ${args[0] ?? ''} failed: ${error?.message ?? `exit ${status}`}`);
-  }
-}
 
 /** Loads the package in a process of its own: a half-built one may crash. */
 function works() {
@@ -86,38 +60,18 @@ async function officialHostAnswers() {
   }
 }
 
-async function sha256(file) {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
-}
-
-/** @returns the path of the checked wheel. */
-async function fetchWheel(pin, folder) {
-  let wheel = process.env.RETAGGER_TF_WHEEL;
-  if (!wheel) {
-    const { requirement, platform } = pin;
-    say(`fetching ${requirement} (about 250 MB) from the Python package index`);
-    run('python3', [
-      ...['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:'],
-      ...['--implementation', 'cp', '--python-version', '3.11', '--platform', platform],
-      ...['--dest', folder, requirement],
-    ]);
-    const name = (await readdir(folder)).find((file) => file.endsWith('.whl'));
-    if (!name) throw new Error('pip left no wheel');
-    wheel = join(folder, name);
-  }
-  const found = await sha256(wheel);
-  if (found !== pin.sha256) throw new Error(`${wheel}: SHA-256 is ${found}, not ${pin.sha256}`);
-  return wheel;
-}
-
 /** Lays the wheel's library out as the package's binding.gyp expects it: deps/lib, deps/include. */
 async function unpackWheel(wheel, packageDir) {
   const deps = join(packageDir, 'deps');
   await rm(deps, { recursive: true, force: true });
   await mkdir(deps, { recursive: true });
-  run('python3', ['-c', EXTRACT, wheel, deps]);
+  extract(wheel, (name) => {
+    const inner = name.replace(/^tensorflow\//, '');
+    if (/^libtensorflow_(cc|framework)\.so\.2$/.test(inner)) return join(deps, 'lib', inner);
+    // What the aarch64 wheel brings along (OpenMP); the libraries look for it beside their own folder.
+    const needed = /^include\/.*\.(h|inc)$|^tensorflow\.libs\//.test(inner);
+    return needed ? join(deps, inner) : null;
+  });
   // The linker looks for these names; the add-on then records each library's own SONAME.
   await symlink('libtensorflow_cc.so.2', join(deps, 'lib', 'libtensorflow.so'));
   await symlink('libtensorflow_framework.so.2', join(deps, 'lib', 'libtensorflow_framework.so'));
@@ -160,7 +114,7 @@ async function compile(packageDir) {
       `--napi_build_version=${api}`,
       ...(nodedir ? [`--nodedir=${nodedir}`] : []),
     ],
-    packageDir,
+    { cwd: packageDir },
   );
 }
 
@@ -197,7 +151,8 @@ if (!pin) {
 }
 const scratch = await mkdtemp(join(tmpdir(), 'retagger-tf-'));
 try {
-  await unpackWheel(await fetchWheel(pin, scratch), packageDir);
+  const given = process.env.RETAGGER_TF_WHEEL;
+  await unpackWheel(await fetchWheel(pin, { folder: scratch, given, say }), packageDir);
   await compile(packageDir);
 } catch (error) {
   say(error.message);
