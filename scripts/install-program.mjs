@@ -1,12 +1,13 @@
 /**
  * Puts the built program into a folder as a box runs it, with what it needs from npm and no more:
  * `node scripts/install-program.mjs DIR`, for this CPU; after `npm run build`. Training (tfjs-node) is
- * left out: it needs a compiler and is no work for a box.
+ * left out: it needs a compiler and is no work for a box. OpenVINO goes in where `setup:openvino` has fetched it.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { copyOpenvino, VERSION } from './openvino.mjs';
 import { pruneModules } from './prune-modules.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -29,6 +30,13 @@ export function installProgram(folder, cpu) {
   });
   rmSync(join(folder, 'package-lock.json'));
   pruneModules(join(folder, 'node_modules'), cpu);
+  if (!copyOpenvino(root, folder, cpu)) {
+    const option = cpu === process.arch ? '' : ` -- --cpu=${cpu}`;
+    process.stderr.write(
+      `WITHOUT OpenVINO: there is no ${VERSION} for ${cpu} here, and the engine "openvino" will not load. ` +
+        `It goes in after: npm run setup:openvino${option}\n`,
+    );
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

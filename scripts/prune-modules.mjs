@@ -18,6 +18,9 @@ const UNUSED = [
   /^mqtt\/dist\//,
   // heic.ts loads libheif-wasm/libheif.js and its .wasm.
   /^libheif-js\/(libheif\/libheif\.js|libheif-wasm\/libheif-bundle\.m?js)$/,
+  // The C++ it is compiled from. Only the add-on for glibc is loaded.
+  /^koffi\/(?!package\.json$|(src\/koffi\/)?index\.c?js$|src\/koffi\/src\/static\.c?js$)/,
+  /^@koromix\/koffi-[^/]+\/musl_/,
   // The plots of `evaluate` are written in one face.
   /^dejavu-fonts-ttf\/(?!ttf\/DejaVuSans\.ttf$|package\.json$)/,
 ];

@@ -95,9 +95,10 @@ function fromEnv(env: Readonly<Record<string, string | undefined>>): [string, Gi
   return entries;
 }
 
-/** `setup:tfjs-node`'s, and what Kubernetes sets beside a Service called "retagger". */
+/** The set-up scripts', and what Kubernetes sets beside a Service called "retagger". */
 const isOthers = (name: string, value: string): boolean =>
   name === 'RETAGGER_TF_WHEEL' ||
+  name === 'RETAGGER_OPENVINO_WHEEL' ||
   /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(name) ||
   (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value));
 

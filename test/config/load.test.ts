@@ -136,6 +136,7 @@ describe('what is wrong is named', () => {
 test('variables of others are left alone', () => {
   const env = {
     RETAGGER_TF_WHEEL: '/x',
+    RETAGGER_OPENVINO_WHEEL: '/x',
     RETAGGER_SERVICE_HOST: '10.0.0.1',
     RETAGGER_SERVICE_PORT_HTTP: '5000',
     RETAGGER_PORT: 'tcp://10.0.0.1:5000',

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,11 +11,12 @@ const ARCH = { x64: 'amd64', arm64: 'arm64' }[process.arch as 'x64' | 'arm64'];
 const FILE = resolve(`deploy/out/retagger_${version}_${ARCH}.deb`);
 /** What the package is made of. */
 const PARTS = ['dist', 'models', 'systemd', 'scripts', 'deploy', 'docs', 'package-lock.json'];
+const OPENVINO = existsSync('vendor') ? ['vendor'] : [];
 
 /** The package of this tree for this machine, built where it is missing or older than the tree. */
 export async function debFile(): Promise<string> {
   const built = await stat(FILE).catch(() => null);
-  if (built === null || (await newest(PARTS)) > built.mtimeMs) {
+  if (built === null || (await newest([...PARTS, ...OPENVINO])) > built.mtimeMs) {
     await run('node', ['scripts/build-deb.mjs', ARCH]);
   }
   return FILE;

@@ -1,0 +1,109 @@
+/**
+ * Puts the libraries of the optional engine `openvino` where the program looks for them:
+ * `npm run setup:openvino`.
+ *
+ * They come out of the OpenVINO wheel on PyPI (pinned, checked), without a compiler: what runs an ONNX
+ * model on the CPU, into `vendor/openvino`. Needs python3 with pip. `--cpu=arm64` (or x64) fetches those
+ * of another machine into a folder of its own, for its Debian package; `--out=DIR` names the folder.
+ * `RETAGGER_OPENVINO_WHEEL` names a wheel that is already on disk.
+ */
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { folderFor, install, isComplete, libraries, PINS, VERSION } from './openvino.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const say = (text) => process.stderr.write(`setup-openvino: ${text}\n`);
+
+/** Loads every library, and has the CPU named by the plugin: OpenVINO itself finds that only then. */
+const CHECK = `
+  const [koffiFile, version, c, ...others] = process.argv.slice(1);
+  const koffi = require(koffiFile);
+  const api = koffi.load(c);
+  for (const library of others) koffi.load(library);
+  koffi.struct('ov_version', { build: 'const char *', description: 'const char *' });
+  const call = (prototype, ...args) => {
+    const status = api.func(prototype)(...args);
+    if (status !== 0) throw new Error(prototype + ': status ' + status);
+  };
+  const found = {};
+  call('int ov_get_openvino_version(_Out_ ov_version *version)', found);
+  if (!found.build.startsWith(version)) throw new Error('it says that it is ' + found.build);
+  const core = [null];
+  call('int ov_core_create(_Out_ void **core)', core);
+  const name = [null];
+  call(
+    'int ov_core_get_property(void *core, const char *device, const char *key, _Out_ const char **value)',
+    core[0], 'CPU', 'FULL_DEVICE_NAME', name,
+  );
+  process.stdout.write('OpenVINO ' + found.build + ', ' + name[0]);
+`;
+
+/**
+ * In a process of its own: a half-made library may crash.
+ * @returns what it says of itself. @throws Error with what is wrong.
+ */
+function load(folder) {
+  const [koffi, names] = [createRequire(import.meta.url).resolve('koffi'), libraries(cpu)];
+  // The C API first: it brings along what it needs, as it does in the program.
+  names.sort((a, b) => Number(b.includes('_c.so')) - Number(a.includes('_c.so')));
+  const args = ['-e', CHECK, '--', koffi, VERSION, ...names.map((name) => join(folder, name))];
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+  });
+  if (status === 0) return stdout;
+  const reason = /^(?:\w*Error: .*)$/m.exec(stderr)?.[0] ?? signal ?? `exit ${status}`;
+  throw new Error(`the libraries do not load: ${reason}`);
+}
+
+function fail(text) {
+  say(text);
+  process.exit(1);
+}
+
+function options() {
+  try {
+    return parseArgs({ options: { cpu: { type: 'string' }, out: { type: 'string' } } }).values;
+  } catch (error) {
+    fail(error.message);
+  }
+}
+
+const { cpu = process.arch, out } = options();
+if (process.platform !== 'linux' || !Object.hasOwn(PINS, cpu))
+  fail(`no OpenVINO wheel is pinned for ${process.platform} ${cpu}`);
+const folder = out === undefined ? folderFor(root, cpu) : resolve(out);
+const runsHere = cpu === process.arch;
+if (runsHere) {
+  try {
+    createRequire(import.meta.url).resolve('koffi');
+  } catch {
+    fail('koffi is not installed: run npm ci first');
+  }
+}
+/** The libraries of another CPU cannot be loaded: the wheel's checksum has to do. */
+const check = (where) => (runsHere ? load(where) : `for ${cpu}, not loaded on this machine`);
+
+try {
+  if (isComplete(folder, cpu)) {
+    try {
+      say(`already there (${check(folder)})`);
+      process.exit(0);
+    } catch (error) {
+      say(`${error.message}; once more`);
+    }
+  }
+  let works = '';
+  await install(folder, cpu, {
+    given: process.env.RETAGGER_OPENVINO_WHEEL,
+    say,
+    check: (fresh) => {
+      works = check(fresh);
+    },
+  });
+  say(`${relative(process.cwd(), folder)}: ${runsHere ? 'works' : 'there'} (${works})`);
+} catch (error) {
+  fail(error.message);
+}
