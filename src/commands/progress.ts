@@ -22,6 +22,10 @@ export function startBar(
     format: () => progressLine(standing(), lineWidth(stream.columns)),
   });
   bar.start(total, 0);
+  // However the process ends, the terminal gets its cursor and its line breaks back.
+  const restore = () => bar.stop();
+  process.once('exit', restore);
+  bar.once('stop', () => process.off('exit', restore));
   return bar;
 }
 

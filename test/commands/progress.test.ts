@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { startBar } from '../../src/commands/progress.ts';
 import { duration, lineWidth, Pace, progressLine } from '../../src/commands/progress-line.ts';
 import { createTrainReporter } from '../../src/commands/train-reporter.ts';
 
@@ -35,18 +36,50 @@ test('nothing is said of the time before anything is known', () => {
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test('without a terminal a line now and then says the time left too', () => {
+function written(isTTY: boolean) {
   let text = '';
   const write = (part: string) => {
     text += part;
     return true;
   };
-  const stream = { isTTY: false, columns: 20, write };
-  const reporter = createTrainReporter(stream as unknown as NodeJS.WriteStream);
+  const stream = { isTTY, columns: 20, write } as unknown as NodeJS.WriteStream;
+  return { stream, text: () => text };
+}
+
+test.each(['Ctrl-C', 'its end'])('the terminal gets its cursor back, by %s', (how) => {
+  const others = process.listeners('exit');
+  const { stream, text } = written(true);
+  const bar = startBar(stream, 10, () => standing);
+  expect(text()).toContain('\u001b[?25l');
+  const [exit] = process.listeners('exit').filter((listener) => !others.includes(listener));
+  if (how === 'Ctrl-C') exit?.(130);
+  else bar.stop();
+  expect(text()).toContain('\u001b[?25h');
+  expect(process.listeners('exit')).toEqual(others);
+});
+
+test('on a terminal a bar makes room for a note, and is gone at the end', () => {
+  const { stream, text } = written(true);
+  const reporter = createTrainReporter(stream);
+  const shown = () => text().split('\u001b[?25l').length - text().split('\u001b[?25h').length;
+  reporter.start('head epoch 1/3', 300);
+  expect(shown()).toBe(1);
+  reporter.note('stopping');
+  expect(shown()).toBe(0);
+  reporter.start('head epoch 2/3', 300);
+  reporter.end();
+  expect(shown()).toBe(0);
+});
+
+test('without a terminal a line now and then says the time left too', () => {
+  const { stream, text } = written(false);
+  const reporter = createTrainReporter(stream);
   reporter.start('head epoch 1/3', 300);
   reporter.update(10);
-  expect(text).toBe('');
+  expect(text()).toBe('');
   vi.advanceTimersByTime(31_000);
   reporter.update(20, { loss: 1, accuracy: 0.5 });
-  expect(text).toBe('head epoch 1/3 20/300 loss 1.0000 accuracy 0.5000 time left 14m 28s\n');
+  expect(text()).toBe('head epoch 1/3 20/300 loss 1.0000 accuracy 0.5000 time left 14m 28s\n');
+  reporter.update(30);
+  expect(text().split('\n')).toHaveLength(2);
 });
