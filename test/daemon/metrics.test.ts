@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { createMetrics } from '../../src/daemon/metrics.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { createMetrics, type MetricsParts } from '../../src/daemon/metrics.ts';
 import type { Outcome } from '../../src/daemon/ports.ts';
 import { parseExposition } from '../transport/http/exposition.ts';
 
@@ -31,16 +31,14 @@ const failed: Outcome = {
   failure: { id: '2', source: 'mqtt', file: null, code: 'image_corrupt', message: '' },
 };
 
+const running = (model: string) => ({ model, engine: 'wasm', labels: ['kitchen', 'hall'] });
+
 /** Metrics with the listener that the pipeline would call. */
 function create() {
   const listeners: ((outcome: Outcome) => void)[] = [];
-  const tagger = {
-    ...{
-      state: 'ready' as const,
-      restarts: { exit: 2, memory: 1 },
-      pids: [process.pid, process.pid, 2 ** 30],
-    },
-    info: { model: 'm@1', engine: 'wasm', labels: ['kitchen', 'hall'] },
+  const tagger: MetricsParts['tagger'] = {
+    ...{ state: 'ready', restarts: { exit: 2, memory: 1 } },
+    ...{ pids: [process.pid, process.pid, 2 ** 30], info: running('m@1') },
   };
   const metrics = createMetrics({
     pipeline: {
@@ -57,7 +55,7 @@ function create() {
   const tell = (outcome: Outcome) => {
     for (const listener of listeners) listener(outcome);
   };
-  return { metrics, tell, read: async () => parseExposition(await metrics.text()) };
+  return { metrics, tagger, tell, read: async () => parseExposition(await metrics.text()) };
 }
 
 test('counts photos by source, outcome and tag, and failures by code', async () => {
@@ -78,8 +76,13 @@ test('every series of photos is there before the first photo', async () => {
   const value = await create().read();
   for (const source of ['folder', 'mqtt', 'http']) {
     expect(value('retagger_photos_total', { source, outcome: 'tagged', tag: 'hall' })).toBe(0);
-    expect(value('retagger_photos_total', { source, outcome: 'failed', tag: '' })).toBe(0);
+    for (const outcome of ['abstained', 'failed']) {
+      expect(value('retagger_photos_total', { source, outcome, tag: '' })).toBe(0);
+    }
     expect(value('retagger_photo_duration_seconds_count', { source })).toBe(0);
+  }
+  for (const stage of ['queued', 'decode', 'infer']) {
+    expect(value('retagger_photo_stage_duration_seconds_count', { stage })).toBe(0);
   }
 });
 
@@ -94,6 +97,29 @@ test('times are seconds', async () => {
   const slow = { stage: 'infer', le: '0.5' };
   expect(value('retagger_photo_stage_duration_seconds_bucket', slow)).toBe(0);
   expect(value('retagger_photo_stage_duration_seconds_bucket', { ...slow, le: '1' })).toBe(1);
+});
+
+test('a photo that failed has taken until now, and one of an unknown time no time', async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.parse(RECEIVED) + 5000 });
+  onTestFinished(() => void vi.useRealTimers());
+  const { tell, read } = create();
+  tell(failed);
+  tell({ ...failed, photo: { ...failed.photo, receivedAt: 'long ago' } });
+  const value = await read();
+  expect(value('retagger_photo_duration_seconds_sum', { source: 'mqtt' })).toBe(5);
+  expect(value('retagger_photo_duration_seconds_count', { source: 'mqtt' })).toBe(2);
+});
+
+test('HTTP requests are counted, and their times are seconds', async () => {
+  const { metrics, read } = create();
+  metrics.httpRequest({ method: 'GET', route: '/healthz', status: 200, seconds: 0.25 });
+  metrics.httpRequest({ method: 'GET', route: '/healthz', status: 503, seconds: 0.5 });
+  const value = await read();
+  const requests = { method: 'GET', route: '/healthz' };
+  expect(value('retagger_http_requests_total', { ...requests, status: '200' })).toBe(1);
+  expect(value('retagger_http_requests_total', { ...requests, status: '503' })).toBe(1);
+  const route = { route: '/healthz' };
+  expect(value('retagger_http_request_duration_seconds_sum', route)).toBe(0.75);
 });
 
 test('a photo answered from memory counts, but has no stages', async () => {
@@ -131,9 +157,20 @@ test('the state of the box', async () => {
   expect(value('process_resident_memory_bytes')).toBeGreaterThan(10_000_000);
 });
 
-test('what runs is in the labels of build_info', async () => {
-  const { metrics } = create();
-  expect(await metrics.text()).toMatch(
-    /^retagger_build_info\{version="\d+\.\d+\.\d+[^"]*",model="m@1",engine="wasm"\} 1$/m,
-  );
+test('what runs is in the labels of build_info, alone, also after a swap', async () => {
+  const { metrics, tagger } = create();
+  const built = async () => (await metrics.text()).match(/^retagger_build_info.*$/gm);
+  const line = /^retagger_build_info\{version="\d+\.\d+\.\d+[^"]*",model="m@1",engine="wasm"\} 1$/;
+  expect(await built()).toEqual([expect.stringMatching(line)]);
+  Object.assign(tagger, { info: running('m@2') });
+  expect(await built()).toEqual([expect.stringContaining('model="m@2"')]);
+});
+
+test('asking again adds no restart, and a worker that loads is not ready', async () => {
+  const { tagger, read } = create();
+  await read();
+  Object.assign(tagger, { state: 'starting' });
+  const value = await read();
+  expect(value('retagger_worker_restarts_total', { reason: 'exit' })).toBe(2);
+  expect(value('retagger_worker_ready')).toBe(0);
 });
