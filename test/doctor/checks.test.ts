@@ -1,19 +1,19 @@
 import { cp, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
-import { createServer as createHttp } from 'node:http';
+import { createServer as createHttp, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { broker } from '../../src/doctor/broker.ts';
 import { clockFinding } from '../../src/doctor/clock.ts';
 import { disk } from '../../src/doctor/disk.ts';
 import { examine } from '../../src/doctor/doctor.ts';
 import { folders } from '../../src/doctor/folders.ts';
-import { cgroupLimit } from '../../src/doctor/memory.ts';
+import { cgroupLimit, memory } from '../../src/doctor/memory.ts';
 import { model } from '../../src/doctor/model.ts';
-import { supported } from '../../src/doctor/node-version.ts';
+import { nodeVersion, supported } from '../../src/doctor/node-version.ts';
 import { port } from '../../src/doctor/port.ts';
 
 let dir: string;
@@ -24,9 +24,10 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 const config = (env: Record<string, string> = {}) =>
   loadConfig({ env: { RETAGGER_DATA_DIR: dir, ...env } });
 
-it('knows the supported Node versions', () => {
+it('knows the supported Node versions, and this one', async () => {
   expect(['20.19.0', '22.1.0', '24.9.9'].every(supported)).toBe(true);
   expect(['18.20.0', '20.18.9', '25.0.0'].some(supported)).toBe(false);
+  expect(await nodeVersion.run(config())).toMatchObject({ status: 'ok' });
 });
 
 it('accepts the bundled model and names a damaged file', async () => {
@@ -47,6 +48,15 @@ it('takes folders that are not there yet, and refuses a file in their place', as
     expect(finding).toMatchObject({ check: 'folders', status: 'fail' });
   }
   expect.assertions(2);
+});
+
+it('looks at the watch folder where one is watched', async () => {
+  const file = join(dir, 'file');
+  await writeFile(file, '');
+  const there = { RETAGGER_INGEST_DIR: file };
+  expect(await folders.run(config(there))).toMatchObject({ status: 'fail' });
+  const unwatched = { ...there, RETAGGER_INGEST_WATCH: 'false' };
+  expect(await folders.run(config(unwatched))).toMatchObject({ status: 'ok' });
 });
 
 it('looks at our own folders too, and at a watch folder that would hold them', async () => {
@@ -81,6 +91,25 @@ it('reads the smallest memory limit up the cgroup tree', async () => {
   expect(await cgroupLimit(dir, join(dir, 'self'))).toBe(Number.POSITIVE_INFINITY);
   await writeFile(join(dir, 'a/memory.max'), '1000\n');
   expect(await cgroupLimit(dir, join(dir, 'self'))).toBe(1000);
+  await writeFile(join(dir, 'a/b/memory.max'), '900\n');
+  expect(await cgroupLimit(dir, join(dir, 'self'))).toBe(900);
+  await writeFile(join(dir, 'memory.max'), '800\n');
+  expect(await cgroupLimit(dir, join(dir, 'self'))).toBe(800);
+});
+
+it('compares limits.memory_bytes with the least that anybody allows this process', async () => {
+  const allowed = vi.spyOn(process, 'constrainedMemory');
+  onTestFinished(() => allowed.mockRestore());
+  const MiB = 2 ** 20;
+  const wanted = config({ RETAGGER_LIMITS_MEMORY_BYTES: String(200 * MiB) });
+  allowed.mockReturnValue(100 * MiB);
+  expect(await memory.run(wanted)).toMatchObject({
+    status: 'fail',
+    detail: '100 MiB for this service; limits.memory_bytes is 200 MiB',
+  });
+  // Node's word for "no limit".
+  allowed.mockReturnValue(0);
+  expect((await memory.run(wanted)).detail).not.toMatch(/^0 MiB/);
 });
 
 it('warns of a clock before the program was installed', async () => {
@@ -89,6 +118,9 @@ it('warns of a clock before the program was installed', async () => {
   await utimes(file, 2_000_000_000, 2_000_000_000);
   expect(await clockFinding(0, file)).toMatchObject({ status: 'warn' });
   expect(await clockFinding(2_000_000_000_000, file)).toMatchObject({ status: 'ok' });
+  // A time zone's difference is no fault.
+  const hours = 12 * 3600 * 1000;
+  expect(await clockFinding(2_000_000_000_000 - hours, file)).toMatchObject({ status: 'ok' });
 });
 
 it('looks at the clock also where it is installed below a name with spaces', async () => {
@@ -98,16 +130,46 @@ it('looks at the clock also where it is installed below a name with spaces', asy
   expect(await clock.run()).toMatchObject({ status: 'ok' });
 });
 
+async function web(host: string, answer: RequestListener) {
+  const server = createHttp(answer);
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  const close = () => new Promise<unknown>((resolve) => server.close(resolve));
+  onTestFinished(async () => void (await close()));
+  const { port: number } = server.address() as AddressInfo;
+  const env = { RETAGGER_HTTP_PORT: String(number), RETAGGER_HTTP_HOST: host };
+  return { close, taken: config({ ...env, RETAGGER_HTTP_TOKEN: 'x'.repeat(16) }) };
+}
+const OURS = '{"checks":{"model":{},"engine":{},"queue":{}}}';
+
 it('tells a free port, our own daemon and a stranger apart', async () => {
-  let body = '{"checks":{"model":{},"engine":{},"queue":{}}}';
-  const server = createHttp((_request, response) => response.end(body));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const taken = config({ RETAGGER_HTTP_PORT: String((server.address() as AddressInfo).port) });
+  let body = OURS;
+  const { taken, close } = await web('127.0.0.1', (_request, response) => response.end(body));
   expect((await port.run(taken)).detail).toContain('running retagger');
-  body = 'hello';
-  expect(await port.run(taken)).toMatchObject({ status: 'fail' });
-  await new Promise((resolve) => server.close(resolve));
+  for (body of ['hello', '{"model":{}}']) {
+    expect(await port.run(taken)).toMatchObject({ status: 'fail' });
+  }
+  await close();
   expect((await port.run(taken)).detail).toContain('is free');
+  // Nor is it held by having been looked at.
+  expect((await port.run(taken)).detail).toContain('is free');
+});
+
+const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
+  list?.some(({ address }) => address === '::1'),
+);
+it.each([
+  ['0.0.0.0', /^127\.0\.0\.1:/],
+  ...(hasIpv6
+    ? ([
+        ['::', /^\[::1\]:/],
+        ['::1', /^\[::1\]:/],
+      ] as const)
+    : []),
+] as const)('asks a daemon at %s by a name that it answers to', async (host, name) => {
+  const { taken } = await web(host, ({ headers }, response) =>
+    response.end(name.test(headers.host ?? '') ? OURS : 'host_forbidden'),
+  );
+  expect((await port.run(taken)).detail).toContain('running retagger');
 });
 
 it('fails for a broker that cannot be reached or never answers, without the password', async () => {

@@ -1,7 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Aedes } from 'aedes';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
@@ -84,6 +86,51 @@ describe('folders', () => {
   });
 });
 
+// Root may do anything, so another user asks.
+describe.skipIf(process.geteuid?.() !== 0)('folders that only their owner may write to', () => {
+  const NOBODY = 65_534;
+  const built = (name: string) => JSON.stringify(new URL(`../../dist/${name}.js`, import.meta.url));
+
+  async function asNobody(mode: number, env: Record<string, string>): Promise<string> {
+    const ingest = join(dir, 'photos');
+    await mkdir(ingest);
+    await chmod(ingest, mode);
+    await chmod(dir, 0o777);
+    const all = { RETAGGER_DATA_DIR: join(dir, 'data'), RETAGGER_INGEST_DIR: ingest, ...env };
+    const program = `const { folders } = await import(${built('doctor/folders')});
+      const { loadConfig } = await import(${built('config/load')});
+      const { status, detail } = await folders.run(loadConfig({ env: ${JSON.stringify(all)} }));
+      process.stdout.write(status + ' ' + detail);`;
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '-e', program],
+      { uid: NOBODY, gid: NOBODY, cwd: '/' },
+    );
+    return stdout;
+  }
+
+  it.each([
+    [0o777, 'move', /^ok /],
+    [0o755, 'move', /^fail .*photos: no right to read and write/],
+    [0o755, 'keep', /^ok /],
+    [0o733, 'keep', /^fail .*photos: no right/],
+    [0o744, 'keep', /^fail .*photos: no right/],
+  ] as const)('mode %o, after %s', async (mode, after, said) => {
+    expect(await asNobody(mode, { RETAGGER_INGEST_AFTER: after })).toMatch(said);
+  });
+
+  it('a folder that is yet to be made there', async () => {
+    const later = { RETAGGER_INGEST_DIR: join(dir, 'photos/later'), RETAGGER_INGEST_AFTER: 'keep' };
+    expect(await asNobody(0o755, later)).toMatch(/^fail .*photos: no right/);
+  });
+
+  it('a data folder, though photos are kept', async () => {
+    const data = { RETAGGER_DATA_DIR: join(dir, 'photos'), RETAGGER_INGEST_AFTER: 'keep' };
+    const elsewhere = { ...data, RETAGGER_INGEST_DIR: '/' };
+    expect(await asNobody(0o755, elsewhere)).toMatch(/^fail .*photos: no right/);
+  });
+});
+
 test('two file systems: warns, where photos are moved', async () => {
   // Never on the disk that the temporary folder is on.
   const apart = { RETAGGER_INGEST_DIR: '/proc/photos' };
@@ -91,12 +138,16 @@ test('two file systems: warns, where photos are moved', async () => {
   expect(finding).toMatchObject({ status: 'warn', advice: expect.stringContaining('one disk') });
   const kept = { ...apart, RETAGGER_INGEST_AFTER: 'keep' };
   expect(await fileSystem.run(config(kept))).toMatchObject({ status: 'ok' });
+  const unwatched = { ...apart, RETAGGER_INGEST_WATCH: 'false' };
+  expect(await fileSystem.run(config(unwatched))).toMatchObject({ status: 'ok' });
   expect(await fileSystem.run(config())).toMatchObject({ status: 'ok' });
 });
 
 test.each([
   ['ok', { bavail: 4000, files: 9000, ffree: 5000 }],
   ['ok', { bavail: 4000, files: 0, ffree: 0 }],
+  ['warn', { bavail: 3999, files: 9000, ffree: 5000 }],
+  ['warn', { bavail: 1000, files: 9000, ffree: 1000 }],
   ['warn', { bavail: 1500, files: 9000, ffree: 5000 }],
   ['fail', { bavail: 900, files: 9000, ffree: 5000 }],
   ['fail', { bavail: 4000, files: 9000, ffree: 999 }],
@@ -108,6 +159,8 @@ test.each([
 
 test.each([
   [1024, 'ok', undefined],
+  [512, 'ok', undefined],
+  [192, 'warn', /limits\.memory_bytes below MemoryMax=/],
   [400, 'warn', /limits\.memory_bytes below MemoryMax=/],
   [100, 'fail', /at least 192 MiB/],
 ] as const)('memory: %d MiB for a service of 512 MiB is %s', (limit, status, advice) => {
@@ -131,6 +184,11 @@ test('inotify: warns of low limits with the command that raises them', async () 
     status: 'warn',
     advice: expect.stringContaining('sysctl -w fs.inotify.max_user_watches=8192'),
   });
+  await write(8192, 10);
+  expect(await inotifyFinding(watch, dir)).toMatchObject({
+    status: 'warn',
+    advice: expect.stringContaining('sysctl -w fs.inotify.max_user_instances='),
+  });
   expect(await inotifyFinding({ watch: false, rescan_s: 60 }, dir)).toMatchObject({ status: 'ok' });
   expect(await inotifyFinding(watch, join(dir, 'none'))).toMatchObject({ status: 'ok' });
 });
@@ -142,8 +200,9 @@ test('port: an address that is not of this box, and a door that is closed', asyn
     detail: expect.stringContaining('EADDRNOTAVAIL'),
     advice: expect.stringContaining('http.host'),
   });
-  expect(await port.run(config({ RETAGGER_HTTP_ENABLED: 'false' }))).toMatchObject({
+  expect(await port.run(config({ RETAGGER_HTTP_ENABLED: 'false' }))).toEqual({
     status: 'ok',
+    detail: 'the HTTP door is closed by configuration',
   });
 });
 
@@ -156,13 +215,20 @@ describe('broker', () => {
   }
 
   it('lets us in, or does not: then it is about the password', async () => {
+    const names: string[] = [];
     const aedes = await Aedes.createBroker({
-      authenticate: (_client, _name, password, done) => done(null, `${password}` === 'right'),
+      authenticate: ({ id }, _name, password, done) => {
+        names.push(id);
+        done(null, `${password}` === 'right');
+      },
     });
     onTestFinished(() => new Promise<void>((resolve) => aedes.close(() => resolve())));
     const at = `127.0.0.1:${await listening(aedes.handle)}`;
     const url = (password: string) => ({ RETAGGER_MQTT_URL: `mqtt://me:${password}@${at}` });
     expect(await broker.run(config(url('right')))).toMatchObject({ status: 'ok' });
+    // Under a name of its own, beside a running daemon, and gone again.
+    expect(names).toEqual([`retagger-doctor-${process.pid}`]);
+    await expect.poll(() => aedes.connectedClients).toBe(0);
     const finding = await broker.run(config(url('wrong-one')));
     expect(finding).toMatchObject({
       status: 'fail',
@@ -186,11 +252,14 @@ describe('broker', () => {
     expect(embedded).toMatchObject({ ...anything, status: 'ok' });
     expect(embedded.detail).toContain('embedded');
     const closed = await broker.run(config({ RETAGGER_MQTT_ENABLED: 'false' }));
-    expect(closed).toMatchObject({ status: 'ok' });
+    expect(closed).toEqual({ status: 'ok', detail: 'the MQTT door is closed by configuration' });
   });
 
   it.each([
     ['self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT', /mqtt\.ca/],
+    ['Connection refused: Bad username or password', 4, /mqtt\.password/],
+    ['the name is another', 'ERR_TLS_CERT_ALTNAME_INVALID', /mqtt\.ca/],
+    ['getaddrinfo EAI_AGAIN broker.example', 'EAI_AGAIN', /DNS/],
     ['getaddrinfo ENOTFOUND broker.example', 'ENOTFOUND', /DNS/],
     ['connect ECONNREFUSED', 'ECONNREFUSED', /mqtt\.url.*outbox/],
   ])('%s: says what to look at', (message, code, advice) => {
