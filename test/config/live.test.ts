@@ -13,6 +13,7 @@ test('what a running daemon takes over waits for no start, but for "keep": then 
   expect(forNextStart(keep, move)).toEqual(['ingest.after']);
   const other = load({
     RETAGGER_MODEL_DIR: '/m',
+    RETAGGER_INGEST_XMP: 'true',
     RETAGGER_HTTP_PORT: '1',
     RETAGGER_NODE_ID: 'box',
   });

@@ -42,6 +42,15 @@ describe('order of sources', () => {
     expect(config.engine).toBe('wasm');
   });
 
+  test('what is given in place of a default, with relative paths from where one is', () => {
+    const names = ['ca', 'cert', 'key'];
+    const files = Object.fromEntries(names.map((name) => [`mqtt-${name}`, `${name}.pem`]));
+    const config = load({ flags: { ...files, 'mqtt-base': 'a/b', 'model-dir': 'm' } });
+    expect(config.mqtt).toMatchObject({ base: 'a/b', ca: '/box/ca.pem' });
+    expect(config.mqtt).toMatchObject({ cert: '/box/cert.pem', key: '/box/key.pem' });
+    expect(config.model.dir).toBe('/box/m');
+  });
+
   test('an empty variable is not set', () => {
     expect(load({ env: { RETAGGER_HTTP_PORT: '' } }).http.port).toBe(5000);
   });
@@ -80,6 +89,14 @@ describe('what is wrong is named', () => {
       /http.token is required/,
     ],
     ['a certificate without key', { flags: { 'mqtt-cert': 'a.pem' } }, /mqtt.key/],
+    ['a key without certificate', { flags: { 'mqtt-key': 'a.pem' } }, /mqtt.cert/],
+    ['a large file', { file: yaml(`# ${'x'.repeat(2 ** 20)}`) }, /larger than 1 MiB/],
+    ['a file that refers to itself', { file: yaml('http: &h {port: 1}\nmqtt: *h') }, /cannot read/],
+    [
+      'a key like no other',
+      { file: yaml('dishwasher_no_7: 1\n') },
+      /"dishwasher_no_7" is unknown$/,
+    ],
     ['a broker without a host', { flags: { 'mqtt-url': 'mqtt://:1883' } }, /no broker's address/],
     ['a broker at no port', { flags: { 'mqtt-url': 'mqtt://host:99999' } }, /no broker's address/],
     [
