@@ -36,6 +36,7 @@ test.each([
   ['an unknown command', ['fly']],
   ['a command that is a property of every object', ['toString']],
   ['an unknown option', ['tag', '--fast', 'a.jpg']],
+  ['an option of another command', ['tag', '--http-port', '1', 'a.jpg']],
   ['a missing argument', ['tag']],
   ['a value out of range', ['run', '--http-port', '99999']],
   ['an open address without token', ['run', '--http-host', '0.0.0.0']],
@@ -126,6 +127,35 @@ test('run --check: in order is exit code 0; a wrong key or model is 2 and named'
   expect(file).toMatchObject({ status: 2, stderr: expect.stringContaining('is not a folder') });
   const ca = retagger('run', '--check', '--mqtt-ca', '/nowhere.pem');
   expect(ca).toMatchObject({ status: 2, stderr: expect.stringContaining('mqtt.ca') });
+});
+
+test('doctor: a warning is exit code 0, a failure 1, and JSON says the same', () => {
+  const doctor = (...args: string[]) => {
+    const { status, stdout } = retagger('doctor', '--json', ...args);
+    const { ok, findings } = JSON.parse(stdout);
+    const by = (key: string) => findings.map((finding: Record<string, string>) => finding[key]);
+    return { status, ok, checks: by('check'), statuses: new Set(by('status')) };
+  };
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-doctor-'));
+  const closed = ['--http-enabled', 'false', '--mqtt-enabled', 'false', '--data-dir', dir];
+  const limits = ['--limits-memory-bytes', `${2 ** 53 - 1}`, '--limits-disk-free-bytes', '0'];
+  expect(doctor(...closed, ...limits)).toEqual({
+    ...{ status: 0, ok: true, statuses: new Set(['ok', 'warn']) },
+    checks: [
+      ...['node', 'model', 'engine', 'folders', 'file-system', 'disk'],
+      ...['memory', 'inotify', 'clock', 'port', 'broker'],
+    ],
+  });
+  expect(doctor('--startup', '--data-dir', 'package.json')).toEqual({
+    ...{ status: 1, ok: false, statuses: new Set(['ok', 'fail']) },
+    checks: ['node', 'model', 'folders'],
+  });
+  const { status, lines } = retagger('doctor', '--startup', '--data-dir', 'package.json');
+  expect(status).toBe(1);
+  expect(lines.slice(-2)).toEqual([
+    expect.stringMatching(/^FAIL {2}folders .*is not a folder$/),
+    expect.stringMatching(/^ {18}→ /),
+  ]);
 });
 
 test('run: a data folder that is a file is named, and what to do about it', () => {
