@@ -36,6 +36,55 @@ test('photos of some labels are judged on these, and the others named', () => {
   expect(macroF1).toBeCloseTo((present[0].f1 + present[1].f1) / 2);
 });
 
+test('the surest mistakes come first, and a photo that cannot be read is exit code 1', () => {
+  // Whatever the model takes a drawing for, in one of two folders it is a mistake.
+  const files = ['hall', 'bathroom'].flatMap((room) =>
+    ['kitchen', 'bedroom'].map((label) => [`${label}/${room}, "1".jpg`, room]),
+  );
+  const dir = photos({ ...Object.fromEntries(files), 'hall/x.jpg': null });
+  const [json, csv] = [join(dir, 'figures.json'), join(dir, 'errors.csv')];
+  const { status, stdout } = evaluate('--data', dir, '--json', json, '--errors', csv);
+  expect(status).toBe(1);
+  expect(stdout).toMatch(/could not be read: .*x\.jpg: /);
+  const { photos: count, unreadable, accuracy, abstained } = JSON.parse(readFileSync(json, 'utf8'));
+  expect(count).toBe(5);
+  expect(abstained).toBeLessThan(4);
+  expect(unreadable).toEqual([expect.objectContaining({ file: join(dir, 'hall/x.jpg') })]);
+  const [head, ...lines] = readFileSync(csv, 'utf8').trim().split('\n');
+  expect(head).toBe('file,truth,answer,score');
+  const rows = lines.map(
+    (line) => /^"(\w+)\/\w+, ""1""\.jpg",(\w+),(\w+),(\d\.\d{4})$/.exec(line) ?? [line],
+  );
+  expect(1 - rows.length / 4).toBeCloseTo(accuracy);
+  for (const [, folder, truth, answer] of rows) {
+    expect(truth).toBe(folder);
+    expect(answer).not.toBe(truth);
+  }
+  const scores = rows.map(([, , , , score]) => Number(score));
+  expect(new Set(scores).size).toBeGreaterThan(1);
+  expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+});
+
+test('--limit takes photos of all classes', () => {
+  const rooms = ['bathroom', 'hall'].flatMap((room) =>
+    [1, 2].map((n) => [`${room}/${n}.jpg`, room]),
+  );
+  const dir = photos(Object.fromEntries(rooms));
+  const json = join(dir, 'figures.json');
+  expect(evaluate('--data', dir, '--limit', '2', '--json', json).status).toBe(0);
+  const { perClass } = JSON.parse(readFileSync(json, 'utf8'));
+  const support = perClass.map((each: { label: string; support: number }) => [
+    each.label,
+    each.support,
+  ]);
+  expect(support).toEqual(
+    expect.arrayContaining([
+      ['bathroom', 1],
+      ['hall', 1],
+    ]),
+  );
+});
+
 test('folders of none of the labels, or without a photo, are refused', () => {
   expect(evaluate('--data', photos({ 'attic/a.jpg': 'hall' }))).toMatchObject({
     status: 2,

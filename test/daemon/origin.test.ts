@@ -9,6 +9,7 @@ import {
   hasChanged,
   isStill,
   lookAt,
+  mayTake,
   present,
   whatIsThere,
 } from '../../src/daemon/origin.ts';
@@ -143,6 +144,10 @@ describe.skipIf(process.geteuid?.() !== 0)('a user with few rights', () => {
     await chown(file, NOBODY, NOBODY);
     expect(await asNobody('mayTake(file)', file)).toBe('ok');
     expect(await asNobody('mayTake(file)', await folder(0o1777, NOBODY))).toBe('ok');
+    // Root may remove theirs, too.
+    const theirs = await folder(0o1777, NOBODY);
+    await chown(theirs, NOBODY, NOBODY);
+    await expect(mayTake(theirs)).resolves.toBeUndefined();
   });
 
   test('hears of a file that is gone as of one that is gone', async () => {
