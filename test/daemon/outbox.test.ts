@@ -306,6 +306,77 @@ test('what is given back while the folder is being listed is not left there', as
   }
 });
 
+/** What happens between the last name of the next listing and its end. */
+function whileListed(work: () => Promise<unknown>): void {
+  const { keys } = FileStore.prototype;
+  const spy = vi.spyOn(FileStore.prototype, 'keys').mockImplementationOnce(async function* (
+    this: FileStore,
+  ) {
+    yield* keys.call(this);
+    await work();
+  });
+  onTestFinished(() => spy.mockRestore());
+}
+
+/** The next call does its work, and does not return before the test says so. */
+function slow(name: 'put' | 'remove') {
+  const store = FileStore.prototype as unknown as Record<
+    string,
+    (...args: unknown[]) => Promise<unknown>
+  >;
+  const { until: gate, filed: go } = filing();
+  const { until: done, filed: worked } = filing();
+  const real = store[name];
+  const spy = vi.spyOn(store, name).mockImplementationOnce(async function (this: unknown, ...args) {
+    const result = await real?.apply(this, args);
+    worked();
+    await gate;
+    return result;
+  });
+  onTestFinished(() => spy.mockRestore());
+  return { done, go };
+}
+
+test('what is given back at the end of a listing is not left there', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a', 'b');
+  outbox.release();
+  const [a, b] = (await outbox.take(2)).map(({ key }) => key) as [string, string];
+  outbox.giveBack([b]);
+  whileListed(async () => outbox.giveBack([a]));
+  expect(ids([...(await outbox.take(9)), ...(await outbox.take(9))]).sort()).toEqual(['a', 'b']);
+});
+
+test('the count is right, whatever comes and goes while the folder is listed', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a', 'b');
+  const list = async () => {
+    outbox.release();
+    await outbox.take(1);
+  };
+  whileListed(() => putAll(outbox, 'c'));
+  await list();
+  expect(outbox.length).toBe(3);
+
+  const putting = slow('put');
+  const put = putAll(outbox, 'd');
+  await putting.done;
+  await list();
+  putting.go();
+  await put;
+  expect(outbox.length).toBe(4);
+
+  outbox.release();
+  const [first] = await outbox.take(1);
+  const removing = slow('remove');
+  const removed = outbox.remove(first as OutboxEntry);
+  await removing.done;
+  await list();
+  removing.go();
+  await removed;
+  expect(outbox.length).toBe(3);
+});
+
 test('what is put while the folder is being listed is not left there', async () => {
   const outbox = await opened(await temporaryDir());
   await putAll(outbox, 'a');
@@ -339,14 +410,7 @@ test('what is put while the folder is being listed is not left there', async () 
 test('what is more than a window while the folder is being listed is not left there', async () => {
   const outbox = await opened(await temporaryDir(), 2);
   await putAll(outbox, 'a');
-  const { keys } = FileStore.prototype;
-  const listing = vi.spyOn(FileStore.prototype, 'keys').mockImplementationOnce(async function* (
-    this: FileStore,
-  ) {
-    yield* keys.call(this);
-    await putAll(outbox, 'b', 'c', 'd');
-  });
-  onTestFinished(() => listing.mockRestore());
+  whileListed(() => putAll(outbox, 'b', 'c', 'd'));
   outbox.release();
   expect(ids(await outbox.take(9)).sort()).toEqual(['a', 'b', 'c', 'd']);
 });
