@@ -34,10 +34,8 @@ export class DiskOutbox implements Outbox {
   readonly #delivered = new Set<string>();
   #late = new Lane();
   #fresh = new Lane();
-  /** About how many late keys on disk are not in the lane; listing corrects it. */
-  #unlisted = 0;
-  /** Late keys put or given back so far: those of a listing's time may have been missed by it. */
-  #latePuts = 0;
+  /** Late keys on disk may not be in the lane, or the count is wrong: listing puts both right. */
+  #unlisted = false;
   /** Keys up to this one are late. */
   #boundary = '';
   #length = 0;
@@ -80,7 +78,7 @@ export class DiskOutbox implements Outbox {
       if (photos.has(photo)) known.set(photo, key);
     });
     this.#late = new Lane(window.sorted());
-    this.#unlisted = this.#length - this.#late.length;
+    this.#unlisted = this.#length > this.#late.length;
     const [, time = '0', sequence = '0'] = KEY.exec(newest) ?? [];
     this.#lastTime = Number.parseInt(time, 10);
     this.#sequence = Number.parseInt(sequence, 10);
@@ -108,8 +106,7 @@ export class DiskOutbox implements Outbox {
     }
     this.#count(1);
     if (this.#away || key <= this.#boundary) {
-      this.#unlisted += 1;
-      this.#latePuts += 1;
+      this.#unlisted = true;
       if (key > this.#boundary) this.#boundary = key;
     } else {
       this.#fresh.insert(key);
@@ -155,8 +152,8 @@ export class DiskOutbox implements Outbox {
     this.#taken.clear();
     this.#late = new Lane();
     this.#fresh = new Lane();
-    // At least one: a listing also puts the count right.
-    this.#unlisted = Math.max(1, this.#length);
+    // With nothing there, too: a listing also puts the count right.
+    this.#unlisted = true;
     this.#boundary = this.#newKey();
   }
 
@@ -166,8 +163,7 @@ export class DiskOutbox implements Outbox {
     for (const key of back) if (key > this.#boundary) this.#fresh.insert(key);
     if (late.length > 0) {
       // Older than what is in the lane, perhaps; the next listing puts all in order.
-      this.#unlisted += late.length + this.#late.length;
-      this.#latePuts += late.length;
+      this.#unlisted = true;
       this.#late = new Lane();
     }
     if (this.#fresh.length > this.#window) this.#fallBehind();
@@ -182,7 +178,7 @@ export class DiskOutbox implements Outbox {
     this.#away = false;
     const entries: OutboxEntry[] = [];
     for (let late = true; entries.length < limit; late = !late) {
-      if (this.#late.length === 0 && this.#unlisted > 0) await this.#list();
+      if (this.#late.length === 0 && this.#unlisted) await this.#list();
       const next = this.#next(late);
       if (next === null) break;
       const { key } = next;
@@ -194,7 +190,7 @@ export class DiskOutbox implements Outbox {
         else {
           this.#taken.delete(key);
           // Somebody has removed it: the count is wrong until the next listing.
-          this.#unlisted = Math.max(1, this.#unlisted);
+          this.#unlisted = true;
         }
       } catch (error) {
         // A failing disk: all go back to where a listing finds them.
@@ -226,8 +222,7 @@ export class DiskOutbox implements Outbox {
 
   /** The broker is connected but slower than we are: what waits is late, and off the memory. */
   #fallBehind(): void {
-    this.#unlisted += this.#fresh.length;
-    this.#latePuts += this.#fresh.length;
+    this.#unlisted = true;
     this.#fresh = new Lane();
     this.#boundary = this.#newKey();
   }
@@ -235,22 +230,27 @@ export class DiskOutbox implements Outbox {
   /** The next window of late keys, in one pass over the folder. */
   async #list(): Promise<void> {
     const window = new Smallest(this.#window);
-    const latePuts = this.#latePuts;
     const changes = this.#changes;
     let all = 0;
     let seen = 0;
-    for await (const key of this.#store.keys()) {
-      if (photoOf(key) === '') continue;
-      if (!this.#writing.has(key)) all += 1;
-      if (key > this.#boundary) continue;
-      if (this.#taken.has(key) || this.#delivered.has(key) || this.#writing.has(key)) continue;
-      seen += 1;
-      window.add(key);
+    // Before the listing: what comes while it lasts, or a lost connection, may be missed by it.
+    this.#unlisted = false;
+    try {
+      for await (const key of this.#store.keys()) {
+        if (photoOf(key) === '') continue;
+        if (!this.#writing.has(key)) all += 1;
+        if (key > this.#boundary) continue;
+        if (this.#taken.has(key) || this.#delivered.has(key) || this.#writing.has(key)) continue;
+        seen += 1;
+        window.add(key);
+      }
+    } catch (error) {
+      this.#unlisted = true;
+      throw error;
     }
     this.#late = new Lane(window.sorted());
     if (changes === this.#changes && this.#dropping === 0) this.#length = all;
-    // Counted though perhaps seen: one listing too many finds nothing, one too few would strand it.
-    this.#unlisted = seen - this.#late.length + (this.#latePuts - latePuts);
+    if (seen > this.#late.length) this.#unlisted = true;
   }
 
   /** @returns null for an entry that is gone or unreadable; the latter is set aside. */

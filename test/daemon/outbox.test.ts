@@ -347,6 +347,30 @@ test('what is given back at the end of a listing is not left there', async () =>
   expect(ids([...(await outbox.take(9)), ...(await outbox.take(9))]).sort()).toEqual(['a', 'b']);
 });
 
+test('a connection lost while the folder is listed leaves nothing there', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a', 'b');
+  outbox.release();
+  const [, b] = await outbox.take(2);
+  await putAll(outbox, 'c');
+  outbox.giveBack([(b as OutboxEntry).key]);
+  whileListed(async () => outbox.release());
+  expect(ids([...(await outbox.take(9)), ...(await outbox.take(9))]).sort()).toEqual([
+    'a',
+    'b',
+    'c',
+  ]);
+});
+
+test('a listing that fails is done again', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a', 'b');
+  outbox.release();
+  whileListed(() => Promise.reject(new Error('EIO')));
+  await expect(outbox.take(9)).rejects.toThrow('EIO');
+  expect(ids(await outbox.take(9))).toEqual(['a', 'b']);
+});
+
 test('the count is right, whatever comes and goes while the folder is listed', async () => {
   const outbox = await opened(await temporaryDir());
   await putAll(outbox, 'a', 'b');
