@@ -40,6 +40,7 @@ test.each([
   ['a missing argument', ['tag']],
   ['a value out of range', ['run', '--http-port', '99999']],
   ['an open address without token', ['run', '--http-host', '0.0.0.0']],
+  ['an output that is a folder', ['bench', '--json', '/']],
   ['a data folder that is missing', ['evaluate', '--data', '/nowhere']],
 ])('%s is exit code 2', (_name, args) => {
   const { status, stderr } = retagger(...args);

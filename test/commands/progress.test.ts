@@ -82,4 +82,10 @@ test('without a terminal a line now and then says the time left too', () => {
   expect(text()).toBe('head epoch 1/3 20/300 loss 1.0000 accuracy 0.5000 time left 14m 28s\n');
   reporter.update(30);
   expect(text().split('\n')).toHaveLength(2);
+  // The next phase has a pace of its own.
+  reporter.start('head epoch 2/3', 300);
+  reporter.update(10);
+  vi.advanceTimersByTime(62_000);
+  reporter.update(20);
+  expect(text()).toMatch(/\nhead epoch 2\/3 20\/300 time left 28m 56s\n$/);
 });

@@ -41,8 +41,8 @@ test('of eight turns one is for whoever waits longest, and none where nobody els
     });
   const http = Array(7).fill('http');
   expect(turns(7)).toEqual(http);
-  queue.push('folder', 'first');
-  queue.push('mqtt', 'second');
+  queue.push('mqtt', 'first');
+  queue.push('folder', 'second');
   expect(turns(24)).toEqual([...http, 'first', ...http, 'second', ...http, 'http']);
 });
 
