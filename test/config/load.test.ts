@@ -49,6 +49,7 @@ describe('order of sources', () => {
     expect(config.mqtt).toMatchObject({ base: 'a/b', ca: '/box/ca.pem' });
     expect(config.mqtt).toMatchObject({ cert: '/box/cert.pem', key: '/box/key.pem' });
     expect(config.model.dir).toBe('/box/m');
+    expect(load({ flags: { 'data-dir': '~backup' } }).data.dir).toBe('/box/~backup');
   });
 
   test('an empty variable is not set', () => {
@@ -130,6 +131,7 @@ describe('what is wrong is named', () => {
     ],
     ['a mistyped section', { file: yaml('mqt:\n  port: 1\n') }, /mean "mqtt"/],
     ['a home folder', { file: yaml('data:\n  dir: ~/photos\n') }, /data.dir in .*whole path/],
+    ['a home folder alone', { flags: { 'data-dir': '~' } }, /--data-dir: .*whole path/],
     ['a zero byte', { file: yaml('ingest:\n  dir: "a\\0b"\n') }, /ingest.dir in .*zero byte/],
     ['a wildcard in the base topic', { flags: { 'mqtt-base': 'a/#' } }, /mqtt.base/],
   ];

@@ -57,6 +57,9 @@ it('looks at the watch folder where one is watched', async () => {
   expect(await folders.run(config(there))).toMatchObject({ status: 'fail' });
   const unwatched = { ...there, RETAGGER_INGEST_WATCH: 'false' };
   expect(await folders.run(config(unwatched))).toMatchObject({ status: 'ok' });
+  // What nobody watches may lie among our own.
+  const inside = { ...unwatched, RETAGGER_INGEST_DIR: join(dir, 'tagged/hall') };
+  expect(await folders.run(config(inside))).toMatchObject({ status: 'ok' });
 });
 
 it('looks at our own folders too, and at a watch folder that would hold them', async () => {
