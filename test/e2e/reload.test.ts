@@ -23,10 +23,11 @@ test('SIGHUP: another model without a failed request; what is wrong changes noth
   const name = `${manifest.name}@next`;
   await writeFile(join(other, 'model.json'), JSON.stringify({ ...manifest, version: 'next' }));
 
-  const box = await home(['--config', file]);
+  const box = await home(['--config', file, '--limits-remembered', '100']);
   await writeFile(file, 'ingest:\n  after: move\n');
   const run = box.run();
   await run.ready();
+  expect((await tag(box.url, 0)).model).not.toBe(name);
   const said = (msg: string) => run.logs.filter((line) => line.msg === msg);
   const readyz = async () => (await fetch(`${box.url}/readyz`)).json();
 
@@ -53,7 +54,7 @@ test('SIGHUP: another model without a failed request; what is wrong changes noth
 
   // A good one, under load.
   await writeFile(file, `model:\n  dir: ${other}\ningest:\n  after: delete\n`);
-  let number = 0;
+  let number = 1;
   const answers: { status: number; model?: string }[] = [];
   const lane = async () => {
     while (answers.at(-1)?.model !== name) answers.push(await tag(box.url, number++));
@@ -63,6 +64,8 @@ test('SIGHUP: another model without a failed request; what is wrong changes noth
   await Promise.all(lanes);
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   expect(JSON.stringify(await readyz())).not.toContain('not in use');
+  // What the other model said is not remembered.
+  expect((await tag(box.url, 0)).model).toBe(name);
   await box.drop('gone.jpg', await jpeg(1));
   await eventually(() =>
     run.logs.some((line) => line.msg === 'tagged' && line.file === 'gone.jpg'),
