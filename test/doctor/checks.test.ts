@@ -157,6 +157,11 @@ it('tells a free port, our own daemon and a stranger apart', async () => {
   expect((await port.run(taken)).detail).toContain('is free');
 });
 
+it('waits for no stranger who takes the connection and never answers', async () => {
+  const { taken } = await web('127.0.0.1', () => {});
+  expect(await port.run(taken)).toMatchObject({ status: 'fail' });
+});
+
 const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),
 );
