@@ -32,6 +32,7 @@ export function servers({ python, layers, weights, f32, int8, qdq }) {
       args: (port) => [here('../peers/tfjs-node.mjs'), port, layers, weights],
       env: {},
     },
+    'RE-Tagger openvino': ours('openvino'),
     'RE-Tagger onnxruntime': ours('onnxruntime'),
     'RE-Tagger tfjs-node': ours('tfjs-node'),
     'RE-Tagger wasm': ours('wasm'),

@@ -1,5 +1,4 @@
 import type { EngineName } from '../inference/engine.ts';
-import { AUTO } from '../inference/engines.ts';
 import type { Round } from './measure-engine.ts';
 import { median } from './median.ts';
 
@@ -23,8 +22,14 @@ export function summarize(engine: EngineName, rounds: readonly Round[]): EngineF
 
 const HEAD = ['engine', 'decode ms', 'infer ms', 'photos/s', 'ratio', 'peak MB', 'start ms'];
 
-/** For people: one line an engine, speed as a ratio to the slowest, and which one `auto` takes. */
-export function engineTable(figures: readonly EngineFigures[]): string {
+/**
+ * For people: one line an engine, speed as a ratio to the slowest, and which one `auto` takes.
+ * @param order in which `auto` tries them.
+ */
+export function engineTable(
+  figures: readonly EngineFigures[],
+  order: readonly EngineName[],
+): string {
   const loaded = figures.filter((engine) => 'start' in engine);
   const slowest = Math.min(...loaded.map((engine) => engine.photosPerSecond));
   const rows = loaded.map((engine) => [
@@ -42,7 +47,7 @@ export function engineTable(figures: readonly EngineFigures[]): string {
   for (const engine of figures) {
     if ('reason' in engine) lines.push(`${engine.engine.padEnd(12)}  ${engine.reason}`);
   }
-  const auto = AUTO.find((name) => loaded.some((engine) => engine.engine === name));
+  const auto = order.find((name) => loaded.some((engine) => engine.engine === name));
   if (figures.length > 1) lines.push(auto ? `auto takes ${auto}` : 'auto finds no engine here');
   return `${lines.join('\n')}\n`;
 }

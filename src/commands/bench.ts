@@ -9,6 +9,7 @@ import { type EngineFigures, engineTable, summarize } from '../bench/table.ts';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
 import type { Config } from '../config/schema.ts';
 import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
+import { autoOrder } from '../inference/engines.ts';
 import { preprocess } from '../inference/preprocess.ts';
 import { createLogger } from '../log.ts';
 import { checkOutputs } from './outputs.ts';
@@ -52,7 +53,7 @@ async function bench(options: Options, config: Config): Promise<void> {
   try {
     const photos = await photosOf(options, config, scratch);
     const figures = await measureAll(options, config, photos, join(scratch, 'cache'));
-    process.stdout.write(engineTable(figures));
+    process.stdout.write(engineTable(figures, await autoOrder()));
     if (options.json) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
     if (figures.every((engine) => 'reason' in engine)) process.exitCode = 1;
   } finally {
@@ -79,7 +80,7 @@ async function photosOf(
 
 /**
  * Engines in turn within each round, so that a busy moment of the box hits none of them alone.
- * @param cacheDir as the daemon has one.
+ * @param cacheDir as the daemon has one; here each engine has its own below it.
  */
 async function measureAll(
   options: Options,
@@ -98,8 +99,9 @@ async function measureAll(
       if (!reasons.has(engine)) {
         try {
           const { limits } = config;
-          const setup = { modelDir: config.model.dir, engine, limits, log, cacheDir };
-          rounds.get(engine)?.push(await measureEngine(setup, photos));
+          const setup = { modelDir: config.model.dir, engine, limits, log };
+          const cache = { cacheDir: join(cacheDir, engine) };
+          rounds.get(engine)?.push(await measureEngine({ ...setup, ...cache }, photos));
         } catch (error) {
           reasons.set(engine, (error as Error).message);
         }

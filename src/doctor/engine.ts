@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
+import { findOpenvino } from '../inference/engines/openvino-path.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import { createLogger } from '../log.ts';
 import { type Check, type Finding, fail, ok, warn } from './check.ts';
@@ -24,7 +25,8 @@ export function engineFinding(
   const loads = ENGINE_NAMES.filter((name) => faults.get(name) === null);
   const says = (name: EngineName) => {
     if (loads.includes(name)) return 'loads';
-    return name === 'tfjs-node' && wanted !== name ? 'not installed' : faults.get(name);
+    const optional = name === 'tfjs-node' || (name === 'openvino' && findOpenvino() === null);
+    return optional && wanted !== name ? 'not installed' : faults.get(name);
   };
   const detail = ENGINE_NAMES.map((name) => `${name}: ${says(name)}`).join('; ');
   if (wanted !== 'auto') {

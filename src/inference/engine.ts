@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { ModelBundle } from './bundle.ts';
 
 /** The engines a user may choose. */
-export const ENGINE_NAMES = ['onnxruntime', 'tfjs-node', 'wasm'] as const;
+export const ENGINE_NAMES = ['onnxruntime', 'openvino', 'tfjs-node', 'wasm'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 /** Side × side × RGB: bytes in one preprocessed photo. */

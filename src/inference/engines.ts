@@ -1,5 +1,7 @@
 import type { Manifest, ModelBundle } from './bundle.ts';
 import type { Engine, EngineFactory, EngineName, EngineOptions } from './engine.ts';
+import { cpuFeatures, multipliesMatrices } from './engines/cpu-features.ts';
+import { findOpenvino } from './engines/openvino-path.ts';
 
 /** One engine. `reference` is for measuring, not for users. */
 export type OneEngine = EngineName | 'reference';
@@ -9,19 +11,27 @@ export type EngineChoice = OneEngine | 'auto';
 /** Each engine's code and native parts are loaded only when it is asked for. */
 const FACTORIES: Readonly<Record<OneEngine, () => Promise<EngineFactory>>> = {
   onnxruntime: async () => (await import('./engines/onnxruntime.ts')).createOnnxruntimeEngine,
+  openvino: async () => (await import('./engines/openvino.ts')).createOpenvinoEngine,
   'tfjs-node': async () => (await import('./engines/tfjs-node.ts')).createTfjsNodeEngine,
   wasm: async () => (await import('./engines/wasm.ts')).createWasmEngine,
   reference: async () => (await import('./engines/reference.ts')).createReferenceEngine,
 };
 
-/** Fastest first. tfjs-node is left out: slower than onnxruntime, and where that does not load it
- * hardly does either. */
-export const AUTO: readonly EngineName[] = ['onnxruntime', 'wasm'];
+/**
+ * What `auto` tries, fastest first. OpenVINO where it is set up and the CPU has AMX: elsewhere it is no
+ * faster than onnxruntime and takes more memory. tfjs-node is left out: slower than onnxruntime, and
+ * where that does not load it hardly does either.
+ */
+export async function autoOrder(): Promise<readonly EngineName[]> {
+  const openvino = findOpenvino() !== null && multipliesMatrices(await cpuFeatures());
+  return [...(openvino ? (['openvino'] as const) : []), 'onnxruntime', 'wasm'];
+}
 
 /** The file of a bundle that the engines of a choice read. */
 export const READS: Readonly<Record<EngineChoice, keyof Manifest['files']>> = {
   auto: 'int8',
   onnxruntime: 'int8',
+  openvino: 'int8',
   wasm: 'int8',
   'tfjs-node': 'weights',
   reference: 'weights',
@@ -53,12 +63,13 @@ export async function firstThatLoads<T>(
 ): Promise<T> {
   if (choice !== 'auto') return attempt(choice);
   const reasons: string[] = [];
-  for (const engine of AUTO) {
+  const order = await autoOrder();
+  for (const engine of order) {
     try {
       return await attempt(engine);
     } catch (error) {
       reasons.push(`${engine}: ${reasonOf(error)}`);
-      if (engine !== AUTO.at(-1)) onUnavailable(engine, reasonOf(error));
+      if (engine !== order.at(-1)) onUnavailable(engine, reasonOf(error));
     }
   }
   throw new Error(`no engine loads: ${reasons.join('; ')}`);

@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/light.js';
 
 /**
- * The messages of onnx.proto that are written here; field numbers are the standard's. The
+ * The messages of onnx.proto that are written and read here; field numbers are the standard's. The
  * standard's own file has four times as many, for training and for types that are not used here.
  */
 const root = protobuf.Root.fromJSON({
@@ -76,4 +76,42 @@ export function encodeModel(model: Record<string, unknown>): Uint8Array {
   const fault = ModelProto.verify(model);
   if (fault) throw new Error(`ONNX model: ${fault}`);
   return ModelProto.encode(ModelProto.create(model)).finish();
+}
+
+/** A graph as it is read back: what is left out in the file is empty here. */
+export interface GraphRead {
+  readonly node: readonly NodeRead[];
+  readonly initializer: readonly TensorRead[];
+  readonly input: readonly PortRead[];
+  readonly output: readonly PortRead[];
+}
+export interface NodeRead {
+  readonly name: string;
+  readonly opType: string;
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  readonly attribute: readonly { readonly name: string; i?: number; ints?: number[] }[];
+}
+export interface TensorRead {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly dataType: number;
+  /** Little-endian; part of the file's own bytes. */
+  readonly rawData: Uint8Array;
+}
+export interface PortRead {
+  readonly name: string;
+  readonly type: {
+    readonly tensorType: {
+      readonly elemType: number;
+      readonly shape: { readonly dim: readonly { readonly dimValue: number }[] };
+    };
+  };
+}
+
+/** The graph of a file that `encodeModel` wrote. @throws Error where it is none. */
+export function decodeGraph(file: Uint8Array): GraphRead {
+  const model = ModelProto.toObject(ModelProto.decode(file), { arrays: true, longs: Number });
+  if (!model.graph) throw new Error('ONNX model: it has no graph');
+  return model.graph;
 }

@@ -1,6 +1,7 @@
+import { type GraphBuilder, MICROSOFT } from '../../inference/engines/graph-builder.ts';
+import { EDGES, ONES } from '../../inference/engines/qdq-graph.ts';
 import { pads } from '../../inference/shapes.ts';
 import { type GraphContext, windowAttributes } from './float-graph.ts';
-import { type GraphBuilder, MICROSOFT } from './graph-builder.ts';
 import type { PoolLayer } from './pools.ts';
 
 const SIDE = 3;
@@ -36,7 +37,7 @@ export function addAveragePool(
     [
       valueName(from),
       ...scaleInputs(from),
-      graph.constant(`ones/${channels}`, 'int8', [channels, 1, SIDE, SIDE], kernel),
+      graph.constant(`${ONES}${channels}`, 'int8', [channels, 1, SIDE, SIDE], kernel),
       graph.constant('ninth', 'float', [], Float32Array.of(1 / WINDOW)),
       graph.constant('ninth/zero', 'int8', [], new Int8Array(1)),
       ...scaleInputs(name),
@@ -57,7 +58,7 @@ export function addAveragePool(
     [
       ninths,
       ...scaleInputs(name),
-      graph.constant(`edges/${height}x${width}`, 'uint8', [1, height, width, 1], quarters),
+      graph.constant(`${EDGES}${height}x${width}`, 'uint8', [1, height, width, 1], quarters),
       graph.constant('quarter', 'float', [], Float32Array.of(QUARTER)),
       graph.constant('quarter/zero', 'uint8', [], new Uint8Array(1)),
       ...scaleInputs(name),

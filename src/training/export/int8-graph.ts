@@ -1,3 +1,4 @@
+import { GraphBuilder, MICROSOFT } from '../../inference/engines/graph-builder.ts';
 import { PRODUCT_ZERO, paysAsProduct } from '../../inference/engines/matrix-products.ts';
 import { PIXELS } from '../../inference/engines/onnx.ts';
 import { INPUT, INPUT_SIZE } from '../../inference/inceptionv3.ts';
@@ -12,7 +13,6 @@ import {
   weightReader,
   windowAttributes,
 } from './float-graph.ts';
-import { GraphBuilder, MICROSOFT } from './graph-builder.ts';
 import type { Quantization } from './histogram.ts';
 import { kernelToOihw } from './kernels.ts';
 import { type ExportLayer, type PoolLayer, poolsBehindConvolutions } from './pools.ts';

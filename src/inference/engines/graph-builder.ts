@@ -3,7 +3,8 @@ import {
   DATA_TYPE,
   type DataType,
   encodeModel,
-} from '../../inference/engines/onnx-proto.ts';
+  type TensorRead,
+} from './onnx-proto.ts';
 
 /** Operators of onnxruntime that are not in the ONNX standard. */
 export const MICROSOFT = 'com.microsoft';
@@ -49,6 +50,12 @@ export class GraphBuilder {
     const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     this.#constants.set(name, { name, dataType: DATA_TYPE[type], dims, rawData });
     return name;
+  }
+
+  /** Takes over a constant of another graph. Returns its name. */
+  copy(tensor: TensorRead): string {
+    this.#constants.set(tensor.name, tensor);
+    return tensor.name;
   }
 
   encode(name: string, inputs: readonly Port[], outputs: readonly Port[]): Uint8Array {

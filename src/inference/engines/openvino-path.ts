@@ -1,0 +1,17 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Where `npm run setup:openvino` and the Debian package put OpenVINO's libraries. */
+const FOLDER = fileURLToPath(new URL('../../../vendor/openvino/', import.meta.url));
+const C_LIBRARY = /^libopenvino_c\.so\.\d+$/;
+
+/** The path of OpenVINO's C library, or null where it is not set up. */
+export function findOpenvino(folder = FOLDER): string | null {
+  try {
+    const name = readdirSync(folder).find((file) => C_LIBRARY.test(file));
+    return name === undefined ? null : join(folder, name);
+  } catch {
+    return null;
+  }
+}
