@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
-import { findOpenvino } from '../inference/engines/openvino-path.ts';
+import { NOT_INSTALLED } from '../inference/engines/openvino-path.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import { createLogger } from '../log.ts';
 import { type Check, type Finding, fail, ok, warn } from './check.ts';
@@ -25,8 +25,9 @@ export function engineFinding(
   const loads = ENGINE_NAMES.filter((name) => faults.get(name) === null);
   const says = (name: EngineName) => {
     if (loads.includes(name)) return 'loads';
-    const optional = name === 'tfjs-node' || (name === 'openvino' && findOpenvino() === null);
-    return optional && wanted !== name ? 'not installed' : faults.get(name);
+    const fault = faults.get(name) ?? '';
+    const optional = name === 'tfjs-node' || fault.includes(NOT_INSTALLED);
+    return optional && wanted !== name ? 'not installed' : fault;
   };
   const detail = ENGINE_NAMES.map((name) => `${name}: ${says(name)}`).join('; ');
   if (wanted !== 'auto') {

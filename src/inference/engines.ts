@@ -21,11 +21,17 @@ const FACTORIES: Readonly<Record<OneEngine, () => Promise<EngineFactory>>> = {
  * What `auto` tries, fastest first. OpenVINO where it is set up and the CPU has AMX: elsewhere it is no
  * faster than onnxruntime and takes more memory. tfjs-node is left out: slower than onnxruntime, and
  * where that does not load it hardly does either.
+ * @param library OpenVINO's, if it is set up.
+ * @param features of the CPU, as `cpuFeatures` has them.
  */
-export async function autoOrder(): Promise<readonly EngineName[]> {
-  const openvino = findOpenvino() !== null && multipliesMatrices(await cpuFeatures());
-  return [...(openvino ? (['openvino'] as const) : []), 'onnxruntime', 'wasm'];
-}
+export const orderFor = (library: string | null, features: string): readonly EngineName[] =>
+  library !== null && multipliesMatrices(features)
+    ? ['openvino', 'onnxruntime', 'wasm']
+    : ['onnxruntime', 'wasm'];
+
+/** The same for this box. */
+export const autoOrder = async (): Promise<readonly EngineName[]> =>
+  orderFor(findOpenvino(), await cpuFeatures());
 
 /** The file of a bundle that the engines of a choice read. */
 export const READS: Readonly<Record<EngineChoice, keyof Manifest['files']>> = {
@@ -54,22 +60,24 @@ export async function loadEngine(
  * Tries the engines of a choice in turn until one attempt succeeds.
  * @param attempt loads the engine in a process of its own: a native library may take it along.
  * @param onUnavailable told of each engine that failed and has another after it.
+ * @param order what `auto` tries; default: `autoOrder`.
  * @throws Error of the only attempt, or one that names the reasons of all.
  */
 export async function firstThatLoads<T>(
   choice: EngineChoice,
   attempt: (engine: OneEngine) => Promise<T>,
   onUnavailable: (engine: OneEngine, reason: string) => void,
+  order?: readonly EngineName[],
 ): Promise<T> {
   if (choice !== 'auto') return attempt(choice);
   const reasons: string[] = [];
-  const order = await autoOrder();
-  for (const engine of order) {
+  const inTurn = order ?? (await autoOrder());
+  for (const engine of inTurn) {
     try {
       return await attempt(engine);
     } catch (error) {
       reasons.push(`${engine}: ${reasonOf(error)}`);
-      if (engine !== order.at(-1)) onUnavailable(engine, reasonOf(error));
+      if (engine !== inTurn.at(-1)) onUnavailable(engine, reasonOf(error));
     }
   }
   throw new Error(`no engine loads: ${reasons.join('; ')}`);

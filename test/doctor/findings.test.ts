@@ -27,14 +27,16 @@ const config = (env: Record<string, string> = {}) =>
   loadConfig({ env: { RETAGGER_DATA_DIR: dir, ...env } });
 
 const MiB = 2 ** 20;
+/** As `openvino.ts` says it where nothing is set up. */
+const OPENVINO_FAULT = 'engine openvino does not load: it is not installed; npm run …';
 const anything = { status: expect.any(String), detail: expect.any(String) };
 
 describe('engine', () => {
   const faults = (loads: readonly EngineName[]) =>
     new Map(
-      (['onnxruntime', 'tfjs-node', 'wasm'] as const).map((name) => [
+      (['onnxruntime', 'openvino', 'tfjs-node', 'wasm'] as const).map((name) => [
         name,
-        loads.includes(name) ? null : 'signal SIGSEGV',
+        loads.includes(name) ? null : name === 'openvino' ? OPENVINO_FAULT : 'signal SIGSEGV',
       ]),
     );
 
@@ -45,6 +47,7 @@ describe('engine', () => {
     ['wasm', ['wasm'], 'ok', undefined],
     ['tfjs-node', ['onnxruntime', 'wasm'], 'fail', /Set engine to auto or onnxruntime/],
     ['onnxruntime', [], 'fail', /Set engine to auto\.$/],
+    ['openvino', ['onnxruntime'], 'fail', /Set engine to auto or onnxruntime/],
   ] as const)('%s where %j load: %s', (wanted, loads, status, advice) => {
     const finding = engineFinding(wanted, faults(loads));
     expect(finding.status).toBe(status);
@@ -54,7 +57,9 @@ describe('engine', () => {
 
   it('names the reason of each, but no fault of an engine that nobody asked for', () => {
     const { detail } = engineFinding('auto', faults(['wasm']));
-    expect(detail).toBe('onnxruntime: signal SIGSEGV; tfjs-node: not installed; wasm: loads');
+    expect(detail).toBe(
+      'onnxruntime: signal SIGSEGV; openvino: not installed; tfjs-node: not installed; wasm: loads',
+    );
   });
 
   it('is tried for real', async () => {

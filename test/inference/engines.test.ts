@@ -2,11 +2,17 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadBundle, type ModelBundle } from '../../src/inference/bundle.ts';
-import { type Engine, type EngineName, PIXEL_BYTES } from '../../src/inference/engine.ts';
-import { type EngineChoice, firstThatLoads, loadEngine } from '../../src/inference/engines.ts';
+import { type EngineName, PIXEL_BYTES } from '../../src/inference/engine.ts';
+import {
+  type EngineChoice,
+  firstThatLoads,
+  loadEngine,
+  orderFor,
+} from '../../src/inference/engines.ts';
 import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
 import { randomPixels } from '../training/export/tiny-network.ts';
-import { LABELS, writeTinyBundle } from './tiny-bundle.ts';
+import { promisesOfEngine } from './engine-promises.ts';
+import { writeTinyBundle } from './tiny-bundle.ts';
 
 let bundle: ModelBundle;
 let remove: () => Promise<void>;
@@ -20,43 +26,8 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-/** What `engine.ts` promises, for every engine that needs nothing but npm packages. */
 describe.each<EngineName>(['onnxruntime', 'wasm'])('engine %s', (name) => {
-  let engine: Engine;
-  beforeAll(async () => {
-    engine = await loadEngine(name, bundle, { threads: 1 });
-  });
-  afterAll(() => engine.close());
-
-  it('says what it is', () => {
-    expect(engine.name).toBe(name);
-  });
-
-  it('gives one finite logit per label, the same each time', async () => {
-    const first = await engine.infer(photo);
-    expect(first).toBeInstanceOf(Float32Array);
-    expect(first).toHaveLength(LABELS.length);
-    expect(first.every(Number.isFinite)).toBe(true);
-    const between = await engine.infer(other);
-    expect(between).not.toEqual(first);
-    expect(await engine.infer(photo)).toEqual(first);
-  });
-
-  it('leaves the pixels alone and its earlier answers as they were', async () => {
-    const pixels = photo.slice();
-    const first = await engine.infer(pixels);
-    const copy = first.slice();
-    await engine.infer(other);
-    expect(Buffer.compare(pixels, photo)).toBe(0);
-    expect(first).toEqual(copy);
-  });
-
-  it('refuses pixels of another size', async () => {
-    for (const length of [0, PIXEL_BYTES - 1, PIXEL_BYTES + 1]) {
-      await expect(engine.infer(new Uint8Array(length))).rejects.toThrow(RangeError);
-    }
-    await expect(engine.infer(photo)).resolves.toHaveLength(LABELS.length);
-  });
+  promisesOfEngine(name, () => bundle);
 });
 
 it('the engines agree on what the same file says', async () => {
@@ -79,6 +50,13 @@ it('loadEngine says which engine does not load and why', async () => {
   await remove();
 });
 
+it('auto takes OpenVINO where it is set up and the CPU multiplies matrices', () => {
+  const [amx, vnni] = ['flags : avx512_vnni amx_int8', 'flags : avx512_vnni'];
+  expect(orderFor('libopenvino_c.so.1', amx)).toEqual(['openvino', 'onnxruntime', 'wasm']);
+  expect(orderFor(null, amx)).toEqual(['onnxruntime', 'wasm']);
+  expect(orderFor('libopenvino_c.so.1', vnni)).toEqual(['onnxruntime', 'wasm']);
+});
+
 describe('firstThatLoads', () => {
   const unavailable: string[] = [];
   const first = (choice: EngineChoice, ...loads: string[]) =>
@@ -89,6 +67,7 @@ describe('firstThatLoads', () => {
         throw new Error(`no ${engine}\nmore`);
       },
       (...told) => unavailable.push(told.join(': ')),
+      ['onnxruntime', 'wasm'],
     );
   beforeEach(() => unavailable.splice(0));
 

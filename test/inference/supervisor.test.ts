@@ -21,6 +21,9 @@ const MiB = 1024 * 1024;
 const ROOMS = LABELS.map((label) => here(`../fixtures/rooms/${label}.jpg`));
 const FAULTY = here('programs/faulty-worker.mjs');
 
+// Whether OpenVINO is set up here must not decide what `auto` means.
+vi.mock('../../src/inference/engines/openvino-path.ts', () => ({ findOpenvino: () => null }));
+
 let model: Awaited<ReturnType<typeof writeTinyBundle>>;
 let dir: string;
 let tagger: Supervisor;

@@ -15,7 +15,7 @@ export class Openvino {
   readonly #api: Api;
   readonly #core: Handle;
 
-  /** @throws Error where the library does not load or does not know a setting. */
+  /** @throws Error where the library does not load. Settings are looked at when it compiles. */
   constructor(path: string, settings: Readonly<Record<string, string>>) {
     this.#api = declare(path);
     this.#core = this.#api.make('core', this.#api.createCore);

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 const FOLDER = fileURLToPath(new URL('../../../vendor/openvino/', import.meta.url));
 const C_LIBRARY = /^libopenvino_c\.so\.\d+$/;
 
+/** Why the engine does not load there, and what to do. */
+export const NOT_INSTALLED = 'it is not installed; npm run setup:openvino installs it';
+
 /** The path of OpenVINO's C library, or null where it is not set up. */
 export function findOpenvino(folder = FOLDER): string | null {
   try {

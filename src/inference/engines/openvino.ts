@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultThreads, type EngineFactory, PIXEL_BYTES } from '../engine.ts';
 import { Openvino } from './openvino-library.ts';
-import { findOpenvino } from './openvino-path.ts';
+import { findOpenvino, NOT_INSTALLED } from './openvino-path.ts';
 import { loadPrepared } from './prepared.ts';
 
 /** The compiled network, as the library writes it. */
@@ -14,7 +14,7 @@ const BLOB = 'network.blob';
  */
 export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
   const path = findOpenvino();
-  if (!path) throw new Error('it is not installed; npm run setup:openvino installs it');
+  if (!path) throw new Error(NOT_INSTALLED);
   const library = new Openvino(path, settings(options.threads ?? defaultThreads()));
   const compile = async () => {
     const { toQdq } = await import('./qdq-graph.ts');

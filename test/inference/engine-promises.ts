@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ModelBundle } from '../../src/inference/bundle.ts';
+import { type Engine, type EngineName, PIXEL_BYTES } from '../../src/inference/engine.ts';
+import { loadEngine } from '../../src/inference/engines.ts';
+import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
+import { randomPixels } from '../training/export/tiny-network.ts';
+import { LABELS } from './tiny-bundle.ts';
+
+const photo = randomPixels(INPUT_SIZE, 42);
+const other = randomPixels(INPUT_SIZE, 43);
+
+/** What `engine.ts` promises, for every engine. @param bundle of a tiny network, once tests run. */
+export function promisesOfEngine(name: EngineName, bundle: () => ModelBundle): void {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await loadEngine(name, bundle(), { threads: 1 });
+  });
+  afterAll(() => engine.close());
+
+  it('says what it is', () => {
+    expect(engine.name).toBe(name);
+  });
+
+  it('gives one finite logit per label, the same each time', async () => {
+    const first = await engine.infer(photo);
+    expect(first).toBeInstanceOf(Float32Array);
+    expect(first).toHaveLength(LABELS.length);
+    expect(first.every(Number.isFinite)).toBe(true);
+    const between = await engine.infer(other);
+    expect(between).not.toEqual(first);
+    expect(await engine.infer(photo)).toEqual(first);
+  });
+
+  it('leaves the pixels alone and its earlier answers as they were', async () => {
+    const pixels = photo.slice();
+    const first = await engine.infer(pixels);
+    const copy = first.slice();
+    await engine.infer(other);
+    expect(Buffer.compare(pixels, photo)).toBe(0);
+    expect(first).toEqual(copy);
+  });
+
+  it('refuses pixels of another size', async () => {
+    for (const length of [0, PIXEL_BYTES - 1, PIXEL_BYTES + 1]) {
+      await expect(engine.infer(new Uint8Array(length))).rejects.toThrow(RangeError);
+    }
+    await expect(engine.infer(photo)).resolves.toHaveLength(LABELS.length);
+  });
+}
