@@ -1,9 +1,9 @@
 /**
  * Our daemon beside what one would run otherwise, on the same photos with the same weights:
  * latency with one client, throughput with eight, start, memory. Every server is started, measured
- * and stopped in turn, in several rounds; medians count, and ratios to our default engine.
+ * and stopped in turn, in several rounds; medians count, and ratios to the engine that `auto` takes here.
  *
- *   npm run build && npm run setup:tfjs-node
+ *   npm run build && npm run setup:tfjs-node && npm run setup:openvino
  *   taskset -c 0,1 node bench/run.mjs --photos DIR [--rounds 3] [--seconds 4] [--only REGEX] [--long REGEX]
  *
  * DIR holds real photos; the measured ones are cut from them. The peers' Python packages go to
@@ -19,14 +19,17 @@ import { report } from './lib/report.mjs';
 import { servers } from './lib/servers.mjs';
 import { setUp } from './lib/setup.mjs';
 
+const { autoOrder } = await import('../dist/inference/engines.js');
+
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const auto = `RE-Tagger ${(await autoOrder())[0]}`;
 const { values: options } = parseArgs({
   options: {
     photos: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
     only: { type: 'string', default: '' },
-    long: { type: 'string', default: '^RE-Tagger onnxruntime$' },
+    long: { type: 'string', default: `^${auto}$` },
     name: { type: 'string', default: 'latest' },
     cache: { type: 'string', default: here('.cache') },
   },
@@ -68,7 +71,7 @@ const machine = `${cpus()[0].model}, ${availableParallelism()} cores, Node ${pro
 const results = { date: new Date().toISOString(), machine, rounds, failures, long };
 await mkdir(here('results'), { recursive: true });
 const file = (ending) => here(`results/${options.name}.${ending}`);
-const { markdown, svg } = report(results, process.argv.slice(2).join(' '));
+const { markdown, svg } = report(results, process.argv.slice(2).join(' '), auto);
 await writeFile(file('json'), `${JSON.stringify(results, null, 1)}\n`);
 await writeFile(file('md'), markdown);
 await writeFile(file('svg'), svg);

@@ -1,6 +1,5 @@
 /** Results as a table and a bar chart. */
 
-const OURS = 'RE-Tagger onnxruntime';
 const SIZE = '2mp';
 
 const { median } = await import('../../dist/bench/median.js');
@@ -11,11 +10,14 @@ const over = (rounds, pick) => median(rounds.map(pick));
 const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
 
-/** @param command how this run was started, to be named beside its figures. */
-export function report({ date, machine, rounds, failures, long }, command) {
+/**
+ * @param command how this run was started, to be named beside its figures.
+ * @param auto the name of our server with the engine that `auto` takes: ratios are to this one.
+ */
+export function report({ date, machine, rounds, failures, long }, command, auto) {
   const measured = Object.entries(rounds).filter(([, list]) => list.length > 0);
   const sizes = Object.keys(measured[0]?.[1][0].sizes ?? {});
-  const ours = rounds[OURS] ?? [];
+  const ours = rounds[auto] ?? [];
   const parts = [
     `# Servers compared\n\n${date.slice(0, 10)}, ${machine}; ` +
       `\`node bench/run.mjs ${command}\`. Medians of ${measured[0]?.[1].length ?? 0} rounds; ` +

@@ -32,10 +32,11 @@ export class Openvino {
 
   /** @param model an ONNX file. */
   compile(model: Uint8Array): CompiledModel {
-    const { api, core } = { api: this.#api, core: this.#core };
-    const read = api.make('read', api.readModel, core, model, model.length, null);
+    const api = this.#api;
+    const read = api.make('read', api.readModel, this.#core, model, model.length, null);
     try {
-      return new CompiledModel(api, api.make('compile', api.compile, core, read, DEVICE, 0));
+      const compiled = api.make('compile', api.compile, this.#core, read, DEVICE, 0);
+      return new CompiledModel(api, compiled);
     } finally {
       api.freeModel(read);
     }
