@@ -75,7 +75,11 @@ describe('what is wrong is named', () => {
       /--http-port: 70000 .* 0 to 65535/,
     ],
     ['no number', { env: { RETAGGER_HTTP_PORT: 'x' } }, /RETAGGER_HTTP_PORT: "x" .*whole number/],
-    ['no choice', { flags: { engine: 'gpu' } }, /one of auto, onnxruntime, tfjs-node, wasm/],
+    [
+      'no choice',
+      { flags: { engine: 'gpu' } },
+      /one of auto, onnxruntime, openvino, tfjs-node, wasm/,
+    ],
     ['no boolean', { flags: { 'mqtt-enabled': 'yes' } }, /true or false/],
     ['an unknown variable', { env: { RETAGGER_HTP_PORT: '1' } }, /mean "RETAGGER_HTTP_PORT"/],
     ['an unknown key', { file: yaml('http:\n  prot: 1\n') }, /"http.prot".*mean "http.port"/],

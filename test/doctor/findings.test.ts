@@ -16,6 +16,7 @@ import { inotifyFinding } from '../../src/doctor/inotify.ts';
 import { memoryFinding } from '../../src/doctor/memory.ts';
 import { port } from '../../src/doctor/port.ts';
 import type { EngineName } from '../../src/inference/engine.ts';
+import { NOT_INSTALLED } from '../../src/inference/engines/openvino-path.ts';
 import { writeTinyBundle } from '../inference/tiny-bundle.ts';
 
 let dir: string;
@@ -28,7 +29,7 @@ const config = (env: Record<string, string> = {}) =>
 
 const MiB = 2 ** 20;
 /** As `openvino.ts` says it where nothing is set up. */
-const OPENVINO_FAULT = 'engine openvino does not load: it is not installed; npm run …';
+const OPENVINO_FAULT = `engine openvino does not load: ${NOT_INSTALLED}`;
 const anything = { status: expect.any(String), detail: expect.any(String) };
 
 describe('engine', () => {
