@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { defaultThreads, type EngineFactory, PIXEL_BYTES } from '../engine.ts';
 import { Openvino } from './openvino-library.ts';
 import { findOpenvino, NOT_INSTALLED } from './openvino-path.ts';
@@ -29,6 +31,7 @@ export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
           const compiled = await compile();
           compiled.export(join(draft, BLOB));
           compiled.close();
+          collectGarbage();
         },
         load: async (home) => library.import(join(home, BLOB)),
         without: compile,
@@ -52,6 +55,13 @@ export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
     },
   };
 };
+
+/** The graph and its translation, 46 MB, which V8 would let lie for long: they are outside its heap. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  setFlagsFromString('--no-expose-gc');
+}
 
 /** One inference at a time; what is not in bytes is computed in float32, as everywhere. */
 const settings = (threads: number): Record<string, string> => ({
