@@ -100,8 +100,8 @@ async function measureAll(
         try {
           const { limits } = config;
           const setup = { modelDir: config.model.dir, engine, limits, log };
-          const cache = { cacheDir: join(cacheDir, engine) };
-          rounds.get(engine)?.push(await measureEngine({ ...setup, ...cache }, photos));
+          const own = { ...setup, cacheDir: join(cacheDir, engine) };
+          rounds.get(engine)?.push(await measureEngine(own, photos));
         } catch (error) {
           reasons.set(engine, (error as Error).message);
         }

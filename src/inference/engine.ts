@@ -8,6 +8,13 @@ export type EngineName = (typeof ENGINE_NAMES)[number];
 /** Side × side × RGB: bytes in one preprocessed photo. */
 export const PIXEL_BYTES = 299 * 299 * 3;
 
+/** @throws RangeError for pixels of another size: every engine's first step. */
+export function checkPixels(pixels: Uint8Array): void {
+  if (pixels.length !== PIXEL_BYTES) {
+    throw new RangeError(`expected ${PIXEL_BYTES} bytes of pixels, not ${pixels.length}`);
+  }
+}
+
 /** One thread for each core, at most 4: beyond that the small layers only wait for each other. */
 export const defaultThreads = (): number => Math.min(availableParallelism(), 4);
 

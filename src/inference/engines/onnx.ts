@@ -1,10 +1,10 @@
 import type { InferenceSession, TypedTensor } from 'onnxruntime-common';
 import {
+  checkPixels,
   defaultThreads,
   type Engine,
   type EngineName,
   type EngineOptions,
-  PIXEL_BYTES,
 } from '../engine.ts';
 import { INPUT_SIZE } from '../inceptionv3.ts';
 
@@ -29,9 +29,7 @@ export function onnxEngine(
   return {
     name,
     async infer(pixels) {
-      if (pixels.length !== PIXEL_BYTES) {
-        throw new RangeError(`expected ${PIXEL_BYTES} bytes of pixels, not ${pixels.length}`);
-      }
+      checkPixels(pixels);
       const input = new Tensor('uint8', pixels, [1, INPUT_SIZE, INPUT_SIZE, 3]);
       const results = await session.run({ [PIXELS]: input });
       return results[output]?.data as Float32Array;

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { defaultThreads, type EngineFactory, PIXEL_BYTES } from '../engine.ts';
+import { checkPixels, defaultThreads, type EngineFactory } from '../engine.ts';
 import { Openvino } from './openvino-library.ts';
 import { findOpenvino, NOT_INSTALLED } from './openvino-path.ts';
 import { loadPrepared } from './prepared.ts';
@@ -42,9 +42,7 @@ export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
     name: 'openvino',
     async infer(pixels) {
       if (closed) throw new Error('the openvino engine is closed');
-      if (pixels.length !== PIXEL_BYTES) {
-        throw new RangeError(`${pixels.length} bytes of pixels, not ${PIXEL_BYTES}`);
-      }
+      checkPixels(pixels);
       return network.infer(pixels);
     },
     async close() {

@@ -1,5 +1,5 @@
 import type { ModelBundle } from '../bundle.ts';
-import { type Engine, type EngineFactory, type EngineOptions, PIXEL_BYTES } from '../engine.ts';
+import { checkPixels, type Engine, type EngineFactory, type EngineOptions } from '../engine.ts';
 import { forward, scalePixels, uploadWeights } from '../forward.ts';
 import { INPUT_SIZE, LOGITS } from '../inceptionv3.ts';
 import { loadTfjs } from '../tfjs.ts';
@@ -21,9 +21,7 @@ export const createTfjsNodeEngine: EngineFactory = async (
     name: 'tfjs-node',
     async infer(pixels) {
       if (closed) throw new Error('the tfjs-node engine is closed');
-      if (pixels.length !== PIXEL_BYTES) {
-        throw new RangeError(`${pixels.length} bytes of pixels, not ${PIXEL_BYTES}`);
-      }
+      checkPixels(pixels);
       const logits = tf.tidy(() => {
         const shape = [1, INPUT_SIZE, INPUT_SIZE, 3] as [number, number, number, number];
         const x = scalePixels(tf, tf.tensor4d(Int32Array.from(pixels), shape, 'int32'));
