@@ -1,4 +1,4 @@
-/** Two workers pay for their start when there were many photos for so long. */
+/** Two inferences at once pay for what it takes to begin when there were many photos for so long. */
 const BEGIN_MS = 1000;
 /** A pause this long starts the count anew; shorter ones are between one photo and the next. */
 const GAP_MS = 250;
@@ -12,9 +12,9 @@ export interface BurstEvents {
 }
 
 /**
- * Tells when more photos come than one worker does well, and when that is over. One worker with all
- * threads answers a lone photo soonest. Two with half the threads each do a tenth to a half more a
- * second: the threads of one network wait for each other at every layer, and for the core that a
+ * Tells when more photos come than one inference at once does well, and when that is over. One with
+ * all threads answers a lone photo soonest. Two with half the threads each do a tenth to a half more a
+ * second: the threads of one inference wait for each other at every layer, and for the core that a
  * decoder has taken; those of two do not.
  */
 export class Burst {
@@ -27,7 +27,7 @@ export class Burst {
     this.#events = events;
   }
 
-  /** There are more photos than one worker does well. */
+  /** There are more photos than one inference at once does well. */
   many(now = performance.now()): void {
     if (now - this.#last > GAP_MS) this.#since = now;
     this.#last = now;

@@ -18,9 +18,11 @@ export function checkPixels(pixels: Uint8Array): void {
 /** One thread for each core, at most 4: beyond that the small layers only wait for each other. */
 export const defaultThreads = (): number => Math.min(availableParallelism(), 4);
 
-/** A loaded network. One photo at a time; the caller waits for one call before the next. */
+/** A loaded network. */
 export interface Engine {
   readonly name: EngineName;
+  /** So many calls of `infer` may be under way; the caller waits with more. */
+  readonly atOnce: number;
   /**
    * @param pixels RGB, 0..255, row by row, exactly `PIXEL_BYTES` long. The engine scales them.
    * @returns one logit per label, in the bundle's label order. Softmax and temperature are the
@@ -31,10 +33,13 @@ export interface Engine {
 }
 
 export interface EngineOptions {
-  /** Threads for one inference; default: `defaultThreads`. */
+  /** Threads in all; default: `defaultThreads`. */
   readonly threads?: number;
-  /** Whether it has the cores to itself: its threads then spin while they wait for each other. */
-  readonly alone?: boolean;
+  /**
+   * Inferences at once, each with its share of the threads; default 1. An engine that is not in
+   * `INFERS_TWICE` does one.
+   */
+  readonly atOnce?: number;
   /** Folder for what an engine derives from a bundle to load it sooner; it makes and empties it. */
   readonly cacheDir?: string | undefined;
 }

@@ -17,6 +17,12 @@ const FACTORIES: Readonly<Record<OneEngine, () => Promise<EngineFactory>>> = {
   reference: async () => (await import('./engines/reference.ts')).createReferenceEngine,
 };
 
+/** Their library holds up the thread that calls it. */
+const IN_THREADS: ReadonlySet<OneEngine> = new Set(['onnxruntime']);
+
+/** Those that can be asked for two inferences at once. */
+export const INFERS_TWICE: ReadonlySet<OneEngine> = new Set(['onnxruntime', 'openvino']);
+
 /**
  * What `auto` tries, fastest first. OpenVINO where it is set up and the CPU has AMX: elsewhere it is no
  * faster than onnxruntime and takes more memory. tfjs-node is left out: slower than onnxruntime, and
@@ -50,11 +56,20 @@ export async function loadEngine(
   options: EngineOptions = {},
 ): Promise<Engine> {
   try {
-    return await (await FACTORIES[engine]())(bundle, options);
+    return IN_THREADS.has(engine)
+      ? await (await import('./engine-threads.ts')).inThreads(engine, bundle, options)
+      : await loadHere(engine, bundle, options);
   } catch (error) {
     throw new Error(`engine ${engine} does not load: ${reasonOf(error)}`, { cause: error });
   }
 }
+
+/** The same into this thread, for one inference at once. */
+export const loadHere: (...what: Parameters<typeof loadEngine>) => Promise<Engine> = async (
+  engine,
+  bundle,
+  options = {},
+) => (await FACTORIES[engine]())(bundle, options);
 
 /**
  * Tries the engines of a choice in turn until one attempt succeeds.

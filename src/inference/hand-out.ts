@@ -2,24 +2,24 @@ import { type RetaggerError, toRetaggerError } from '../errors.ts';
 import { type Fault, type PhotoJob, PhotoJobs } from './photo-jobs.ts';
 import type { Tagging } from './tagger.ts';
 import { WorkerGone } from './worker-process.ts';
-import { WORKER_CONCURRENCY } from './worker-protocol.ts';
+import { photosIn } from './worker-protocol.ts';
 import type { Slot } from './workers.ts';
 
-/** One photo in inference and one decoding; with three, two workers do half as many again. */
+/** One photo in inference and one decoding; with three, two inferences at once do half as many again. */
 const ENOUGH_FOR_ONE = 2;
 
 export interface HandOutParts {
-  /** Workers that take photos at present. */
-  readonly open: () => Slot[];
+  /** The worker that takes photos at present. */
+  readonly open: () => Slot | null;
   /** Deadline for one try at one photo. */
   readonly photoMs: number;
-  /** More photos are here than one worker can do. */
+  /** More photos are here than one inference at once does well. */
   readonly onMany: () => void;
   /** A worker has done a photo, well or not. */
   readonly onDone: () => void;
 }
 
-/** Gives photos to workers: each to the one that has the fewest, as many as it has use for. */
+/** Gives photos to the worker, as many as it has use for. */
 export class HandOut {
   readonly #parts: HandOutParts;
   readonly #jobs = new PhotoJobs();
@@ -35,12 +35,15 @@ export class HandOut {
     });
   }
 
-  /** Call whenever a worker may take more. */
+  /** Call whenever the worker may take more. */
   dispatch(): void {
-    while (this.#one());
-    let photos = this.#jobs.waiting;
-    for (const slot of this.#parts.open()) photos += slot.jobs.size;
-    if (photos > ENOUGH_FOR_ONE) this.#parts.onMany();
+    const slot = this.#parts.open();
+    if (!slot) return;
+    const most = photosIn(slot.atOnce);
+    for (let job = this.#jobs.next(slot.jobs, most); job; job = this.#jobs.next(slot.jobs, most)) {
+      void this.#run(slot, job);
+    }
+    if (this.#jobs.waiting + slot.jobs.size > ENOUGH_FOR_ONE) this.#parts.onMany();
   }
 
   /** Of a worker that has ended. */
@@ -51,17 +54,6 @@ export class HandOut {
   /** All that no worker has. */
   rejectAll(error: RetaggerError): void {
     this.#jobs.rejectAll(error);
-  }
-
-  /** @returns false where no worker takes any. */
-  #one(): boolean {
-    for (const slot of this.#parts.open().sort((a, b) => a.jobs.size - b.jobs.size)) {
-      const job = this.#jobs.next(slot.jobs, WORKER_CONCURRENCY);
-      if (!job) continue;
-      void this.#run(slot, job);
-      return true;
-    }
-    return false;
   }
 
   async #run(slot: Slot, job: PhotoJob): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Memory, together } from './memory.ts';
+import type { Memory } from './memory.ts';
 
 /** The supervisor's rules of thumb, as plain arithmetic. */
 
@@ -18,13 +18,16 @@ export const backoffMs = (faultsInARow: number): number =>
 export const memoryShare = (limit: number, daemon: number, fresh: Memory): number =>
   Math.max(limit - daemon - fresh.own, fresh.total + HEADROOM_BYTES);
 
-/** Whether two workers may run; the second never takes the last room. */
-export const pairFits = (limit: number, daemon: number, first: Memory, second: Memory): boolean =>
-  daemon + together([first, second]) + HEADROOM_BYTES <= limit;
+/**
+ * Whether a worker may load its engine a second time, which takes no more than a fresh worker has for
+ * its own; it never takes the last room.
+ */
+export const secondFits = (limit: number, daemon: number, now: Memory, fresh: Memory): boolean =>
+  daemon + now.total + fresh.own + HEADROOM_BYTES <= limit;
 
 const PAUSE_MS = 60_000;
 
-/** The wait after a replacement or a second worker that did not load or had no room. */
+/** The wait after a replacement, or two inferences at once, that did not load or had no room. */
 export class Pause {
   #until = 0;
 

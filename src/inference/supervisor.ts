@@ -5,12 +5,13 @@ import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import { Burst } from './burst.ts';
 import { defaultThreads } from './engine.ts';
-import { firstThatLoads, type OneEngine, READS } from './engines.ts';
+import { firstThatLoads, INFERS_TWICE, type OneEngine, READS } from './engines.ts';
 import { HandOut } from './hand-out.ts';
-import { backoffMs, memoryShare, Pause, pairFits } from './supervision.ts';
+import { backoffMs, memoryShare, Pause, secondFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
 import { whileKilled } from './while-killed.ts';
-import { WORKER_CONCURRENCY } from './worker-protocol.ts';
+import { WorkerGone } from './worker-process.ts';
+import { photosIn } from './worker-protocol.ts';
 import { type Reason, type Slot, Workers } from './workers.ts';
 
 /** Tags photos in a child process that is watched and replaced. Nothing runs before `start`. */
@@ -31,15 +32,12 @@ export class Supervisor implements Tagger {
   readonly #photos: HandOut;
   /** Takes new photos. */
   #current: Slot | null = null;
-  /** Takes them too while more come than one worker can do. */
-  #second: Slot | null = null;
-  /** Whether there should be two workers, each with half the threads; see `Burst`. */
-  #paired = false;
-  #startingSecond = false;
+  /** Whether there should be two inferences at once, each with half the threads; see `Burst`. */
+  #many = false;
+  readonly #noTwo = new Pause();
   #restarting = false;
-  readonly #noPair = new Pause();
   readonly #burst: Burst;
-  /** Every process there is: these two, one that loads, one that finishes its last photos. */
+  /** Every process there is: this one, one that loads, one that finishes its last photos. */
   readonly #workers: Workers;
   #replacing = false;
   readonly #noReplacement = new Pause();
@@ -58,7 +56,7 @@ export class Supervisor implements Tagger {
     this.#log = options.log.child({ part: 'worker' });
     this.#workers = new Workers(options, this.#log, (slot, how) => this.#onExit(slot, how));
     this.#photos = new HandOut({
-      open: () => this.#open,
+      open: () => (this.#current?.ending ? null : this.#current),
       photoMs: options.limits.photo_seconds * 1000,
       onMany: () => this.#burst.many(),
       onDone: () => {
@@ -67,13 +65,13 @@ export class Supervisor implements Tagger {
       },
     });
     this.#burst = new Burst({
-      begin: () => this.#pair(),
-      end: () => this.#unpair('few photos'),
+      begin: () => this.#begin(),
+      end: () => this.#end('few photos'),
     });
   }
 
   get concurrency(): number {
-    return WORKER_CONCURRENCY * (this.#second ? 2 : 1);
+    return photosIn(this.#current?.atOnce ?? 1);
   }
 
   get state(): Tagger['state'] {
@@ -127,8 +125,7 @@ export class Supervisor implements Tagger {
     await this.#settled();
     clearTimeout(this.#respawn);
     this.#replacing = true;
-    this.#unpair('a new model');
-    this.#retireSecond();
+    this.#end('a new model');
     try {
       const slot = this.#spawn(bundle);
       const info = await this.#workers.load(slot);
@@ -142,7 +139,6 @@ export class Supervisor implements Tagger {
       this.#replacing = false;
       // The old one has ended meanwhile, or did not start before.
       if (!this.#current && !this.#isStopped) this.#respawnLater();
-      this.#reconcile();
       throw error;
     }
   }
@@ -168,12 +164,10 @@ export class Supervisor implements Tagger {
     this.#photos.rejectAll(new RetaggerError('stopping'));
     await this.#workers.stop();
     this.#current = null;
-    this.#second = null;
   }
 
   get #threads(): number {
-    const { threads = defaultThreads() } = this.#options;
-    return this.#paired ? Math.floor(threads / 2) : threads;
+    return this.#options.threads ?? defaultThreads();
   }
 
   /** The first worker, with this engine. */
@@ -186,8 +180,7 @@ export class Supervisor implements Tagger {
   }
 
   #spawn(bundle: ModelBundle): Slot {
-    const [engine, threads, alone] = [this.#engine, this.#threads, !this.#paired];
-    return this.#workers.spawn({ bundle, engine, threads, alone });
+    return this.#workers.spawn({ bundle, engine: this.#engine, threads: this.#threads });
   }
 
   /**
@@ -225,20 +218,11 @@ export class Supervisor implements Tagger {
     this.#reconcile();
   }
 
-  /** Workers that take photos. */
-  get #open(): Slot[] {
-    return [this.#current, this.#second].flatMap((slot) => (slot && !slot.ending ? slot : []));
-  }
-
   #onExit(slot: Slot, how: string): void {
     const { ending = 'exit' } = slot;
     const expected = ending === 'stop' || ending === 'memory';
     if (slot.jobs.size > 0 || !expected) this.#onFault(slot, how);
-    if (slot !== this.#current) {
-      if (slot === this.#second) this.#second = null;
-      this.#reconcile();
-      return;
-    }
+    if (slot !== this.#current) return;
     this.#current = null;
     // A replacement that loads already will do.
     if (this.#state !== 'stopped' && !this.#replacing) this.#respawnLater();
@@ -282,87 +266,71 @@ export class Supervisor implements Tagger {
     this.#use(slot);
   }
 
-  /** Two workers from now on, where the box has the cores and the limit the memory for them. */
-  #pair(): void {
+  /** Two inferences at once, where the engine can, the box has the cores and the limit the memory. */
+  #begin(): void {
     const slot = this.#current;
-    if (this.#paired || !slot || this.#threads < 2 || !this.#noPair.isOver) return;
+    if (this.#many || !slot || this.#replacing || !this.#noTwo.isOver) return;
+    if (this.#threads < 2 || !INFERS_TWICE.has(this.#engine)) return;
+    const { memory, freshMemory } = slot.process;
     const { memory_bytes: limit } = this.#options.limits;
-    const { freshMemory } = slot.process;
-    if (!pairFits(limit, process.memoryUsage.rss(), freshMemory, freshMemory)) return;
-    this.#log.info('many photos: two workers from now on');
-    this.#paired = true;
+    if (!secondFits(limit, process.memoryUsage.rss(), memory, freshMemory)) return;
+    this.#log.info('many photos: two inferences at once from now on');
+    this.#many = true;
     this.#reconcile();
   }
 
-  #unpair(why: string): void {
-    if (!this.#paired) return;
-    this.#log.info({ why }, 'one worker from now on');
-    this.#paired = false;
-    if (why !== 'few photos') this.#noPair.begin();
+  #end(why: string): void {
+    if (!this.#many) return;
+    this.#log.info({ why }, 'one inference at once from now on');
+    this.#many = false;
+    if (why !== 'few photos') this.#noTwo.begin();
     this.#reconcile();
   }
 
-  /**
-   * One step from the workers there are to those there should be; each step ends with the next.
-   * Photos wait for none of them, and there are never three workers.
-   */
+  /** Has the worker do as many inferences at once as there should be; photos wait for none of it. */
   #reconcile(): void {
     const slot = this.#current;
-    if (this.#replacing || !slot || this.#state === 'stopped') return;
-    if (!this.#paired) this.#retireSecond();
-    if (slot.threads !== this.#threads) {
-      if (this.#noReplacement.isOver) void this.#replace(slot);
-    } else if (this.#paired && !this.#startingSecond && this.#workers.count === 1) {
-      void this.#startSecond();
+    const atOnce = this.#many ? 2 : 1;
+    if (slot && !slot.ending && !slot.sharing && slot.atOnce !== atOnce) {
+      void this.#share(slot, atOnce);
     }
   }
 
-  /** One that still loads retires when it has. */
-  #retireSecond(): void {
-    if (!this.#second || this.#second.ending) return;
-    this.#workers.retire(this.#second, 'stop');
-    this.#second = null;
-  }
-
-  async #startSecond(): Promise<void> {
-    let slot: Slot | undefined;
-    this.#startingSecond = true;
+  async #share(slot: Slot, atOnce: number): Promise<void> {
+    slot.sharing = true;
     try {
-      const bundle = await this.#rechecked();
-      if (!this.#paired || this.#replacing) return;
-      slot = this.#spawn(bundle);
-      this.#second = slot;
-      await this.#workers.load(slot);
-      // Not wanted any more, or of the model before?
-      if (!this.#paired || this.#replacing) this.#retireSecond();
+      await this.#rechecked();
+      await slot.process.share(atOnce);
+      slot.atOnce = atOnce;
+      slot.sharing = false;
       this.#photos.dispatch();
       this.#reconcile();
     } catch (error) {
-      if (this.#state === 'stopped') return;
-      if (slot && this.#second === slot) this.#second = null;
-      this.#log.warn({ err: error }, 'a second worker does not start');
-      this.#unpair('it does not start');
-    } finally {
-      this.#startingSecond = false;
+      slot.sharing = false;
+      if (this.#isStopped || slot.ending || error instanceof WorkerGone) return;
+      this.#log.warn({ err: error, atOnce }, 'the worker cannot share its cores otherwise');
+      this.#many = slot.atOnce === 2;
+      this.#noTwo.begin();
     }
   }
 
   /**
-   * Keeps all processes under the limit: first without the second worker, then by replacing one
+   * Keeps all processes under the limit: first with one inference at once, then by replacing a worker
    * that has grown too large; its photos move over when the new one is ready.
    */
   #checkMemory(slot: Slot): void {
     const { memory, freshMemory } = slot.process;
     const { memory_bytes: limit } = this.#options.limits;
-    const daemon = process.memoryUsage.rss();
-    if (this.#second && !pairFits(limit, daemon, memory, this.#second.process.memory)) {
-      this.#unpair('memory');
+    const share = memoryShare(limit, process.memoryUsage.rss(), freshMemory);
+    // Between one and two inferences at once it has both engines for a moment.
+    if (memory.total <= share || slot.sharing) return;
+    if (slot.atOnce > 1) {
+      this.#end('memory');
+      return;
     }
-    const share = memoryShare(limit, daemon, freshMemory);
-    if (memory.total <= share || this.#replacing || !this.#noReplacement.isOver) return;
+    if (this.#replacing || !this.#noReplacement.isOver) return;
     this.#log.info({ resident: memory.total, share }, 'worker has grown, replacing it');
     this.restarts.memory += 1;
-    this.#unpair('memory');
     void this.#replace(slot);
   }
 
@@ -380,7 +348,7 @@ export class Supervisor implements Tagger {
       if (this.#state === 'stopped') return;
       this.#log.error({ err: error }, 'worker could not be replaced');
       this.#noReplacement.begin();
-      this.#unpair('no replacement');
+      this.#end('no replacement');
       if (!this.#current) this.#respawnLater(); // the old one has ended meanwhile
     }
   }

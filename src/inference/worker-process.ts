@@ -1,18 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { builtProgram } from './built-program.ts';
 import type { Memory } from './memory.ts';
 import { onShortLine } from './short-lines.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';
 import { WorkerKilled } from './while-killed.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
-
-/** Node runs no TypeScript, so from the sources (tests) it is the built worker that is started. */
-const WORKER_PATH = ['./worker.js', '../../dist/inference/worker.js']
-  .map((path) => fileURLToPath(new URL(path, import.meta.url)))
-  .find(existsSync);
 
 /** Characters of one line of the worker's stderr that are logged. */
 const MAX_LINE = 500;
@@ -28,8 +22,8 @@ export interface WorkerProcessOptions extends WorkerOptions {
   readonly workerPath?: string | undefined;
 }
 
-interface Reply {
-  resolve(tagging: Tagging): void;
+interface Reply<T> {
+  resolve(value: T): void;
   reject(error: Error): void;
 }
 
@@ -45,15 +39,15 @@ export class WorkerProcess {
   /** The same when it was ready, before any photo. */
   freshMemory: Memory = this.memory;
   readonly #child: ChildProcess;
-  readonly #replies = new Map<number, Reply>();
+  readonly #replies = new Map<number, Reply<Tagging>>();
+  #shared: Reply<void> | undefined;
   /** How it ended. */
   readonly #gone: Promise<string>;
   #killedByUs = false;
   #lastId = 0;
 
   constructor(options: WorkerProcessOptions, events: WorkerEvents) {
-    const { log, workerPath = WORKER_PATH, ...load } = options;
-    if (workerPath === undefined) throw new Error('dist/inference/worker.js is not built');
+    const { log, workerPath = builtProgram('worker.js'), ...load } = options;
     this.#child = start(workerPath);
     // Errors of the channel to a process that is going; its exit tells all there is to tell.
     this.#child.on('error', (error) => log.debug({ err: error }, 'worker channel'));
@@ -79,7 +73,9 @@ export class WorkerProcess {
         const Reason = byOthers ? WorkerKilled : Error;
         reject(new Reason(`the worker ended before it was ready: ${how}`));
         events.onExit(how);
-        for (const reply of this.#replies.values()) reply.reject(new WorkerGone(how));
+        const gone = new WorkerGone(how);
+        for (const reply of this.#replies.values()) reply.reject(gone);
+        this.#shared?.reject(gone);
         this.#replies.clear();
       });
     });
@@ -98,6 +94,17 @@ export class WorkerProcess {
     return new Promise((resolve, reject) => {
       this.#replies.set(id, { resolve, reject });
       this.#send({ type: 'tag', id, path });
+    });
+  }
+
+  /**
+   * So many inferences at once from now on, each with its share of the threads; photos go on meanwhile.
+   * One such wish at a time. @throws Error where it cannot; it goes on as before.
+   */
+  share(atOnce: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#shared = { resolve, reject };
+      this.#send({ type: 'share', atOnce });
     });
   }
 
@@ -144,6 +151,8 @@ export class WorkerProcess {
 
   #receive(message: FromWorker): void {
     if ('memory' in message) this.memory = message.memory;
+    if (message.type === 'shared') this.#shared?.resolve();
+    if (message.type === 'unshared') this.#shared?.reject(new Error(message.message));
     if (message.type !== 'tagged' && message.type !== 'refused') return;
     const reply = this.#replies.get(message.id);
     this.#replies.delete(message.id);

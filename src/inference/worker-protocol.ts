@@ -8,7 +8,7 @@ import type { TaggerInfo, Tagging } from './tagger.ts';
 
 /** What the supervisor and its worker say to each other. */
 
-export interface WorkerOptions extends EngineOptions {
+export interface WorkerOptions extends Pick<EngineOptions, 'threads' | 'cacheDir'> {
   /** Read by the supervisor, because validating a manifest takes a library of 25 MB. */
   readonly bundle: ModelBundle;
   readonly engine: OneEngine;
@@ -17,12 +17,17 @@ export interface WorkerOptions extends EngineOptions {
 
 export type ToWorker =
   | { readonly type: 'load'; readonly options: WorkerOptions }
+  /** So many inferences at once from now on; photos go on meanwhile. One at a time, once loaded. */
+  | { readonly type: 'share'; readonly atOnce: number }
   | { readonly type: 'tag'; readonly id: number; readonly path: string };
 
 export type FromWorker =
   | { readonly type: 'ready'; readonly info: TaggerInfo; readonly memory: Memory }
   /** The model or engine does not load. */
   | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'shared'; readonly memory: Memory }
+  /** All goes on as before. */
+  | { readonly type: 'unshared'; readonly message: string }
   | {
       readonly type: 'tagged';
       readonly id: number;
@@ -38,7 +43,8 @@ export type FromWorker =
     };
 
 /**
- * Photos inside a worker at once: one in inference, one decoding, one on its way so that neither
- * ever waits for the other process.
+ * Photos inside a worker at once: those in inference, one or two that are decoded, one on its way so
+ * that neither ever waits for the other process.
+ * @param atOnce inferences at once, 1 or 2.
  */
-export const WORKER_CONCURRENCY = 3;
+export const photosIn = (atOnce: number): number => 1 + 2 * atOnce;

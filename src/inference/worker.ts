@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { toRetaggerError } from '../errors.ts';
 import { PIXEL_BYTES } from './engine.ts';
 import { loadEngine } from './engines.ts';
+import { collectPhotos } from './garbage.ts';
 import { residentMemory } from './memory.ts';
 import { PhotoLine } from './photo-line.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
@@ -11,11 +12,13 @@ import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
  * or bloat; `supervisor.ts` sees to that. It never logs anything of a photo.
  */
 
+const NOT_LOADED = 'asked before the model was loaded';
+
 const send = (message: FromWorker): void => {
   if (process.connected) process.send?.(message);
 };
 
-let line: Promise<PhotoLine> | undefined;
+let serving: Promise<Serving> | undefined;
 
 // Without a parent there is nobody to work for.
 process.once('disconnect', () => process.exit(0));
@@ -25,37 +28,63 @@ process.on('SIGTERM', () => {});
 
 process.on('message', (message: ToWorker) => {
   if (message.type === 'load') {
-    line = load(message.options);
-    line.catch((error: Error) => send({ type: 'failed', message: error.message }));
+    serving = load(message.options);
+    serving.catch((error: Error) => send({ type: 'failed', message: error.message }));
+  } else if (message.type === 'share') {
+    void share(message.atOnce);
   } else {
     void tag(message.id, message.path);
   }
 });
 
-async function load(options: WorkerOptions): Promise<PhotoLine> {
+interface Serving {
+  readonly line: PhotoLine;
+  readonly options: WorkerOptions;
+}
+
+async function load(options: WorkerOptions): Promise<Serving> {
   preferredVictim();
-  const { bundle, engine: name, limits, ...engineOptions } = options;
-  const engine = await loadEngine(name, bundle, engineOptions);
-  // The first inference allocates; it also shows that the engine works at all.
-  await engine.infer(new Uint8Array(PIXEL_BYTES).fill(128));
+  const { bundle, limits } = options;
+  const engine = await warm(options);
   const { labels } = bundle.manifest;
   send({
     type: 'ready',
     info: { model: bundle.id, engine: engine.name, labels },
     memory: residentMemory(),
   });
-  return new PhotoLine(engine, bundle, limits);
+  return { options, line: new PhotoLine(engine, bundle, limits) };
+}
+
+/** An engine after its first inference, which allocates; it also shows that the engine works at all. */
+async function warm({ bundle, engine: name, limits, ...more }: WorkerOptions, atOnce = 1) {
+  const engine = await loadEngine(name, bundle, { ...more, atOnce });
+  const grey = new Uint8Array(PIXEL_BYTES).fill(128);
+  await Promise.all(Array.from({ length: engine.atOnce }, () => engine.infer(grey)));
+  return engine;
+}
+
+async function share(atOnce: number): Promise<void> {
+  try {
+    if (!serving) throw new Error(NOT_LOADED);
+    const { line, options } = await serving;
+    await line.use(await warm(options, atOnce));
+    send({ type: 'shared', memory: residentMemory() });
+  } catch (error) {
+    send({ type: 'unshared', message: (error as Error).message });
+  }
 }
 
 async function tag(id: number, path: string): Promise<void> {
   try {
-    if (!line) throw new Error('asked to tag before the model was loaded');
-    const tagging = await (await line).tag(path);
+    if (!serving) throw new Error(NOT_LOADED);
+    const { line } = await serving;
+    const tagging = await line.tag(path);
     send({ type: 'tagged', id, tagging, memory: residentMemory() });
   } catch (error) {
     const { code, message } = toRetaggerError(error);
     send({ type: 'refused', id, code, message, memory: residentMemory() });
   }
+  collectPhotos();
 }
 
 /** When the kernel runs out of memory it should end this process, not the one that owns the queue. */

@@ -15,10 +15,13 @@ export type Reason = 'exit' | 'timeout' | 'memory';
 /** One worker and what it is busy with. */
 export interface Slot {
   readonly process: WorkerProcess;
-  readonly threads: number;
   readonly jobs: Set<PhotoJob>;
   /** Its end is our doing, and why. */
   ending?: Reason | 'stop';
+  /** Inferences at once. */
+  atOnce: number;
+  /** It is going over to another number of them. */
+  sharing?: boolean;
   /** It takes no more photos and ends with its last. */
   retired?: boolean;
 }
@@ -41,16 +44,12 @@ export class Workers {
     return [...this.#slots].flatMap(({ process }) => process.pid ?? []);
   }
 
-  get count(): number {
-    return this.#slots.size;
-  }
-
   has(slot: Slot): boolean {
     return this.#slots.has(slot);
   }
 
   /** Starts one; it loads the model, see `load`. */
-  spawn(what: Required<Pick<WorkerOptions, 'bundle' | 'engine' | 'threads' | 'alone'>>): Slot {
+  spawn(what: Required<Pick<WorkerOptions, 'bundle' | 'engine' | 'threads'>>): Slot {
     const { limits, workerPath, cacheDir } = this.#options;
     const process = new WorkerProcess(
       {
@@ -65,7 +64,7 @@ export class Workers {
         },
       },
     );
-    const slot: Slot = { process, threads: what.threads, jobs: new Set() };
+    const slot: Slot = { process, jobs: new Set(), atOnce: 1 };
     this.#slots.add(slot);
     return slot;
   }

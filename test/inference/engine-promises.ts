@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ModelBundle } from '../../src/inference/bundle.ts';
 import { type Engine, type EngineName, PIXEL_BYTES } from '../../src/inference/engine.ts';
-import { loadEngine } from '../../src/inference/engines.ts';
+import { INFERS_TWICE, loadEngine } from '../../src/inference/engines.ts';
 import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
 import { randomPixels } from '../training/export/tiny-network.ts';
 import { LABELS } from './tiny-bundle.ts';
@@ -45,5 +45,20 @@ export function promisesOfEngine(name: EngineName, bundle: () => ModelBundle): v
       await expect(engine.infer(new Uint8Array(length))).rejects.toThrow(RangeError);
     }
     await expect(engine.infer(photo)).resolves.toHaveLength(LABELS.length);
+  });
+
+  it.runIf(INFERS_TWICE.has(name))('does two at once where it is asked to, not more', async () => {
+    const two = await loadEngine(name, bundle(), { threads: 2, atOnce: 2 });
+    expect([engine.atOnce, two.atOnce]).toEqual([1, 2]);
+    const expected = [await engine.infer(photo), await engine.infer(other)];
+    for (let round = 0; round < 20; round++) {
+      expect(await Promise.all([two.infer(photo), two.infer(other)])).toEqual(expected);
+    }
+    const three = [photo, other, photo].map((pixels) => two.infer(pixels));
+    const outcomes = await Promise.allSettled(three);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+    await expect(two.infer(photo)).resolves.toEqual(expected[0]);
+    await two.close();
+    await two.close();
   });
 }

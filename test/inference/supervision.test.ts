@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { backoffMs, memoryShare, Pause, pairFits } from '../../src/inference/supervision.ts';
+import { backoffMs, memoryShare, Pause, secondFits } from '../../src/inference/supervision.ts';
 
 const MiB = 1024 * 1024;
 /** A worker that has mapped 90 MiB of files. */
@@ -18,10 +18,10 @@ it('leaves room for this process and for what a replacement does not share', () 
   expect(memoryShare(512 * MiB, 100 * MiB, FRESH)).toBe(362 * MiB);
 });
 
-it('lets two workers run where there is room, counting the files they share once', () => {
-  const grown = { total: 180 * MiB, own: 90 * MiB };
-  expect(pairFits(512 * MiB, 170 * MiB, FRESH, grown)).toBe(true);
-  expect(pairFits(512 * MiB, 240 * MiB, FRESH, grown)).toBe(false);
+it('lets a worker load its engine once more where there is room for what a fresh one has', () => {
+  const now = { total: 180 * MiB, own: 90 * MiB };
+  expect(secondFits(512 * MiB, 234 * MiB, now, FRESH)).toBe(true);
+  expect(secondFits(512 * MiB, 235 * MiB, now, FRESH)).toBe(false);
 });
 
 it('never replaces a worker that has not grown, however low the limit', () => {

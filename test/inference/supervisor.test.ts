@@ -14,7 +14,7 @@ import { preprocess } from '../../src/inference/preprocess.ts';
 import { toVerdict } from '../../src/inference/scores.ts';
 import { createTagger, type Supervisor } from '../../src/inference/supervisor.ts';
 import type { TaggerOptions } from '../../src/inference/tagger.ts';
-import { WORKER_CONCURRENCY } from '../../src/inference/worker-protocol.ts';
+import { photosIn } from '../../src/inference/worker-protocol.ts';
 import { LABELS, writeTinyBundle } from './tiny-bundle.ts';
 
 const MiB = 1024 * 1024;
@@ -455,8 +455,8 @@ describe('stop', () => {
     await tagger.stop();
     expect(tagger.state).toBe('stopped');
     expect(await Promise.all(taggings)).toEqual([
-      ...Array(WORKER_CONCURRENCY).fill('tagged'),
-      ...Array(9 - WORKER_CONCURRENCY).fill('stopping'),
+      ...Array(photosIn(1)).fill('tagged'),
+      ...Array(9 - photosIn(1)).fill('stopping'),
     ]);
     expect(alive(pid as number)).toBe(false);
     expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('stopping');
@@ -554,6 +554,20 @@ async function lateWorker(): Promise<string> {
   return path;
 }
 
+/** The real worker; when it is told to load its engine again, the file has gone. */
+async function sharingWorker(file: string): Promise<string> {
+  const path = join(dir, 'sharing.mjs');
+  const lines = [
+    `import { existsSync, renameSync } from 'node:fs';`,
+    `import '${FAULTY}';`,
+    `process.prependListener('message', ({ atOnce }) => {`,
+    `  if (atOnce && existsSync('${file}')) renameSync('${file}', '${file}.away');`,
+    `});`,
+  ];
+  await writeFile(path, lines.join('\n'));
+  return path;
+}
+
 async function endingWorker(): Promise<string> {
   const path = join(dir, 'ending.mjs');
   await writeFile(path, 'process.exit(3);');
@@ -564,96 +578,104 @@ function here(path: string): string {
   return fileURLToPath(new URL(path, import.meta.url));
 }
 
-describe('while more photos come than one worker can do', () => {
+describe('while more photos come than one inference at once does well', () => {
+  const SLOW = 'slow';
+
   /** Photos given out as places become free, until the condition holds. */
   async function keepBusy(
-    path: string,
     until: () => boolean,
-    { max = 200, atOnce = 8 } = {},
-  ): Promise<string[]> {
-    const codes: string[] = [];
+    { name = SLOW, max = 200, atOnce = 8 } = {},
+  ): Promise<Set<string>> {
+    const path = await named(name);
+    const codes = new Set<string>();
     let given = 0;
     const lane = async () => {
-      while (given++ < max && !until()) codes.push(await codeOf(tagger.tag(path)));
+      while (given++ < max && !until()) codes.add(await codeOf(tagger.tag(path)));
     };
     await Promise.all(Array.from({ length: atOnce }, lane));
     return codes;
   }
+  const doesTwo = () => tagger.concurrency === photosIn(2);
+  const said = (what: string) => logged.filter((line) => line.includes(what)).length;
+  const start = (
+    limits: Partial<TaggerOptions['limits']> = {},
+    more: Partial<TaggerOptions> = {},
+  ) => create({ memory_bytes: 2048 * MiB, ...limits }, { threads: 2, ...more }).start();
 
-  it('a second worker helps, and the end of either loses no photo', async () => {
-    create({ memory_bytes: 2048 * MiB }, { threads: 2 });
-    await tagger.start();
-    const slow = await named('slow');
-    const alone = tagger.concurrency;
-    let most = 0;
-    const tagged = await keepBusy(slow, () => {
-      most = Math.max(most, tagger.pids.length);
-      return tagger.concurrency > alone;
-    });
-    expect(tagger.pids).toHaveLength(2);
-    // One of three would take its memory for a moment.
-    expect(most).toBe(2);
-    await expect
-      .poll(() => logged.flatMap((line) => JSON.parse(line).stderr ?? []))
-      .toEqual(['threads 2, alone true', ...Array(2).fill('threads 1, alone false')]);
-    const poisoned = codeOf(tagger.tag(await named('poison')));
-    expect(new Set([...tagged, ...(await keepBusy(slow, () => false, { max: 60 }))])).toEqual(
-      new Set(['tagged']),
-    );
+  it('the worker does two, and so does the one after it; its end loses no photo', async () => {
+    await start();
+    expect(tagger.concurrency).toBe(photosIn(1));
+    const { pids } = tagger;
+    const tagged = await keepBusy(doesTwo);
+    expect(tagger.pids).toEqual(pids);
+    const poisoned = named('poison').then((path) => codeOf(tagger.tag(path)));
+    for (const code of await keepBusy(() => tagger.restarts.exit > 2 && doesTwo())) {
+      tagged.add(code);
+    }
     expect(await poisoned).toBe('worker_crashed');
+    expect([...tagged]).toEqual(['tagged']);
+    expect(tagger.pids).not.toEqual(pids);
+    await expect.poll(() => said('"2 at once"')).toBeGreaterThan(1);
   });
 
-  it('two workers stay for as few as three photos at a time, and share them evenly', async () => {
-    create({ memory_bytes: 2048 * MiB }, { threads: 2 });
-    await tagger.start();
-    const slow = await named('slow');
-    const alone = tagger.concurrency;
-    await keepBusy(slow, () => tagger.concurrency > alone, { atOnce: 3 });
+  it('the worker does two for as long as there are three photos at a time', async () => {
+    await start();
+    await keepBusy(doesTwo, { atOnce: 3 });
     const until = Date.now() + 2500;
-    await keepBusy(slow, () => Date.now() > until, { atOnce: 3 });
-    expect(tagger.concurrency).toBeGreaterThan(alone);
-    const counted = await named('counted');
-    await Promise.all(Array.from({ length: 4 }, () => tagger.tag(counted)));
-    const photosFor = (pid: number) => logged.filter((line) => line.includes(`photo for ${pid}`));
-    await expect.poll(() => tagger.pids.map((pid) => photosFor(pid).length)).toEqual([2, 2]);
-    // Another model may not leave room for two: it begins alone.
-    const starts = () => logged.filter((line) => line.includes(', alone '));
-    const before = starts().length;
+    await keepBusy(() => Date.now() > until, { atOnce: 3 });
+    expect(doesTwo()).toBe(true);
+    await expect.poll(doesTwo).toBe(false);
+    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
+    await expect.poll(() => [said('"2 at once"'), said('"1 at once"')]).toEqual([1, 1]);
+  });
+
+  it('another model begins with one: it may leave no room for two', async () => {
+    await start();
+    await keepBusy(doesTwo);
     await tagger.swap(await version('12'));
-    await expect.poll(() => starts()[before]).toContain('alone true');
+    await keepBusy(() => false, { max: 40 });
+    expect(doesTwo()).toBe(false);
   });
 
   it.each([
-    ['first of the two', 1, 'worker could not be replaced'],
-    ['second', 2, 'a second worker does not start'],
-  ])('a %s that the kernel refuses is done without', async (_, processes, message) => {
-    create({ memory_bytes: 2048 * MiB }, { threads: 2 });
-    await tagger.start();
-    let refusing = false;
-    const refused = () => {
-      // From when the first is there and loads, the next is the second.
-      if (!refusing && tagger.pids.length === processes) refusedBy('/nowhere/node');
-      refusing ||= tagger.pids.length === processes;
-      return logged.some((line) => line.includes(message));
-    };
-    const slow = await named('slow');
-    const tagged = await keepBusy(slow, refused);
-    expect(refused()).toBe(true);
-    expect(new Set(tagged)).toEqual(new Set(['tagged']));
-    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
-    expect(tagger.pids).toHaveLength(1);
+    ['cannot load', sharingWorker],
+    ['may not, its file being damaged', () => FAULTY],
+  ])('a worker that %s its engine once more goes on with one', async (_, workerPath) => {
+    const file = join(model.dir, 'int8.onnx');
+    onTestFinished(() => rename(`${file}.away`, file).catch(() => {}));
+    await start({}, { workerPath: await workerPath(file) });
+    if ((await workerPath(file)) === FAULTY) await rename(file, `${file}.away`);
+    const failed = () => said('cannot share its cores') > 0;
+    const tagged = await keepBusy(failed);
+    expect(failed()).toBe(true);
     // Nor is it tried again and again, though there are still many.
-    const until = Date.now() + 400;
-    await keepBusy(slow, () => Date.now() > until);
-    expect(logged.filter((line) => line.includes('two workers from now on'))).toHaveLength(1);
+    const until = Date.now() + 1500;
+    for (const code of await keepBusy(() => Date.now() > until)) tagged.add(code);
+    expect([...tagged]).toEqual(['tagged']);
+    expect([doesTwo(), said('two inferences at once from now on')]).toEqual([false, 1]);
+    expect(tagger.pids).toHaveLength(1);
   });
 
-  it('no second worker takes memory over the limit', async () => {
-    create({ memory_bytes: 192 * MiB }, { threads: 2 });
-    await tagger.start();
-    const tagged = await keepBusy(await named('slow'), () => tagger.pids.length > 1, { max: 60 });
-    expect(tagged).toHaveLength(60);
-    expect(tagger.pids).toHaveLength(1);
+  it('one that has grown goes back to one before it is replaced', async () => {
+    await start({ memory_bytes: process.memoryUsage().rss + 450 * MiB });
+    await keepBusy(doesTwo);
+    await keepBusy(() => tagger.restarts.memory > 0, { name: 'bloat', max: 12, atOnce: 3 });
+    const order = ['"why":"memory"', '"1 at once"', 'worker has grown'].map((what) =>
+      logged.findIndex((line) => line.includes(what)),
+    );
+    expect(order).not.toContain(-1);
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+  });
+
+  it.each([
+    ['has room', { memory_bytes: 192 * MiB }, {}],
+    ['has cores', {}, { threads: 1 }],
+    ['has an engine', {}, { engine: 'wasm' as const }],
+  ])('but only where it %s for it', async (_, limits, more) => {
+    await start(limits, more);
+    const until = Date.now() + 1500;
+    await keepBusy(() => Date.now() > until);
+    expect([doesTwo(), said('at once')]).toEqual([false, 0]);
   });
 });
 

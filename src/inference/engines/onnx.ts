@@ -28,6 +28,7 @@ export function onnxEngine(
   const output = session.outputNames[0] as string;
   return {
     name,
+    atOnce: 1,
     async infer(pixels) {
       checkPixels(pixels);
       const input = new Tensor('uint8', pixels, [1, INPUT_SIZE, INPUT_SIZE, 3]);
@@ -40,13 +41,13 @@ export function onnxEngine(
 
 /** Threads that spin while they wait take the cores from decoding and from the rest of the box. */
 const SLEEPING = { intra_op: { allow_spinning: '0' } };
-/** Within one inference, and never between two: a fifteenth less for a lone photo. */
+/** Within an inference that has the cores to itself, and never after it: a fifteenth less. */
 const SPINNING = { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' };
 
 /** How every native session is run. */
 export function nativeSessionOptions({
   threads = defaultThreads(),
-  alone = false,
+  atOnce = 1,
 }: EngineOptions = {}) {
   return {
     executionProviders: ['cpu'],
@@ -58,6 +59,6 @@ export function nativeSessionOptions({
     // asks malloc for megabytes, which is slower and leaves the heap in pieces: 450 MB after 200
     // photos instead of 170.
     enableCpuMemArena: true,
-    extra: { session: alone ? SPINNING : SLEEPING },
+    extra: { session: atOnce === 1 ? SPINNING : SLEEPING },
   } as const satisfies InferenceSession.SessionOptions;
 }

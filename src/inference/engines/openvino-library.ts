@@ -42,14 +42,19 @@ export class Openvino {
     }
   }
 
-  /** @param path what `CompiledModel.export` wrote, with the same library on the same kind of CPU. */
-  import(path: string): CompiledModel {
+  /**
+   * In one of libuv's threads.
+   * @param path what `CompiledModel.export` wrote, with the same library on the same kind of CPU.
+   */
+  async import(path: string): Promise<CompiledModel> {
     const api = this.#api;
     // The network reads its weights from there as long as it lives.
     const { address, length, unmap } = mapFile(path);
     try {
-      const compiled = api.make('import', api.import, this.#core, address, length, DEVICE);
-      return new CompiledModel(api, compiled, unmap);
+      const made: [Handle] = [null];
+      const status = await called(api.import, this.#core, address, length, DEVICE, made);
+      api.check('import', status);
+      return new CompiledModel(api, made[0], unmap);
     } catch (error) {
       unmap();
       throw error;
@@ -62,25 +67,17 @@ export class Openvino {
   }
 }
 
-/** A network with one input and one output of fixed shape, for one inference at a time. */
+/** A network with one input and one output of fixed shape. */
 export class CompiledModel {
   readonly #api: Api;
   readonly #compiled: Handle;
   readonly #onClose: () => void;
-  readonly #request: Handle;
-  readonly #tensors: Handle[] = [];
-  readonly #input: Uint8Array;
-  readonly #output: Float32Array;
 
   /** @param onClose called once the network is gone. */
   constructor(api: Api, compiled: Handle, onClose = () => {}) {
-    this.#onClose = onClose;
     this.#api = api;
     this.#compiled = compiled;
-    this.#request = api.make('request', api.createRequest, compiled);
-    // Made once: the library keeps both where they are as long as the request lives.
-    this.#input = new Uint8Array(this.#bytesOf(api.inputTensor));
-    this.#output = new Float32Array(this.#bytesOf(api.outputTensor));
+    this.#onClose = onClose;
   }
 
   /** Writes it so that `Openvino.import` has it sooner than `compile`. */
@@ -88,26 +85,47 @@ export class CompiledModel {
     this.#api.check('export', this.#api.export(this.#compiled, path));
   }
 
+  request(): Request {
+    return new Request(this.#api, this.#compiled);
+  }
+
+  /** After its requests. */
+  close(): void {
+    this.#api.freeCompiled(this.#compiled);
+    this.#onClose();
+  }
+}
+
+/** What one inference at a time needs; those of a network with streams run beside each other. */
+export class Request {
+  readonly #api: Api;
+  readonly #request: Handle;
+  readonly #tensors: Handle[] = [];
+  readonly #input: Uint8Array;
+  readonly #output: Float32Array;
+
+  constructor(api: Api, compiled: Handle) {
+    this.#api = api;
+    this.#request = api.make('request', api.createRequest, compiled);
+    // Made once: the library keeps both where they are as long as the request lives.
+    this.#input = new Uint8Array(this.#bytesOf(api.inputTensor));
+    this.#output = new Float32Array(this.#bytesOf(api.outputTensor));
+  }
+
   /**
-   * In one of libuv's threads: this one goes on meanwhile.
+   * In one of libuv's threads.
    * @param input as long as the network's input.
    */
   async infer(input: Uint8Array): Promise<Float32Array> {
     this.#input.set(input);
-    const status = await new Promise<number>((resolve, reject) => {
-      this.#api.infer.async(this.#request, (error: Error | null, result: number) =>
-        error ? reject(error) : resolve(result),
-      );
-    });
-    this.#api.check('infer', status);
+    this.#api.check('infer', this.#api.startInference(this.#request));
+    this.#api.check('infer', await called(this.#api.wait, this.#request));
     return this.#output.slice();
   }
 
   close(): void {
     for (const tensor of this.#tensors) this.#api.freeTensor(tensor);
     this.#api.freeRequest(this.#request);
-    this.#api.freeCompiled(this.#compiled);
-    this.#onClose();
   }
 
   #bytesOf(which: Api['inputTensor']): ArrayBuffer {
@@ -118,6 +136,14 @@ export class CompiledModel {
     return koffi.view(api.make('data', api.tensorData, tensor), length);
   }
 }
+
+/** A call in one of libuv's threads: this one goes on meanwhile. @returns its status. */
+const called = (call: Call, ...args: unknown[]): Promise<number> =>
+  new Promise((resolve, reject) => {
+    call.async(...args, (error: Error | null, status: number) =>
+      error ? reject(error) : resolve(status),
+    );
+  });
 
 function declare(path: string) {
   const library = koffi.load(path);
@@ -171,7 +197,9 @@ function declare(path: string) {
       'int ov_compiled_model_create_infer_request(void *compiled, _Out_ void **request)',
     ),
     freeRequest: f('void ov_infer_request_free(void *request)'),
-    infer: f('int ov_infer_request_infer(void *request)'),
+    // Not ov_infer_request_infer: that would run in our thread, which is none of a stream's.
+    startInference: f('int ov_infer_request_start_async(void *request)'),
+    wait: f('int ov_infer_request_wait(void *request)'),
     inputTensor: f('int ov_infer_request_get_input_tensor(void *request, _Out_ void **tensor)'),
     outputTensor: f('int ov_infer_request_get_output_tensor(void *request, _Out_ void **tensor)'),
     tensorBytes: f('int ov_tensor_get_byte_size(void *tensor, _Out_ size_t *bytes)'),

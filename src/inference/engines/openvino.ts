@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { checkPixels, defaultThreads, type EngineFactory } from '../engine.ts';
+import { collectGarbage } from '../garbage.ts';
 import { Openvino } from './openvino-library.ts';
 import { findOpenvino, NOT_INSTALLED } from './openvino-path.ts';
 import { loadPrepared } from './prepared.ts';
@@ -17,7 +16,8 @@ const BLOB = 'network.blob';
 export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
   const path = findOpenvino();
   if (!path) throw new Error(NOT_INSTALLED);
-  const library = new Openvino(path, settings(options.threads ?? defaultThreads()));
+  const { threads = defaultThreads(), atOnce = 1 } = options;
+  const library = new Openvino(path, settings(Math.max(threads, atOnce), atOnce));
   const compile = async () => {
     const { toQdq } = await import('./qdq-graph.ts');
     return library.compile(toQdq(await readFile(join(bundle.dir, bundle.manifest.files.int8))));
@@ -31,39 +31,43 @@ export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
           const compiled = await compile();
           compiled.export(join(draft, BLOB));
           compiled.close();
+          // The graph and its translation, 46 MB outside V8's heap.
           collectGarbage();
         },
-        load: async (home) => library.import(join(home, BLOB)),
+        load: (home) => library.import(join(home, BLOB)),
         without: compile,
       })
     : await compile();
+  const requests = Array.from({ length: atOnce }, () => network.request());
+  const free = [...requests];
   let closed = false;
   return {
     name: 'openvino',
+    atOnce,
     async infer(pixels) {
       if (closed) throw new Error('the openvino engine is closed');
       checkPixels(pixels);
-      return network.infer(pixels);
+      const request = free.pop();
+      if (!request) throw new Error(`engine openvino does ${atOnce} inferences at once, not more`);
+      try {
+        return await request.infer(pixels);
+      } finally {
+        free.push(request);
+      }
     },
     async close() {
       if (closed) return;
       closed = true;
+      for (const request of requests) request.close();
       network.close();
       library.close();
     },
   };
 };
 
-/** The graph and its translation, 46 MB, which V8 would let lie for long: they are outside its heap. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  runInNewContext('gc')();
-  setFlagsFromString('--no-expose-gc');
-}
-
-/** One inference at a time; what is not in bytes is computed in float32, as everywhere. */
-const settings = (threads: number): Record<string, string> => ({
-  NUM_STREAMS: '1',
+/** What is not in bytes is computed in float32, as everywhere. Streams share the weights. */
+const settings = (threads: number, streams: number): Record<string, string> => ({
+  NUM_STREAMS: String(streams),
   INFERENCE_NUM_THREADS: String(threads),
   INFERENCE_PRECISION_HINT: 'f32',
   // Two workers would be pinned to the same core.

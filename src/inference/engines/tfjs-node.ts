@@ -19,6 +19,7 @@ export const createTfjsNodeEngine: EngineFactory = async (
   let closed = false;
   return {
     name: 'tfjs-node',
+    atOnce: 1,
     async infer(pixels) {
       if (closed) throw new Error('the tfjs-node engine is closed');
       checkPixels(pixels);

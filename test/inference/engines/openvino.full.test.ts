@@ -123,13 +123,13 @@ describe('the compiled network', () => {
   });
 });
 
-test('what is no model is an error in its own words', () => {
+test('what is no model is an error in its own words', async () => {
   const openvino = new Openvino(library(), {});
   onTestFinished(() => openvino.close());
   expect(() => openvino.compile(new Uint8Array(100))).toThrow(/^OpenVINO, read: ./);
   const file = join(cacheDir, 'blob');
   writeFileSync(file, 'no blob');
-  expect(() => openvino.import(file)).toThrow(/^OpenVINO, import: ./);
+  await expect(openvino.import(file)).rejects.toThrow(/^OpenVINO, import: ./);
 });
 
 test('a file that is missing or empty cannot be mapped', async () => {

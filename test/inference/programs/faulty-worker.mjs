@@ -6,12 +6,11 @@ import '../../../dist/inference/worker.js';
 
 const kept = [];
 
-process.on('message', ({ path = '', options }) => {
-  if (options) process.stderr.write(`threads ${options.threads}, alone ${options.alone}\n`);
+process.on('message', ({ path = '', atOnce }) => {
+  if (atOnce) process.stderr.write(`${atOnce} at once\n`);
   if (path.includes('poison')) process.kill(process.pid, 'SIGSEGV');
   if (path.includes('hang')) for (;;);
   if (path.includes('bloat')) kept.push(Buffer.alloc(120 * 1024 * 1024, 1));
-  if (path.includes('counted')) process.stderr.write(`photo for ${process.pid}\n`);
   if (path.includes('slow')) for (const from = Date.now(); Date.now() - from < 50; );
   if (path.includes('chatty')) process.stderr.write(`${'x'.repeat(5000)}\n`);
 });
