@@ -49,11 +49,13 @@ export class Openvino {
   async import(path: string): Promise<CompiledModel> {
     const api = this.#api;
     // The network reads its weights from there as long as it lives.
-    const { address, length, unmap } = mapFile(path);
+    const { address, length, letGo, unmap } = mapFile(path);
     try {
       const made: [Handle] = [null];
       const status = await called(api.import, this.#core, address, length, DEVICE, made);
       api.check('import', status);
+      // Most of it has been put in the order of this CPU's kernels, elsewhere.
+      letGo();
       return new CompiledModel(api, made[0], unmap);
     } catch (error) {
       unmap();
