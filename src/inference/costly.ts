@@ -1,15 +1,10 @@
+import { readJpegHeader } from './jpeg-header.ts';
 import type { ImageFormat } from './sniff.ts';
 
 /** From so many pixels on a picture that has to be decoded as a whole weighs. */
 const PIXELS = 16_000_000;
 /** The same for formats whose pixels are not looked for here: bytes of the file. */
 const BYTES = 4 * 1024 * 1024;
-/** JPEG markers looked at, at most. */
-const MARKERS = 1000;
-/** Start of frame, by kind, and of the scan. */
-const PROGRESSIVE = new Set([0xc2, 0xc6, 0xca, 0xce]);
-const SEQUENTIAL = new Set([0xc0, 0xc1, 0xc3, 0xc9]);
-const SCAN = 0xda;
 
 /**
  * Whether decoding a photo takes so much memory that it should be the only one. Sequential JPEGs
@@ -24,17 +19,8 @@ export function isCostly(format: ImageFormat | null, bytes: Buffer): boolean {
 
 /** 0 for a JPEG that is not progressive, or has no header. */
 function progressivePixels(bytes: Buffer): number {
-  let at = 2;
-  for (let markers = 0; markers < MARKERS && at + 9 <= bytes.length; markers++) {
-    const marker = bytes[at + 1] as number;
-    if (bytes[at] !== 0xff) return 0;
-    if (PROGRESSIVE.has(marker)) {
-      return bytes.readUInt16BE(at + 5) * bytes.readUInt16BE(at + 7);
-    }
-    if (marker === SCAN || SEQUENTIAL.has(marker)) return 0;
-    at += marker === 0xff ? 1 : 2 + bytes.readUInt16BE(at + 2);
-  }
-  return 0;
+  const header = readJpegHeader(bytes);
+  return header?.progressive ? header.width * header.height : 0;
 }
 
 function interlacedPixels(bytes: Buffer): number {

@@ -1,0 +1,90 @@
+import { exifOrientation } from './exif-orientation.ts';
+
+/** What a JPEG says of itself before its first scan. */
+export interface JpegHeader {
+  /** As stored, before any turn, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly progressive: boolean;
+  /**
+   * Where the marker of the first scan stands, if nothing before it is out of the ordinary: one
+   * frame of three components of 8 bits, Huffman-coded, without a colour profile. Else null.
+   */
+  readonly scan: number | null;
+  /** Ids of the frame's components. */
+  readonly components: readonly number[];
+  /** As EXIF numbers it, 1 to 8; null where readers may disagree. */
+  readonly orientation: number | null;
+}
+
+/** Markers looked at, at most, and fill bytes before them. */
+const MARKERS = 1000;
+const [DHT, JPG, DAC, SCAN, APP1, APP2] = [0xc4, 0xc8, 0xcc, 0xda, 0xe1, 0xe2];
+/** Kinds of frame that every decoder knows: baseline, extended, progressive. */
+const ORDINARY = new Set([0xc0, 0xc1, 0xc2]);
+/** TEM, RSTn, SOI, EOI: markers without a length, and with no business here. */
+const isBare = (marker: number) => marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd9);
+const isFrame = (marker: number) =>
+  marker >= 0xc0 && marker <= 0xcf && marker !== DHT && marker !== JPG && marker !== DAC;
+
+interface Segment {
+  readonly marker: number;
+  /** Where the marker's two bytes begin. */
+  readonly at: number;
+  /** What follows the length; may be cut off with the file. */
+  readonly body: Buffer;
+}
+
+/** null where no frame is found. Takes any bytes; looks no further than the first scan. */
+export function readJpegHeader(bytes: Buffer): JpegHeader | null {
+  let frame: Segment | undefined;
+  let exif: Segment | undefined;
+  let scan: number | null = null;
+  let ordinary = true;
+  for (const segment of segmentsOf(bytes)) {
+    const { marker, body } = segment;
+    if (isFrame(marker)) {
+      if (frame || !ORDINARY.has(marker)) ordinary = false;
+      frame ??= segment;
+    } else if (marker === APP1 && startsWith(body, 'Exif')) {
+      if (exif || !startsWith(body, 'Exif\0\0')) ordinary = false;
+      exif ??= segment;
+    } else if (marker === APP2 && startsWith(body, 'ICC_PROFILE')) {
+      ordinary = false;
+    } else if (marker === SCAN) {
+      scan = segment.at;
+    }
+  }
+  if (!frame || frame.body.length < 6) return null;
+  const { marker, body } = frame;
+  const count = body.readUInt8(5);
+  ordinary &&= body.readUInt8(0) === 8 && count === 3 && body.length === 6 + 3 * count;
+  return {
+    height: body.readUInt16BE(1),
+    width: body.readUInt16BE(3),
+    progressive: marker % 4 === 2,
+    scan: ordinary ? scan : null,
+    components: ordinary ? [6, 9, 12].map((at) => body.readUInt8(at)) : [],
+    orientation: exif ? exifOrientation(exif.body.subarray(6)) : 1,
+  };
+}
+
+/** Up to the first scan, its own included, or to the first thing that is no segment. */
+function* segmentsOf(bytes: Buffer): Generator<Segment> {
+  let at = 2;
+  for (let n = 0; n < MARKERS && at + 4 <= bytes.length; n++) {
+    const marker = bytes.readUInt8(at + 1);
+    if (bytes[at] !== 0xff) return;
+    if (marker === 0xff) {
+      at += 1;
+      continue;
+    }
+    const length = bytes.readUInt16BE(at + 2);
+    if (isBare(marker) || length < 2) return;
+    yield { marker, at, body: bytes.subarray(at + 4, at + 2 + length) };
+    if (marker === SCAN) return;
+    at += 2 + length;
+  }
+}
+
+const startsWith = (body: Buffer, text: string) => body.toString('latin1', 0, text.length) === text;
