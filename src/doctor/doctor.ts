@@ -7,6 +7,7 @@ import { engine } from './engine.ts';
 import { fileSystem } from './file-system.ts';
 import { folders } from './folders.ts';
 import { inotify } from './inotify.ts';
+import { jpeg } from './jpeg.ts';
 import { memory } from './memory.ts';
 import { model } from './model.ts';
 import { nodeVersion } from './node-version.ts';
@@ -14,7 +15,7 @@ import { port } from './port.ts';
 
 /** In the order they are shown: what everything else rests on comes first. */
 export const CHECKS: readonly Check[] = [
-  ...[nodeVersion, model, engine, folders, fileSystem, disk],
+  ...[nodeVersion, model, engine, jpeg, folders, fileSystem, disk],
   ...[memory, inotify, clock, port, broker],
 ];
 

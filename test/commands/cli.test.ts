@@ -143,7 +143,7 @@ test('doctor: a warning is exit code 0, a failure 1, and JSON says the same', ()
   expect(doctor(...closed, ...limits)).toEqual({
     ...{ status: 0, ok: true, statuses: new Set(['ok', 'warn']) },
     checks: [
-      ...['node', 'model', 'engine', 'folders', 'file-system', 'disk'],
+      ...['node', 'model', 'engine', 'jpeg', 'folders', 'file-system', 'disk'],
       ...['memory', 'inotify', 'clock', 'port', 'broker'],
     ],
   });

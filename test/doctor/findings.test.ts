@@ -13,6 +13,7 @@ import { engine, engineFinding } from '../../src/doctor/engine.ts';
 import { fileSystem } from '../../src/doctor/file-system.ts';
 import { refused } from '../../src/doctor/folders.ts';
 import { inotifyFinding } from '../../src/doctor/inotify.ts';
+import { jpeg, jpegFinding } from '../../src/doctor/jpeg.ts';
 import { memoryFinding } from '../../src/doctor/memory.ts';
 import { port } from '../../src/doctor/port.ts';
 import type { EngineName } from '../../src/inference/engine.ts';
@@ -73,6 +74,27 @@ describe('engine', () => {
     expect(await engine.run(config({ RETAGGER_MODEL_DIR: model.dir }))).toMatchObject({
       status: 'fail',
       detail: expect.stringContaining('int8.onnx'),
+    });
+  });
+});
+
+describe('jpeg', () => {
+  it('names the library that decodes, and the package where there is none', async () => {
+    expect(jpegFinding(null, false)).toEqual({
+      status: 'ok',
+      detail: expect.stringContaining('libturbojpeg0'),
+    });
+    expect(jpegFinding('/usr/lib/x.so', true)).toEqual({
+      status: 'ok',
+      detail: 'by libjpeg-turbo, /usr/lib/x.so',
+    });
+    expect(await jpeg.run(config())).toMatchObject({ status: 'ok' });
+  });
+
+  it('warns of one that does not load', () => {
+    expect(jpegFinding('/usr/lib/x.so', false)).toMatchObject({
+      status: 'warn',
+      advice: expect.stringContaining('libjpeg-turbo'),
     });
   });
 });

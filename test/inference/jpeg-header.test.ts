@@ -48,6 +48,9 @@ describe('what is out of the ordinary', async () => {
   const frame = jpeg.subarray(jpeg.indexOf(Buffer.of(0xff, SOF)));
   const second = Buffer.from(frame.subarray(4, 2 + frame.readUInt16BE(2)));
   const once = withOrientation(jpeg, 6);
+  const start = jpeg.subarray(0, 2);
+  const spare = Buffer.concat([second, Buffer.of(0)]);
+  const comment = Buffer.of(0xff, 0xfe, 0, 2);
   it.each<[string, Buffer]>([
     ['a colour profile', withSegment(jpeg, 0xe2, 'ICC_PROFILE\0\x01\x01')],
     ['grey', await sharp(jpeg).toColourspace('b-w').jpeg().toBuffer()],
@@ -55,6 +58,9 @@ describe('what is out of the ordinary', async () => {
     ['12 bits', patchedBehind(jpeg, SOF, 4, [12])],
     ['lossless', patchedBehind(jpeg, SOF, 1, [0xc3])],
     ['arithmetic coding', patchedBehind(jpeg, SOF, 1, [0xc9])],
+    ['a frame with a byte to spare', withSegment(start, SOF, spare)],
+    ['a restart marker', withSegment(jpeg, 0xd0, 'xx')],
+    ['a thousand comments', Buffer.concat([start, ...Array(1000).fill(comment), jpeg.subarray(2)])],
     ['no components', patchedBehind(jpeg, SOF, 9, [0])],
     ['more components than its frame has', patchedBehind(jpeg, SOF, 9, [4])],
     ['two frames', withSegment(jpeg, SOF, second, jpeg.indexOf(Buffer.of(0xff, SOF)))],

@@ -19,11 +19,7 @@ export function noisy(width: number, height: number): Buffer {
   return pixels;
 }
 
-export function jpegOf(
-  width: number,
-  height: number,
-  options: JpegOptions = {},
-): Promise<Buffer> {
+export function jpegOf(width: number, height: number, options: JpegOptions = {}): Promise<Buffer> {
   const raw = { width, height, channels: 3 as const };
   return sharp(noisy(width, height), { raw }).jpeg(options).toBuffer();
 }
