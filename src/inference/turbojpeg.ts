@@ -2,8 +2,8 @@ import { findTurbojpeg } from './turbojpeg-path.ts';
 
 /**
  * What is used here of libjpeg-turbo's TurboJPEG (2.0 on, `turbojpeg.h`), called without a compiler.
- * It decodes a third faster than the libjpeg inside sharp, which is built to be small, and to the
- * same pixels.
+ * It decodes faster than the libjpeg inside sharp, which is built to be small, and to the same
+ * pixels.
  */
 
 /** How a JPEG stores colours: `TJCS_YCbCr`. */

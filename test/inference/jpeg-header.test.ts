@@ -49,6 +49,10 @@ describe('what is out of the ordinary', async () => {
   const second = Buffer.from(frame.subarray(4, 2 + frame.readUInt16BE(2)));
   const once = withOrientation(jpeg, 6);
   const start = jpeg.subarray(0, 2);
+  const unframed = Buffer.concat([
+    jpeg.subarray(0, jpeg.length - frame.length),
+    frame.subarray(4 + second.length),
+  ]);
   const spare = Buffer.concat([second, Buffer.of(0)]);
   const comment = Buffer.of(0xff, 0xfe, 0, 2);
   it.each<[string, Buffer]>([
@@ -58,7 +62,7 @@ describe('what is out of the ordinary', async () => {
     ['12 bits', patchedBehind(jpeg, SOF, 4, [12])],
     ['lossless', patchedBehind(jpeg, SOF, 1, [0xc3])],
     ['arithmetic coding', patchedBehind(jpeg, SOF, 1, [0xc9])],
-    ['a frame with a byte to spare', withSegment(start, SOF, spare)],
+    ['a frame with a byte to spare', withSegment(unframed, SOF, spare, jpeg.length - frame.length)],
     ['a restart marker', withSegment(jpeg, 0xd0, 'xx')],
     ['a thousand comments', Buffer.concat([start, ...Array(1000).fill(comment), jpeg.subarray(2)])],
     ['no components', patchedBehind(jpeg, SOF, 9, [0])],
