@@ -1,7 +1,6 @@
 import type { Region } from 'sharp';
 import { INPUT_SIZE } from './inceptionv3.ts';
 import { readJpegHeader } from './jpeg-header.ts';
-import { hasPlainScans } from './jpeg-scans.ts';
 import type { DecodeJpeg, RgbImage } from './turbojpeg.ts';
 
 /** Bytes of the shrunk picture, at most; only strips have more. */
@@ -31,7 +30,7 @@ export async function decodeFast(
 ): Promise<FastJpeg | null> {
   const bytes = Buffer.from(photo.buffer, photo.byteOffset, photo.byteLength);
   const header = readJpegHeader(bytes);
-  if (!header || header.orientation === null || !hasPlainScans(bytes, header)) return null;
+  if (!header?.ordinary || header.orientation === null) return null;
   const { width, height, orientation } = header;
   if (width * height === 0 || width * height > maxPixels) return null;
   const shrink = shrinkOf(width, height);

@@ -7,12 +7,10 @@ export interface JpegHeader {
   readonly height: number;
   readonly progressive: boolean;
   /**
-   * Where the marker of the first scan stands, if nothing before it is out of the ordinary: one
-   * frame of three components of 8 bits, Huffman-coded, without a colour profile. Else null.
+   * One sequential frame of three components of 8 bits, Huffman-coded, all three in the first scan;
+   * no colour profile.
    */
-  readonly scan: number | null;
-  /** Ids of the frame's components. */
-  readonly components: readonly number[];
+  readonly ordinary: boolean;
   /** As EXIF numbers it, 1 to 8; null where readers may disagree. */
   readonly orientation: number | null;
 }
@@ -20,8 +18,9 @@ export interface JpegHeader {
 /** Markers looked at, at most, and fill bytes before them. */
 const MARKERS = 1000;
 const [DHT, JPG, DAC, SCAN, APP1, APP2] = [0xc4, 0xc8, 0xcc, 0xda, 0xe1, 0xe2];
-/** Kinds of frame that every decoder knows: baseline, extended, progressive. */
-const ORDINARY = new Set([0xc0, 0xc1, 0xc2]);
+/** Baseline and extended sequential. */
+const ORDINARY = new Set([0xc0, 0xc1]);
+const COMPONENTS = 3;
 /** TEM, RSTn, SOI, EOI: markers without a length, and with no business here. */
 const isBare = (marker: number) => marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd9);
 const isFrame = (marker: number) =>
@@ -29,8 +28,6 @@ const isFrame = (marker: number) =>
 
 interface Segment {
   readonly marker: number;
-  /** Where the marker's two bytes begin. */
-  readonly at: number;
   /** What follows the length; may be cut off with the file. */
   readonly body: Buffer;
 }
@@ -39,7 +36,7 @@ interface Segment {
 export function readJpegHeader(bytes: Buffer): JpegHeader | null {
   let frame: Segment | undefined;
   let exif: Segment | undefined;
-  let scan: number | null = null;
+  let inScan = 0;
   let ordinary = true;
   for (const segment of segmentsOf(bytes)) {
     const { marker, body } = segment;
@@ -52,19 +49,18 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | null {
     } else if (marker === APP2 && startsWith(body, 'ICC_PROFILE')) {
       ordinary = false;
     } else if (marker === SCAN) {
-      scan = segment.at;
+      inScan = body[0] ?? 0;
     }
   }
   if (!frame || frame.body.length < 6) return null;
   const { marker, body } = frame;
-  const count = body.readUInt8(5);
-  ordinary &&= body.readUInt8(0) === 8 && count === 3 && body.length === 6 + 3 * count;
+  ordinary &&= inScan === COMPONENTS && body.readUInt8(5) === COMPONENTS;
+  ordinary &&= body.readUInt8(0) === 8 && body.length === 6 + 3 * COMPONENTS;
   return {
     height: body.readUInt16BE(1),
     width: body.readUInt16BE(3),
     progressive: marker % 4 === 2,
-    scan: ordinary ? scan : null,
-    components: ordinary ? [6, 9, 12].map((at) => body.readUInt8(at)) : [],
+    ordinary,
     orientation: exif ? exifOrientation(exif.body.subarray(6)) : 1,
   };
 }
@@ -81,7 +77,7 @@ function* segmentsOf(bytes: Buffer): Generator<Segment> {
     }
     const length = bytes.readUInt16BE(at + 2);
     if (isBare(marker) || length < 2) return;
-    yield { marker, at, body: bytes.subarray(at + 4, at + 2 + length) };
+    yield { marker, body: bytes.subarray(at + 4, at + 2 + length) };
     if (marker === SCAN) return;
     at += 2 + length;
   }

@@ -45,16 +45,11 @@ it('leaves to sharp what the decoder does not take', async () => {
 });
 
 describe('is not asked for', async () => {
-  const progressive = await jpegOf(64, 64, { progressive: true });
-  const lastScan = progressive.lastIndexOf(Buffer.of(0xff, 0xda));
   it.each<[string, Buffer]>([
     ['a colour profile', await sharp(jpeg).withIccProfile('p3').jpeg().toBuffer()],
     ['no pixels at all', patchedBehind(jpeg, 0xc0, 5, [0, 0])],
     ['an orientation in doubt', withOrientation(jpeg, 9)],
-    [
-      'a progressive JPEG that lacks a scan',
-      Buffer.concat([progressive.subarray(0, lastScan), Buffer.of(0xff, 0xd9)]),
-    ],
+    ['a progressive JPEG', await jpegOf(64, 64, { progressive: true })],
     ['no frame', withSegment(Buffer.of(0xff, 0xd8), 0xe0, 'JFIF')],
     ['a PNG', await sharp(jpeg).png().toBuffer()],
   ])('%s', async (_name, bytes) => {
