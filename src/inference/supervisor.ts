@@ -10,7 +10,6 @@ import { HandOut } from './hand-out.ts';
 import { backoffMs, memoryShare, Pause, secondFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
 import { whileKilled } from './while-killed.ts';
-import { WorkerGone } from './worker-process.ts';
 import { photosIn } from './worker-protocol.ts';
 import { type Reason, type Slot, Workers } from './workers.ts';
 
@@ -125,7 +124,6 @@ export class Supervisor implements Tagger {
     await this.#settled();
     clearTimeout(this.#respawn);
     this.#replacing = true;
-    this.#end('a new model');
     try {
       const slot = this.#spawn(bundle);
       const info = await this.#workers.load(slot);
@@ -212,10 +210,11 @@ export class Supervisor implements Tagger {
       return;
     }
     this.#current = slot;
+    // It may be of a model of which two have no room.
+    this.#many = false;
     this.#state = 'ready';
     this.#failedStarts = 0;
     this.#photos.dispatch();
-    this.#reconcile();
   }
 
   #onExit(slot: Slot, how: string): void {
@@ -270,6 +269,8 @@ export class Supervisor implements Tagger {
   #begin(): void {
     const slot = this.#current;
     if (this.#many || !slot || this.#replacing || !this.#noTwo.isOver) return;
+    // First the photos that may have ended the one before, each alone.
+    if (this.#faultsInARow > 0) return;
     if (this.#threads < 2 || !INFERS_TWICE.has(this.#engine)) return;
     const { memory, freshMemory } = slot.process;
     const { memory_bytes: limit } = this.#options.limits;
@@ -307,9 +308,10 @@ export class Supervisor implements Tagger {
       this.#reconcile();
     } catch (error) {
       slot.sharing = false;
-      if (this.#isStopped || slot.ending || error instanceof WorkerGone) return;
-      this.#log.warn({ err: error, atOnce }, 'the worker cannot share its cores otherwise');
-      this.#many = slot.atOnce === 2;
+      if (this.#isStopped || slot.retired) return;
+      this.#log.warn({ err: error, atOnce }, 'the worker does not change its inferences at once');
+      // Where it ended over that, the next one must not try the same.
+      this.#many = slot === this.#current && slot.atOnce > 1;
       this.#noTwo.begin();
     }
   }
@@ -324,7 +326,7 @@ export class Supervisor implements Tagger {
     const share = memoryShare(limit, process.memoryUsage.rss(), freshMemory);
     // Between one and two inferences at once it has both engines for a moment.
     if (memory.total <= share || slot.sharing) return;
-    if (slot.atOnce > 1) {
+    if (slot.atOnce > 1 && this.#noTwo.isOver) {
       this.#end('memory');
       return;
     }
@@ -348,7 +350,6 @@ export class Supervisor implements Tagger {
       if (this.#state === 'stopped') return;
       this.#log.error({ err: error }, 'worker could not be replaced');
       this.#noReplacement.begin();
-      this.#end('no replacement');
       if (!this.#current) this.#respawnLater(); // the old one has ended meanwhile
     }
   }

@@ -554,18 +554,31 @@ async function lateWorker(): Promise<string> {
   return path;
 }
 
-/** The real worker; when it is told to load its engine again, the file has gone. */
-async function sharingWorker(file: string): Promise<string> {
-  const path = join(dir, 'sharing.mjs');
+interface SharingFault {
+  readonly workerPath: string;
+  readonly onceStarted: () => Promise<void>;
+}
+
+const fileGoesWhenShared = (file: string) =>
+  whenShared(`if (existsSync('${file}')) renameSync('${file}', '${file}.away');`);
+const endsWhenShared = () => whenShared(`process.kill(process.pid, 'SIGSEGV');`);
+const fileHasGone = async (file: string): Promise<SharingFault> => ({
+  workerPath: FAULTY,
+  onceStarted: () => rename(file, `${file}.away`),
+});
+
+/** The faulty worker, which does this when it is told to load its engine once more. */
+async function whenShared(statement: string): Promise<SharingFault> {
+  const workerPath = join(dir, 'sharing.mjs');
   const lines = [
     `import { existsSync, renameSync } from 'node:fs';`,
     `import '${FAULTY}';`,
     `process.prependListener('message', ({ atOnce }) => {`,
-    `  if (atOnce && existsSync('${file}')) renameSync('${file}', '${file}.away');`,
+    `  if (atOnce) { ${statement} }`,
     `});`,
   ];
-  await writeFile(path, lines.join('\n'));
-  return path;
+  await writeFile(workerPath, lines.join('\n'));
+  return { workerPath, onceStarted: async () => {} };
 }
 
 async function endingWorker(): Promise<string> {
@@ -633,19 +646,22 @@ describe('while more photos come than one inference at once does well', () => {
     await start();
     await keepBusy(doesTwo);
     await tagger.swap(await version('12'));
-    await keepBusy(() => false, { max: 40 });
-    expect(doesTwo()).toBe(false);
+    expect(tagger.concurrency).toBe(photosIn(1));
+    await keepBusy(doesTwo);
+    expect(doesTwo()).toBe(true);
   });
 
   it.each([
-    ['cannot load', sharingWorker],
-    ['may not, its file being damaged', () => FAULTY],
-  ])('a worker that %s its engine once more goes on with one', async (_, workerPath) => {
+    ['is told that its engine does not load once more', fileGoesWhenShared],
+    ['ends while it loads its engine once more', endsWhenShared],
+    ['would find another file', fileHasGone],
+  ])('a worker that %s: there is one from now on', async (_, fault) => {
     const file = join(model.dir, 'int8.onnx');
     onTestFinished(() => rename(`${file}.away`, file).catch(() => {}));
-    await start({}, { workerPath: await workerPath(file) });
-    if ((await workerPath(file)) === FAULTY) await rename(file, `${file}.away`);
-    const failed = () => said('cannot share its cores') > 0;
+    const { workerPath, onceStarted } = await fault(file);
+    await start({}, { workerPath });
+    await onceStarted();
+    const failed = () => said('does not change its inferences') > 0;
     const tagged = await keepBusy(failed);
     expect(failed()).toBe(true);
     // Nor is it tried again and again, though there are still many.
