@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { builtProgram } from './built-program.ts';
 import type { ModelBundle } from './bundle.ts';
 import {
@@ -89,7 +89,8 @@ class EngineThread {
   ): Promise<EngineThread> {
     const pixels = new Uint8Array(new SharedArrayBuffer(PIXEL_BYTES));
     const workerData: ThreadData = { engine, bundle, options, pixels };
-    const thread = new Worker(builtProgram('engine-thread.js'), { workerData });
+    // With its own environment it could not tell onnxruntime's library that it wants no telemetry.
+    const thread = new Worker(builtProgram('engine-thread.js'), { workerData, env: SHARE_ENV });
     const [said] = (await once(thread, 'message')) as [FromThread];
     if (said.type === 'loaded') return new EngineThread(said.name, thread, pixels);
     await thread.terminate();

@@ -20,5 +20,8 @@ export function collectGarbage(): void {
 
 /** Collects where photos that nobody needs any more may have piled up. Call it after each. */
 export function collectPhotos(): void {
-  if (getHeapStatistics().external_memory > left + STEP_BYTES) collectGarbage();
+  const outside = getHeapStatistics().external_memory;
+  // What was collected is given back a little later.
+  left = Math.min(left, outside);
+  if (outside > left + STEP_BYTES) collectGarbage();
 }

@@ -4,7 +4,7 @@ import { PIXEL_BYTES } from './engine.ts';
 import { loadEngine } from './engines.ts';
 import { collectPhotos } from './garbage.ts';
 import { residentMemory } from './memory.ts';
-import { PhotoLine } from './photo-line.ts';
+import type { PhotoLine } from './photo-line.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
 /**
@@ -45,7 +45,8 @@ interface Serving {
 async function load(options: WorkerOptions): Promise<Serving> {
   preferredVictim();
   const { bundle, limits } = options;
-  const engine = await warm(options);
+  // The decoders load beside the engine.
+  const [engine, { PhotoLine }] = await Promise.all([warm(options), import('./photo-line.ts')]);
   const { labels } = bundle.manifest;
   send({
     type: 'ready',

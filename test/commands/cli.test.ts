@@ -112,7 +112,8 @@ test('tag leaves nothing in the home folder: no telemetry of an engine', () => {
   // Without CI in the environment: there telemetry would be off by itself.
   const env = { PATH: process.env.PATH, HOME: home };
   const photo = 'test/fixtures/rooms/hall.jpg';
-  const { status } = spawnSync(process.execPath, ['dist/cli.js', 'tag', photo], { env });
+  const args = ['dist/cli.js', 'tag', '--engine', 'onnxruntime', photo];
+  const { status } = spawnSync(process.execPath, args, { env });
   expect(status).toBe(0);
   expect(readdirSync(home)).toEqual([]);
 });
