@@ -7,6 +7,7 @@ import {
   defaultThreads,
   type Engine,
   type EngineOptions,
+  lending,
   PIXEL_BYTES,
 } from './engine.ts';
 import type { OneEngine } from './engines.ts';
@@ -47,19 +48,13 @@ export async function inThreads(
     await close();
     throw error;
   }
-  const free = [...all];
+  const withOne = lending(all);
   return {
     name: (all[0] as EngineThread).name,
     atOnce,
     async infer(pixels) {
       checkPixels(pixels);
-      const thread = free.pop();
-      if (!thread) throw new Error(`engine ${engine} does ${atOnce} inferences at once, not more`);
-      try {
-        return await thread.infer(pixels);
-      } finally {
-        free.push(thread);
-      }
+      return withOne((thread) => thread.infer(pixels));
     },
     close,
   };

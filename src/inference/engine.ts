@@ -15,6 +15,23 @@ export function checkPixels(pixels: Uint8Array): void {
   }
 }
 
+/**
+ * For engines with several of what an inference needs: each call gets one to itself.
+ * @throws Error where all are in use; the caller knows how many there are, by `Engine.atOnce`.
+ */
+export function lending<T>(all: readonly T[]): <R>(use: (one: T) => Promise<R>) => Promise<R> {
+  const free = [...all];
+  return async (use) => {
+    const one = free.pop();
+    if (one === undefined) throw new Error(`${all.length} inferences at once, not more`);
+    try {
+      return await use(one);
+    } finally {
+      free.push(one);
+    }
+  };
+}
+
 /** One thread for each core, at most 4: beyond that the small layers only wait for each other. */
 export const defaultThreads = (): number => Math.min(availableParallelism(), 4);
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkPixels, defaultThreads, type EngineFactory } from '../engine.ts';
+import { checkPixels, defaultThreads, type EngineFactory, lending } from '../engine.ts';
 import { collectGarbage } from '../garbage.ts';
 import { Openvino } from './openvino-library.ts';
 import { findOpenvino, NOT_INSTALLED } from './openvino-path.ts';
@@ -39,7 +39,7 @@ export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
       })
     : await compile();
   const requests = Array.from({ length: atOnce }, () => network.request());
-  const free = [...requests];
+  const withOne = lending(requests);
   let closed = false;
   return {
     name: 'openvino',
@@ -47,13 +47,7 @@ export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
     async infer(pixels) {
       if (closed) throw new Error('the openvino engine is closed');
       checkPixels(pixels);
-      const request = free.pop();
-      if (!request) throw new Error(`engine openvino does ${atOnce} inferences at once, not more`);
-      try {
-        return await request.infer(pixels);
-      } finally {
-        free.push(request);
-      }
+      return withOne((request) => request.infer(pixels));
     },
     async close() {
       if (closed) return;
@@ -70,6 +64,6 @@ const settings = (threads: number, streams: number): Record<string, string> => (
   NUM_STREAMS: String(streams),
   INFERENCE_NUM_THREADS: String(threads),
   INFERENCE_PRECISION_HINT: 'f32',
-  // Two workers would be pinned to the same core.
+  // A worker and the one that replaces it would be pinned to the same core.
   ENABLE_CPU_PINNING: 'NO',
 });
