@@ -269,8 +269,6 @@ export class Supervisor implements Tagger {
   #begin(): void {
     const slot = this.#current;
     if (this.#many || !slot || this.#replacing || !this.#noTwo.isOver) return;
-    // First the photos that may have ended the one before, each alone.
-    if (this.#faultsInARow > 0) return;
     if (this.#threads < 2 || !INFERS_TWICE.has(this.#engine)) return;
     const { memory, freshMemory } = slot.process;
     const { memory_bytes: limit } = this.#options.limits;

@@ -73,9 +73,7 @@ export class WorkerProcess {
         const Reason = byOthers ? WorkerKilled : Error;
         reject(new Reason(`the worker ended before it was ready: ${how}`));
         events.onExit(how);
-        const gone = new WorkerGone(how);
-        for (const reply of this.#replies.values()) reply.reject(gone);
-        this.#shared?.reject(gone);
+        for (const reply of this.#replies.values()) reply.reject(new WorkerGone(how));
         this.#replies.clear();
       });
     });
@@ -99,11 +97,12 @@ export class WorkerProcess {
 
   /**
    * So many inferences at once from now on, each with its share of the threads; photos go on meanwhile.
-   * One such wish at a time. @throws Error where it cannot; it goes on as before.
+   * One such wish at a time. @throws Error where it cannot and goes on as before; WorkerGone.
    */
   share(atOnce: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#shared = { resolve, reject };
+      void this.#gone.then((how) => reject(new WorkerGone(how)));
       this.#send({ type: 'share', atOnce });
     });
   }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -130,6 +130,17 @@ describe('a photo', () => {
       expect([ms.decode, ms.infer].every((time) => time >= 0)).toBe(true);
     }
     await engine.close();
+  });
+
+  it('gets the answer about its own pixels beside others', async () => {
+    create({}, { threads: 2 });
+    await tagger.start();
+    const alone: unknown[] = [];
+    for (const path of ROOMS) alone.push((await tagger.tag(path)).scores);
+    for (let round = 0; round < 5; round++) {
+      const beside = await Promise.all(ROOMS.map((path) => tagger.tag(path)));
+      expect(beside.map(({ scores }) => scores)).toEqual(alone);
+    }
   });
 
   it('that cannot be read is refused with its code, and disturbs no other', async () => {
@@ -609,6 +620,13 @@ describe('while more photos come than one inference at once does well', () => {
     return codes;
   }
   const doesTwo = () => tagger.concurrency === photosIn(2);
+  /** Of the worker, without the decoder's, which come and go. */
+  async function threads(): Promise<number> {
+    const tasks = `/proc/${tagger.pids[0]}/task`;
+    const ids = await readdir(tasks);
+    const names = ids.map((id) => readFile(`${tasks}/${id}/comm`, 'utf8').catch(() => 'gone'));
+    return (await Promise.all(names)).filter((name) => !/libvips|gone/.test(name)).length;
+  }
   const said = (what: string) => logged.filter((line) => line.includes(what)).length;
   const start = (
     limits: Partial<TaggerOptions['limits']> = {},
@@ -629,10 +647,14 @@ describe('while more photos come than one inference at once does well', () => {
     expect([...tagged]).toEqual(['tagged']);
     expect(tagger.pids).not.toEqual(pids);
     await expect.poll(() => said('"2 at once"')).toBeGreaterThan(1);
+    // Not while there is a photo that may end the worker over it.
+    expect(said('does not change its inferences')).toBe(0);
   });
 
   it('the worker does two for as long as there are three photos at a time', async () => {
     await start();
+    await keepBusy(() => false, { max: 12, atOnce: 3 });
+    const before = await threads();
     await keepBusy(doesTwo, { atOnce: 3 });
     const until = Date.now() + 2500;
     await keepBusy(() => Date.now() > until, { atOnce: 3 });
@@ -640,6 +662,8 @@ describe('while more photos come than one inference at once does well', () => {
     await expect.poll(doesTwo).toBe(false);
     expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
     await expect.poll(() => [said('"2 at once"'), said('"1 at once"')]).toEqual([1, 1]);
+    // No engine is left of those that went.
+    await expect.poll(threads).toBe(before);
   });
 
   it('another model begins with one: it may leave no room for two', async () => {
