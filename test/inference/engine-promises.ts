@@ -47,7 +47,8 @@ export function promisesOfEngine(name: EngineName, bundle: () => ModelBundle): v
     await expect(engine.infer(photo)).resolves.toHaveLength(LABELS.length);
   });
 
-  it.runIf(INFERS_TWICE.has(name))('does two at once where it is asked to, not more', async () => {
+  if (!INFERS_TWICE.has(name)) return;
+  it('does two at once where it is asked to, not more', async () => {
     const two = await loadEngine(name, bundle(), { threads: 2, atOnce: 2 });
     expect([engine.atOnce, two.atOnce]).toEqual([1, 2]);
     const expected = [await engine.infer(photo), await engine.infer(other)];
