@@ -65,11 +65,13 @@ export async function loadEngine(
 }
 
 /** The same into this thread, for one inference at once. */
-export const loadHere: (...what: Parameters<typeof loadEngine>) => Promise<Engine> = async (
-  engine,
-  bundle,
-  options = {},
-) => (await FACTORIES[engine]())(bundle, options);
+export async function loadHere(
+  engine: OneEngine,
+  bundle: ModelBundle,
+  options: EngineOptions,
+): Promise<Engine> {
+  return (await FACTORIES[engine]())(bundle, options);
+}
 
 /**
  * Tries the engines of a choice in turn until one attempt succeeds.

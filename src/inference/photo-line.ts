@@ -9,8 +9,9 @@ import { sniffFormat } from './sniff.ts';
 import type { Tagging } from './tagger.ts';
 
 /**
- * The way of photos through one worker: read → decode → infer. All of it is done in other threads,
- * so that photos are read and decoded while others are inferred.
+ * The way of photos through one worker: read → decode → infer. All of it is done in other threads
+ * (but for inference by wasm and tfjs-node), so that photos are read and decoded while others are
+ * inferred.
  */
 export class PhotoLine {
   readonly #bundle: ModelBundle;

@@ -118,11 +118,11 @@ async function preprocessJpeg(
 }
 
 async function preprocessBySharp(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {
-  // Both at once, because the event loop may be busy with an inference in between. The limit holds
+  // Both at once, because some engines hold the event loop up, and might in between. The limit holds
   // for the decoding too, so a bomb is refused there before any of it is inflated.
   const [header, decoded] = await Promise.allSettled([
     besideOthers(() => sharp(bytes, { limitInputPixels: false }).metadata()),
-    pastHarmless(bytes, maxPixels, (upright) => toInput(upright)),
+    pastHarmless(bytes, maxPixels, toInput),
   ]);
   if (header.status === 'rejected') {
     // The other was asked alone, and tells of this photo.
@@ -226,7 +226,6 @@ function resized(image: Sharp): Sharp {
     .resize(INPUT_SIZE, INPUT_SIZE, { fit: 'fill', kernel: 'lanczos3' });
 }
 
-const asItIs = (image: Sharp) => image;
 /** By EXIF's number. sharp mirrors before it rotates. */
 const TURN: Readonly<Record<number, (image: Sharp) => Sharp>> = {
   2: (image) => image.flop(),
@@ -240,7 +239,8 @@ const TURN: Readonly<Record<number, (image: Sharp) => Sharp>> = {
 
 /** @param orientation EXIF's number, of what sharp does not turn by itself. */
 async function toInput(image: Sharp, orientation = 1): Promise<Uint8Array> {
-  const { data, info } = await (TURN[orientation] ?? asItIs)(resized(image))
+  const small = resized(image);
+  const { data, info } = await (TURN[orientation]?.(small) ?? small)
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });

@@ -282,7 +282,6 @@ export class Supervisor implements Tagger {
     if (!this.#many) return;
     this.#log.info({ why }, 'one inference at once from now on');
     this.#many = false;
-    if (why !== 'few photos') this.#noTwo.begin();
     this.#reconcile();
   }
 
@@ -301,17 +300,17 @@ export class Supervisor implements Tagger {
       await this.#rechecked();
       await slot.process.share(atOnce);
       slot.atOnce = atOnce;
-      slot.sharing = false;
-      this.#photos.dispatch();
-      this.#reconcile();
     } catch (error) {
-      slot.sharing = false;
       if (this.#isStopped || slot.retired) return;
       this.#log.warn({ err: error, atOnce }, 'the worker does not change its inferences at once');
       // Where it ended over that, the next one must not try the same.
       this.#many = slot === this.#current && slot.atOnce > 1;
       this.#noTwo.begin();
+    } finally {
+      slot.sharing = false;
     }
+    this.#photos.dispatch();
+    this.#reconcile();
   }
 
   /**
@@ -325,6 +324,7 @@ export class Supervisor implements Tagger {
     // Between one and two inferences at once it has both engines for a moment.
     if (memory.total <= share || slot.sharing) return;
     if (slot.atOnce > 1 && this.#noTwo.isOver) {
+      this.#noTwo.begin();
       this.#end('memory');
       return;
     }

@@ -1,3 +1,4 @@
+import { called } from './native-call.ts';
 import { findTurbojpeg } from './turbojpeg-path.ts';
 
 /**
@@ -87,11 +88,8 @@ async function decode(api: Api, bytes: Uint8Array, wanted: Wanted): Promise<RgbI
     inUse.add(bytes).add(pixels);
     try {
       const sides = [width, 0, height] as const;
-      const status = await new Promise<number>((resolve, reject) => {
-        const done = (error: Error | null, result: number) =>
-          error ? reject(error) : resolve(result);
-        api.decompress.async(handle, bytes, bytes.length, pixels, ...sides, RGB, 0, done);
-      });
+      const photo = [bytes, bytes.length, pixels] as const;
+      const status = await called(api.decompress, handle, ...photo, ...sides, RGB, 0);
       // Not 0 for mere warnings too.
       return status === 0 ? { pixels, width, height } : null;
     } finally {

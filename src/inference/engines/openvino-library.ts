@@ -1,4 +1,5 @@
 import koffi from 'koffi';
+import { type Call, called } from '../native-call.ts';
 import { mapFile } from './mapped-file.ts';
 
 /** What is used here of OpenVINO's C API (2.0, `openvino/c/*.h`), called without a compiler. */
@@ -8,7 +9,6 @@ const DEVICE = 'CPU';
 /** An object of the library's, freed by one of its functions. */
 type Handle = unknown;
 type Api = ReturnType<typeof declare>;
-type Call = ReturnType<ReturnType<typeof koffi.load>['func']>;
 
 /** OpenVINO in this process, with settings for what it compiles; see its `openvino/properties.hpp`. */
 export class Openvino {
@@ -138,14 +138,6 @@ export class Request {
     return koffi.view(api.make('data', api.tensorData, tensor), length);
   }
 }
-
-/** A call in one of libuv's threads: this one goes on meanwhile. @returns its status. */
-const called = (call: Call, ...args: unknown[]): Promise<number> =>
-  new Promise((resolve, reject) => {
-    call.async(...args, (error: Error | null, status: number) =>
-      error ? reject(error) : resolve(status),
-    );
-  });
 
 function declare(path: string) {
   const library = koffi.load(path);
