@@ -14,11 +14,22 @@ await cp(at('src/transport/http/page'), target, {
   filter: (path) => !path.endsWith('tsconfig.json'),
 });
 
-// TypeBox in one file, in the place of the one that names what is used of it.
-const file = at('dist/typebox.js');
-const bundle = await rolldown({ input: file, platform: 'node', logLevel: 'warn' });
-await bundle.write({ file });
+/** What is started as a process or thread. */
+const PROGRAMS = ['cli', 'inference/worker', 'inference/engine-thread'];
+/** Native parts, WebAssembly and files of their own: these stay where npm has put them. */
+const STAY =
+  /^(koffi|onnxruntime-(node|common|web)|@tensorflow\/tfjs-node|libheif-js|dejavu-fonts-ttf)(\/|$)/;
+
+// Each program in a few files, with what it needs of its modules, in the place of the one that `tsc`
+// made: most of a start went into finding and reading 1,500 of them.
+await rm(at('dist/chunks'), { recursive: true, force: true });
+const bundle = await rolldown({
+  input: Object.fromEntries(PROGRAMS.map((name) => [name, at(`dist/${name}.js`)])),
+  platform: 'node',
+  external: STAY,
+  logLevel: 'warn',
+});
+await bundle.write({ dir: at('dist'), chunkFileNames: 'chunks/[name].js' });
 await bundle.close();
-await rm(`${file}.map`, { force: true });
 
 await chmod(at('dist/cli.js'), 0o755);

@@ -1,4 +1,4 @@
-import { type Static, Type } from './typebox.ts';
+import { type Static, Type } from 'typebox';
 
 /** Where a photo came in. */
 const SourceSchema = Type.Union([

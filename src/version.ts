@@ -1,6 +1,7 @@
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { ofPackage } from './package-root.ts';
 
 /** Of this program, as in package.json. */
-export const { version } = createRequire(import.meta.url)('../package.json') as {
+export const { version } = JSON.parse(readFileSync(ofPackage('package.json'), 'utf8')) as {
   version: string;
 };

@@ -1,4 +1,4 @@
-import type { TSchema } from '../typebox.ts';
+import type { TSchema } from 'typebox';
 import { ConfigSchema } from './schema.ts';
 
 /** One leaf of the configuration schema and the names a user may give it. */

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
+import { type Static, Type } from 'typebox';
 import { ENGINE_NAMES } from '../inference/engine.ts';
-import { type Static, Type } from '../typebox.ts';
 
 /**
  * The one configuration schema. Every leaf is a flag (`--http-port`), an environment variable

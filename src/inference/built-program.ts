@@ -1,15 +1,13 @@
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { ofPackage } from '../package-root.ts';
 
 /**
- * Path of a program beside this file, for a process or thread of its own. Node runs no TypeScript, so
- * from the sources (tests) it is the built one.
+ * Path of a program of this folder, for a process or thread of its own. Node runs no TypeScript, so
+ * from the sources (tests) it is the built one too.
  * @throws Error where it is not built.
  */
 export function builtProgram(name: string): string {
-  const found = [name, `../../dist/inference/${name}`]
-    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
-    .find(existsSync);
-  if (found === undefined) throw new Error(`dist/inference/${name} is not built`);
-  return found;
+  const path = ofPackage(`dist/inference/${name}`);
+  if (!existsSync(path)) throw new Error(`dist/inference/${name} is not built`);
+  return path;
 }

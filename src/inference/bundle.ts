@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
 import { sha256OfFile } from '../file-hash.ts';
+import { ofPackage } from '../package-root.ts';
 import { ifThere, isCode } from '../system-errors.ts';
-import { type Static, Type, Value } from '../typebox.ts';
 
 /** A model folder's `model.json`. File names are relative to the folder. */
 const ManifestSchema = Type.Object({
@@ -45,9 +46,7 @@ export const TRAINING_DIR = '.training';
 export const EXPORT_DIR = join(TRAINING_DIR, 'export');
 
 /** The model that comes with the package. */
-export const BUNDLED_MODEL_DIR = fileURLToPath(
-  new URL('../../models/retagger-inceptionv3/', import.meta.url),
-);
+export const BUNDLED_MODEL_DIR = ofPackage('models/retagger-inceptionv3/');
 
 /** @throws Error that names the folder and what is wrong with it. */
 export async function loadBundle(dir: string): Promise<ModelBundle> {

@@ -4,6 +4,7 @@ import { type FileHandle, mkdtemp, open, readdir, readFile, readlink, rm } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { Value } from 'typebox/value';
 import { onTestFinished, vi } from 'vitest';
 import { type Config, ConfigSchema, type RawConfig } from '../../src/config/schema.ts';
 import { Admission } from '../../src/daemon/admission.ts';
@@ -14,7 +15,6 @@ import { TaggingPipeline } from '../../src/daemon/pipeline.ts';
 import { Spool } from '../../src/daemon/spool.ts';
 import { RetaggerError } from '../../src/errors.ts';
 import type { Tagger, TaggerInfo, Tagging } from '../../src/inference/tagger.ts';
-import { Value } from '../../src/typebox.ts';
 
 export const silent = pino({ level: 'silent' });
 

@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ofPackage } from '../../package-root.ts';
 
 /** Where `npm run setup:openvino` and the Debian package put OpenVINO's libraries. */
-const FOLDER = fileURLToPath(new URL('../../../vendor/openvino/', import.meta.url));
+const FOLDER = ofPackage('vendor/openvino/');
 const C_LIBRARY = /^libopenvino_c\.so\.\d+$/;
 
 /** Why the engine does not load there, and what to do. */

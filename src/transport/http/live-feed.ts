@@ -1,6 +1,6 @@
+import { type Static, Type } from 'typebox';
 import type { Outcome, Pipeline } from '../../daemon/ports.ts';
 import { FailureSchema, ResultSchema } from '../../result.ts';
-import { type Static, Type } from '../../typebox.ts';
 
 /** One photo that ended. */
 export const FeedItemSchema = Type.Union(

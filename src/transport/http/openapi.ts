@@ -1,10 +1,15 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
+import { Type } from 'typebox';
 import { ERRORS } from '../../errors.ts';
-import { Type } from '../../typebox.ts';
 import { version } from '../../version.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 import type { App } from './server.ts';
+
+const require = createRequire(import.meta.url);
+const NO_LOGO = { type: 'image/svg+xml', content: '' };
 
 /** The multipart body of an upload, as the API's description shows it. */
 export const uploadBody = Type.Object({
@@ -61,6 +66,9 @@ export async function registerOpenApi(app: App, secured: boolean): Promise<void>
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     theme: { title: 'RE-Tagger edge: API' },
+    // Else it looks for both beside itself, and the build has moved it.
+    baseDir: join(dirname(require.resolve('@fastify/swagger-ui')), 'static'),
+    logo: NO_LOGO,
     // Nothing is asked of other hosts, as the validator's badge would.
     // The standalone layout's bar has an inline style, which the page's policy rightly blocks.
     uiConfig: { validatorUrl: null, docExpansion: 'list', layout: 'BaseLayout' },

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyError } from 'fastify';
+import { type Static, Type } from 'typebox';
 import { ERRORS, type ErrorCode, RetaggerError } from '../../errors.ts';
-import { type Static, Type } from '../../typebox.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 

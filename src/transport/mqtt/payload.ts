@@ -1,5 +1,6 @@
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
 import { RetaggerError, tooManyBytes } from '../../errors.ts';
-import { type Static, Type, Value } from '../../typebox.ts';
 import { decodeBase64 } from './base64.ts';
 import { largestMessage } from './limits.ts';
 import { splitLongString, TAKEN_OUT } from './long-string.ts';

@@ -1,4 +1,4 @@
-import { Type } from '../../../typebox.ts';
+import { Type } from 'typebox';
 import type { EventStreams } from '../event-streams.ts';
 import { CountsSchema, FeedItemSchema, type LiveFeed } from '../live-feed.ts';
 import { problems } from '../openapi.ts';

@@ -1,4 +1,4 @@
-import { Type } from '../../../typebox.ts';
+import { Type } from 'typebox';
 import { problems } from '../openapi.ts';
 import type { HttpDoorParts } from '../parts.ts';
 import type { App } from '../server.ts';

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ofPackage } from '../../../package-root.ts';
 import type { App } from '../server.ts';
 
-const DIR = fileURLToPath(new URL('../page/', import.meta.url));
+const DIR = ofPackage('dist/transport/http/page/');
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
