@@ -1,6 +1,6 @@
 #!/usr/bin/env -S MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=65536 node --optimize-for-size
 import { Command, CommanderError } from 'commander';
-import { ConfigError } from './config/load.ts';
+import { ConfigError } from './config/config-error.ts';
 import { version } from './version.ts';
 
 // The first line bounds this process's memory: two arenas for malloc and its large blocks given back

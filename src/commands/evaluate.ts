@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { ConfigError } from '../config/config-error.ts';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
-import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { loadBundle } from '../inference/bundle.ts';
-import type { EngineChoice } from '../inference/engines.ts';
+import type { EngineChoice } from '../inference/engine.ts';
 import type { TaggerInfo, Tagging } from '../inference/tagger.ts';
 import { type Dataset, DatasetError, readDataset } from '../training/dataset.ts';
 import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';

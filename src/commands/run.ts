@@ -1,7 +1,7 @@
 import { Command } from 'commander';
+import { ConfigError } from '../config/config-error.ts';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
 import { forNextStart } from '../config/live.ts';
-import { ConfigError } from '../config/load.ts';
 import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';

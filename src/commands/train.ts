@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ConfigError } from '../config/load.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { BUNDLED_MODEL_DIR, fitsManifest, loadBundle } from '../inference/bundle.ts';
 import { isIn, overlap } from '../real-path.ts';
 import { ifThere } from '../system-errors.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import type { EngineChoice } from '../inference/engines.ts';
+import type { EngineChoice } from '../inference/engine.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import type { Tagger, TaggerInfo } from '../inference/tagger.ts';
 import { createLogger } from '../log.ts';

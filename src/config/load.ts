@@ -5,16 +5,12 @@ import { parse } from 'yaml';
 import { BUNDLED_MODEL_DIR } from '../inference/bundle.ts';
 import { withoutCredentials } from '../log.ts';
 import { isBrokerUrl } from './broker-url.ts';
+import { ConfigError } from './config-error.ts';
 import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
 import { nearest } from './nearest.ts';
 import { absolute } from './paths.ts';
 import type { Config, RawConfig } from './schema.ts';
-
-/** A wrong key or value: the program ends with exit code 2. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
 
 export interface ConfigSources {
   /** By flag name without dashes in front, as typed: `{'http-port': '5001'}`. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { overlap } from '../real-path.ts';
-import { ConfigError } from './load.ts';
+import { ConfigError } from './config-error.ts';
 import type { Config } from './schema.ts';
 
 /** Folders of ours below `data.dir` that hold photos, results or what is on its way. */

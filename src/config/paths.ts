@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { ConfigError } from './load.ts';
+import { ConfigError } from './config-error.ts';
 
 /**
  * A path of the configuration, absolute.

@@ -9,7 +9,6 @@ import {
   unlink,
   writeFile,
 } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RetaggerError, tooManyBytes } from '../errors.ts';
 import { isCode, isDiskTrouble } from '../system-errors.ts';
@@ -37,7 +36,7 @@ export async function writeBytes(bytes: Uint8Array, path: string, limit: number,
  *   the sender broke off.
  */
 export async function writeStream(
-  source: Readable,
+  source: AsyncIterable<Buffer>,
   path: string,
   limit: number,
   flush: boolean,
@@ -52,7 +51,7 @@ export async function writeStream(
     heldBytes = 0;
   };
   try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
+    for await (const chunk of source) {
       size += chunk.byteLength;
       heldBytes += chunk.byteLength;
       if (size > limit) throw tooManyBytes(limit);

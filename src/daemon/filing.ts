@@ -1,27 +1,20 @@
-import { link, lstat, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { lstat, mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/schema.ts';
-import { sha256OfFile } from '../file-hash.ts';
 import type { Logger } from '../log.ts';
 import { ifThere, isCode } from '../system-errors.ts';
-import { copyDurably } from './body.ts';
 import { DirSync, disk } from './disk.ts';
+import { folderName, NextNumbers, numbered, placeOf } from './filed-name.ts';
 import { fitName, NAME_BYTES } from './paths.ts';
 import type { Outcome } from './ports.ts';
+import { linkNew, moveAcross, putPhoto } from './put-photo.ts';
 import type { SpoolEntry } from './spool.ts';
 import { xmpOf } from './xmp.ts';
 
-/** Folder below `tagged` for photos whose best score is below its label's threshold. */
-const ABSTAINED = '_abstained';
 /** Longest path the kernel takes, in bytes. */
 const PATH_BYTES = 4095;
 /** So many photos of one name in one folder are numbered; later ones have their own key for a number. */
 const MAX_CLASHES = 10_000;
-/** From so many on the next number is remembered, of so many names. */
-const MANY = 50;
-const MAX_NAMES = 1000;
-/** Room in a name for `-NUMBER` or `-KEY` and `.error.json`. */
-const RESERVED = '-0123456789abcdef0123456789abcdef.error.json';
 const XMP = '.xmp';
 
 /** What happens to photos of the watch folder. */
@@ -43,8 +36,7 @@ export class Filing {
   ingest: Ingest;
   readonly #log: Logger;
   readonly #syncs = new Map<string, DirSync>();
-  /** Path without a number → the next free one, as far as it is known. */
-  readonly #next = new Map<string, number>();
+  readonly #numbers = new NextNumbers();
 
   constructor(dataDir: string, ingest: Ingest, log: Logger) {
     this.#tagged = join(dataDir, 'tagged');
@@ -59,7 +51,7 @@ export class Filing {
       await this.#file(entry, outcome);
     } catch (error) {
       // The next try must find what this one has placed.
-      this.#next.clear();
+      this.#numbers.clear();
       throw error;
     }
   }
@@ -136,8 +128,7 @@ export class Filing {
     const draft = join(dir, `.${entry.key}.tmp`);
     let drafted = false;
     try {
-      const next = entry.again ? undefined : this.#next.get(join(dir, name));
-      for (let n = next ?? 1; ; n++) {
+      for (let n = entry.again ? 1 : this.#numbers.of(join(dir, name)); ; n++) {
         const number = n > MAX_CLASHES ? entry.key : n;
         if (!drafted) await disk.write(draft, `${JSON.stringify(story, null, 2)}\n`);
         const target = join(dir, numbered(name, number));
@@ -149,7 +140,7 @@ export class Filing {
         const isOurs = claim !== null || before;
         if (isOurs && (photo === null || (await putPhoto(photo, target, entry, before)))) {
           await this.#sync(dir);
-          this.#remember(join(dir, name), n);
+          this.#numbers.took(join(dir, name), n);
           return target;
         }
         if (claim !== null) await disk.remove(sidecar);
@@ -158,14 +149,6 @@ export class Filing {
     } finally {
       await disk.remove(draft);
     }
-  }
-
-  /** Thousands of photos may have one name: not all their numbers are tried for each. */
-  #remember(path: string, number: number): void {
-    if (number < MANY) return;
-    this.#next.delete(path);
-    if (this.#next.size >= MAX_NAMES) this.#next.delete(this.#next.keys().next().value as string);
-    this.#next.set(path, number + 1);
   }
 
   /** Creates `root/sub`; where that is too long or a file is in the way, photos go to `root`. */
@@ -192,112 +175,6 @@ export class Filing {
     const sync = this.#syncs.get(dir) ?? new DirSync(dir);
     this.#syncs.set(dir, sync);
     return sync.sync();
-  }
-}
-
-/** Where below its root, and under which name. Only a watched file's path is trusted as a path. */
-function placeOf(entry: SpoolEntry): { sub: string; name: string } {
-  const parts = (entry.file ?? '')
-    .replaceAll('\0', '')
-    .split('/')
-    .filter((part) => part !== '' && part !== '.' && part !== '..');
-  const last = parts.pop() ?? `${entry.id.replace(/[^A-Za-z0-9_-]/g, '_')}.photo`;
-  const name = last.startsWith('.') ? `_${last.slice(1)}` : last;
-  return { sub: entry.body === 'upload' ? '' : parts.join('/'), name };
-}
-
-/** A label as one folder name, also for models whose labels have slashes in them. */
-export function folderName(tag: string | null): string {
-  if (tag === null) return ABSTAINED;
-  return fitName(tag.replaceAll('/', '_').replaceAll('\0', '_').replace(/^\./, '_'), '');
-}
-
-/** NAME.jpg, NAME-2.jpg, NAME-3.jpg … */
-function numbered(name: string, n: number | string): string {
-  if (n === 1) return fitName(name, '');
-  const short = fitName(name, RESERVED).slice(0, -RESERVED.length);
-  const dot = short.lastIndexOf('.');
-  return dot > 0 ? `${short.slice(0, dot)}-${n}${short.slice(dot)}` : `${short}-${n}`;
-}
-
-/** FAT, some network shares. */
-const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
-
-/** Gives `from` the name `to`, beside its own or instead of it; null where `to` is taken. */
-async function linkNew(from: string, to: string): Promise<'linked' | 'renamed' | null> {
-  try {
-    await link(from, to);
-    return 'linked';
-  } catch (error) {
-    if (isCode(error, 'EEXIST')) return null;
-    if (!isCode(error, ...NO_LINKS)) throw error;
-  }
-  // No hard links here: claim the name with an empty file instead.
-  try {
-    await (await open(to, 'wx')).close();
-  } catch (error) {
-    if (!isCode(error, 'EEXIST')) throw error;
-    return null;
-  }
-  await rename(from, to);
-  return 'renamed';
-}
-
-/**
- * @param before the sidecar was there already, with this photo's id.
- * @returns false where another photo has the name.
- */
-async function putPhoto(
-  photo: string,
-  target: string,
-  entry: SpoolEntry,
-  before: boolean,
-): Promise<boolean> {
-  const copy = join(dirname(target), `.${entry.key}.part`);
-  if (before) {
-    // From before a crash.
-    await disk.remove(copy);
-    const [ours, there] = await Promise.all([ifThere(lstat(photo)), ifThere(lstat(target))]);
-    // Renamed, where it could not be linked, before what came after that failed.
-    if (ours === null && there !== null && there.size > 0) return true;
-    if (ours === null) throw new Error(`${photo} is gone, and not at ${target}`);
-    // From before a crash: the photo itself under its second name, or the empty claim on a name.
-    if (there?.ino === ours.ino && there.dev === ours.dev) return true;
-    if (there?.size === 0) {
-      await moveAcross(photo, target);
-      return true;
-    }
-    // Its copy: made where that is another disk, or the photo was taken in once more.
-    if (there?.size === ours.size && (await sameBytes(photo, target))) return true;
-  }
-  try {
-    // While its original is there its copy in the spool is needed: it is linked, not renamed.
-    if (!entry.origin) return (await linkNew(photo, target)) !== null;
-    return await link(photo, target).then(() => true);
-  } catch (error) {
-    if (isCode(error, 'EEXIST')) return false;
-    if (!isCode(error, 'EXDEV') && !(entry.origin && isCode(error, ...NO_LINKS))) throw error;
-  }
-  await copyDurably(photo, copy);
-  try {
-    return (await linkNew(copy, target)) !== null;
-  } finally {
-    await disk.remove(copy);
-  }
-}
-
-const sameBytes = async (a: string, b: string): Promise<boolean> =>
-  (await sha256OfFile(a)) === (await sha256OfFile(b));
-
-/** Renames, or copies and deletes where that is another file system. */
-async function moveAcross(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (!isCode(error, 'EXDEV')) throw error;
-    await copyDurably(from, to);
-    await disk.syncDir(dirname(to));
-    await disk.remove(from);
   }
 }
 

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import type { Failure, Result, Source } from '../result.ts';
 
 /**
@@ -27,7 +26,7 @@ export interface NewPhoto {
    */
   readonly body:
     | { readonly bytes: Uint8Array }
-    | { readonly stream: Readable }
+    | { readonly stream: AsyncIterable<Buffer> }
     | { readonly move: string | Buffer; readonly sight?: string }
     | { readonly keep: string; readonly sight?: string };
 }

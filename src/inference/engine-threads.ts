@@ -8,9 +8,9 @@ import {
   type Engine,
   type EngineOptions,
   lending,
+  type OneEngine,
   PIXEL_BYTES,
 } from './engine.ts';
-import type { OneEngine } from './engines.ts';
 
 /** What a thread is given when it starts. */
 export interface ThreadData {

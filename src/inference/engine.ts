@@ -4,6 +4,10 @@ import type { ModelBundle } from './bundle.ts';
 /** The engines a user may choose. */
 export const ENGINE_NAMES = ['onnxruntime', 'openvino', 'tfjs-node', 'wasm'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
+/** One engine. `reference` is for measuring, not for users. */
+export type OneEngine = EngineName | 'reference';
+/** What may be asked for. */
+export type EngineChoice = OneEngine | 'auto';
 
 /** Side × side × RGB: bytes in one preprocessed photo. */
 export const PIXEL_BYTES = 299 * 299 * 3;

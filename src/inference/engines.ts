@@ -1,12 +1,14 @@
 import type { Manifest, ModelBundle } from './bundle.ts';
-import type { Engine, EngineFactory, EngineName, EngineOptions } from './engine.ts';
+import type {
+  Engine,
+  EngineChoice,
+  EngineFactory,
+  EngineName,
+  EngineOptions,
+  OneEngine,
+} from './engine.ts';
 import { cpuFeatures, multipliesMatrices } from './engines/cpu-features.ts';
 import { findOpenvino } from './engines/openvino-path.ts';
-
-/** One engine. `reference` is for measuring, not for users. */
-export type OneEngine = EngineName | 'reference';
-/** What may be asked for. */
-export type EngineChoice = OneEngine | 'auto';
 
 /** Each engine's code and native parts are loaded only when it is asked for. */
 const FACTORIES: Readonly<Record<OneEngine, () => Promise<EngineFactory>>> = {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { Scores } from '../result.ts';
-import type { EngineChoice } from './engines.ts';
+import type { EngineChoice } from './engine.ts';
 
 /** What the worker says about one photo. */
 export interface Tagging {

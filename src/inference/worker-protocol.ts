@@ -1,7 +1,6 @@
 import type { ErrorCode } from '../errors.ts';
 import type { ModelBundle } from './bundle.ts';
-import type { EngineOptions } from './engine.ts';
-import type { OneEngine } from './engines.ts';
+import type { EngineOptions, OneEngine } from './engine.ts';
 import type { Memory } from './memory.ts';
 import type { ImageLimits } from './preprocess.ts';
 import type { TaggerInfo, Tagging } from './tagger.ts';

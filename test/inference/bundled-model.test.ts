@@ -6,8 +6,8 @@ import {
   type ModelBundle,
   verifyBundle,
 } from '../../src/inference/bundle.ts';
-import type { Engine } from '../../src/inference/engine.ts';
-import { loadEngine, type OneEngine } from '../../src/inference/engines.ts';
+import type { Engine, OneEngine } from '../../src/inference/engine.ts';
+import { loadEngine } from '../../src/inference/engines.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
 import { toVerdict } from '../../src/inference/scores.ts';
 

@@ -1,7 +1,6 @@
 import { constants, createReadStream, type Stats } from 'node:fs';
-import { access, lstat, mkdir, stat } from 'node:fs/promises';
+import { access, lstat, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import type { Config } from '../../config/schema.ts';
 import { pathOf, printable } from '../../daemon/paths.ts';
 import type { Health, HealthSource, NewPhoto, Part, Pipeline } from '../../daemon/ports.ts';
@@ -12,6 +11,8 @@ import { fileId } from './identity.ts';
 import { Ledger } from './ledger.ts';
 import { isIgnoredFile, isIgnoredFolder } from './names.ts';
 import { OnceLog } from './once-log.ts';
+import { Root } from './root.ts';
+import { ScanPause } from './scan-pause.ts';
 import { Settle } from './settle.ts';
 import { joinPath, walk } from './walk.ts';
 import { Watcher } from './watcher.ts';
@@ -24,7 +25,6 @@ const LOOK_MS = 2000;
 const SOON_MS = 20;
 /** A rescan may cost about 5 % of a core: it pauses so long for each file it met. */
 const PAUSE_PER_FILE_MS = 1;
-const LEAST_PAUSE_MS = 1000;
 
 export interface FolderDoorParts {
   readonly config: Config;
@@ -43,12 +43,14 @@ export class FolderDoor implements Part, HealthSource {
   readonly #pipeline: Pipeline;
   readonly #log: Logger;
   readonly #once: OnceLog;
-  readonly #root: Buffer;
+  readonly #root: Root;
+  readonly #path: Buffer;
   readonly #keep: boolean;
   readonly #ledger: Ledger;
   readonly #settle: Settle;
   readonly #watcher: Watcher;
   readonly #hints: HintQueue;
+  readonly #pause = new ScanPause();
   readonly #stopped = new AbortController();
   /** Paths being looked at (latin1: one character a byte). */
   readonly #looking = new Set<string>();
@@ -58,20 +60,18 @@ export class FolderDoor implements Part, HealthSource {
   /** Files turned down but left in their place (too large to copy from another disk). */
   readonly #left = new Set<string>();
   #unsubscribe = () => {};
-  #fault: string | null = 'not started';
-  #identity = '';
   #lookTimer: NodeJS.Timeout | null = null;
   #lookingAtRoot: Promise<void> = Promise.resolve();
   #scans: Promise<void> = Promise.resolve();
-  #rescanNow = () => {};
 
   constructor({ config, log, pipeline }: FolderDoorParts) {
     this.#config = config.ingest;
     this.#pipeline = pipeline;
     this.#log = log.child({ part: 'folder' });
     this.#once = new OnceLog(this.#log);
-    this.#root = Buffer.from(config.ingest.dir);
+    this.#path = Buffer.from(config.ingest.dir);
     this.#keep = config.ingest.after === 'keep';
+    this.#root = new Root(config.ingest.dir, this.#keep, this.#log);
     this.#ledger = new Ledger(join(config.data.dir, 'kept.ledger'), this.#log);
     this.#settle = new Settle(config.ingest.settle_ms, MAX_SETTLING);
     this.#watcher = new Watcher((folder, name) => this.#hinted(folder, name));
@@ -102,14 +102,14 @@ export class FolderDoor implements Part, HealthSource {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#watcher.clear();
-    this.#rescanNow();
+    this.#pause.end();
     await Promise.all([this.#scans, this.#lookingAtRoot, this.#hints.stop()]);
     this.#unsubscribe();
     if (this.#keep) await this.#ledger.flush();
   }
 
   health(): Health {
-    if (this.#fault !== null) return { ok: false, detail: this.#fault };
+    if (this.#root.fault !== null) return { ok: false, detail: this.#root.fault };
     const notes = [`${this.#config.dir}: ${this.#watcher.folders} folder(s) watched`];
     if (this.#watcher.fault !== null) {
       notes.push(`some only read every ${this.#config.rescan_s} s: ${this.#watcher.fault}`);
@@ -127,7 +127,7 @@ export class FolderDoor implements Part, HealthSource {
     if (this.#looking.has(key)) this.#changed.add(key);
     // Its next look is due anyway.
     if (this.#timers.has(key) || this.#looking.has(key)) return;
-    if (!this.#hints.push(key, path)) this.#rescanNow();
+    if (!this.#hints.push(key, path)) this.#pause.cut();
   }
 
   /** Never throws: what goes wrong with one file is its own affair. */
@@ -152,7 +152,7 @@ export class FolderDoor implements Part, HealthSource {
       key,
       setTimeout(() => {
         this.#timers.delete(key);
-        if (!this.#hints.push(key, path)) this.#rescanNow();
+        if (!this.#hints.push(key, path)) this.#pause.cut();
       }, waitMs),
     );
   }
@@ -211,7 +211,7 @@ export class FolderDoor implements Part, HealthSource {
       : typeof exact === 'string'
         ? { keep: exact }
         : // The worker opens files by text; a name that is none has to be copied.
-          { stream: Readable.from(chunksOf(exact)) };
+          { stream: chunksOf(exact) };
     return {
       id,
       source: 'folder',
@@ -222,7 +222,7 @@ export class FolderDoor implements Part, HealthSource {
   }
 
   #below(path: Buffer): Buffer {
-    return path.subarray(this.#root.length + 1);
+    return path.subarray(this.#path.length + 1);
   }
 
   #trouble(path: Buffer, key: string, error: unknown): void {
@@ -245,31 +245,15 @@ export class FolderDoor implements Part, HealthSource {
     while (!this.#stopped.signal.aborted) {
       this.#ledger.beginScan();
       this.#once.beginRound();
-      const { files, complete } = await this.#walk(this.#root);
+      const { files, complete } = await this.#walk(this.#path);
       if (complete && this.#keep) await this.#ledger.endScan(files);
-      const pause = Math.max(this.#config.rescan_s * 1000, files * PAUSE_PER_FILE_MS);
-      await this.#pause(pause);
+      await this.#pause.begin(Math.max(this.#config.rescan_s * 1000, files * PAUSE_PER_FILE_MS));
     }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#stopped.signal.aborted) return;
-    const began = performance.now();
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#rescanNow = () => {
-        clearTimeout(timer);
-        const wait = LEAST_PAUSE_MS - (performance.now() - began);
-        if (wait <= 0 || this.#stopped.signal.aborted) resolve();
-        else setTimeout(resolve, wait);
-      };
-    });
-    this.#rescanNow = () => {};
   }
 
   async #walk(from: Buffer): Promise<{ files: number; complete: boolean }> {
     let files = 0;
-    let complete = this.#fault === null;
+    let complete = this.#root.fault === null;
     if (!complete) return { files, complete };
     await walk(from, {
       signal: this.#stopped.signal,
@@ -286,37 +270,13 @@ export class FolderDoor implements Part, HealthSource {
     return { files, complete: complete && !this.#stopped.signal.aborted };
   }
 
-  /** Gone, replaced, or not ours to move files out of? Recovers by itself. */
   async #lookAtRoot(): Promise<void> {
-    const before = this.#fault;
-    try {
-      const found = await stat(this.#config.dir).catch(async (error) => {
-        // One that was deleted is made anew, but not below a disk that is not mounted.
-        await mkdir(this.#config.dir).catch(() => Promise.reject(error));
-        return stat(this.#config.dir);
-      });
-      if (!found.isDirectory()) throw new Error('not a folder');
-      const { R_OK, W_OK, X_OK } = constants;
-      await access(this.#config.dir, this.#keep ? R_OK | X_OK : R_OK | W_OK | X_OK);
-      const identity = `${found.dev}:${found.ino}`;
-      this.#fault = null;
-      // A new folder may have the number of the one before it: that one's watch has ended.
-      const unwatched = this.#watcher.fault === null && !this.#watcher.has(this.#root);
-      if (identity !== this.#identity || before !== null || unwatched) {
-        this.#identity = identity;
-        this.#watcher.clear();
-        this.#rescanNow();
-      }
-    } catch (error) {
-      this.#fault = `${this.#config.dir}: ${(error as Error).message}`;
-      this.#identity = '';
-      this.#watcher.clear();
-    }
-    if (before !== null && this.#fault === null && before !== 'not started') {
-      this.#log.info({ folder: this.#config.dir }, 'the watch folder is back');
-    } else if (this.#fault !== null && before !== this.#fault) {
-      this.#log.error({ reason: this.#fault }, 'the watch folder cannot be used; looking again');
-    }
+    const seen = await this.#root.look();
+    // A new folder may have the number of the one before it: that one's watch has ended.
+    const watched = this.#watcher.fault !== null || this.#watcher.has(this.#path);
+    if (seen === 'same' && watched) return;
+    this.#watcher.clear();
+    if (seen !== 'lost') this.#pause.cut();
   }
 }
 

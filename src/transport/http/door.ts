@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { ConfigError } from '../../config/load.ts';
+import { ConfigError } from '../../config/config-error.ts';
 import { isLoopback } from '../../config/loopback.ts';
 import type { Part } from '../../daemon/ports.ts';
 import { Refused } from '../../daemon/refused.ts';

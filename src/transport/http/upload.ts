@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { RetaggerError, tooManyBytes } from '../../errors.ts';
@@ -16,7 +15,7 @@ export interface Upload {
    * Its bytes. It ends only when the whole request has been read and found in order, and fails
    * with a RetaggerError otherwise: what reads it to the end has exactly the photo that was sent.
    */
-  readonly stream: Readable;
+  readonly stream: AsyncIterable<Buffer>;
 }
 
 /**
@@ -45,7 +44,7 @@ export async function openUpload(
         while (!(await next()).done);
         request.raw.setTimeout(0);
       };
-      return { file: nameOf(part), stream: Readable.from(content(part, limit, readRest)) };
+      return { file: nameOf(part), stream: content(part, limit, readRest) };
     }
     if (part.fieldname === FIELD) {
       throw new RetaggerError(
@@ -56,7 +55,11 @@ export async function openUpload(
   }
 }
 
-async function* content(part: MultipartFile, limit: number, readRest: () => Promise<void>) {
+async function* content(
+  part: MultipartFile,
+  limit: number,
+  readRest: () => Promise<void>,
+): AsyncGenerator<Buffer> {
   // At once, not at the end of all that may still come.
   if (part.file.truncated) throw tooManyBytes(limit);
   part.file.once('limit', () => part.file.destroy(tooManyBytes(limit)));

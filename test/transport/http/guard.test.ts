@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ConfigError } from '../../../src/config/load.ts';
+import { ConfigError } from '../../../src/config/config-error.ts';
 import { form, post, raw, serve, TOKEN } from './support.ts';
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

@@ -1,0 +1,62 @@
+import { constants } from 'node:fs';
+import { access, mkdir, stat } from 'node:fs/promises';
+import type { Logger } from '../../log.ts';
+
+const { R_OK, W_OK, X_OK } = constants;
+
+/** The watch folder itself: it may be gone, be another one since, or not be ours to move files out of. */
+export class Root {
+  readonly #dir: string;
+  readonly #mode: number;
+  readonly #log: Logger;
+  #fault: string | null = 'not started';
+  #identity = '';
+
+  /** @param keep photos stay, so it need not be writable. */
+  constructor(dir: string, keep: boolean, log: Logger) {
+    this.#dir = dir;
+    this.#mode = keep ? R_OK | X_OK : R_OK | W_OK | X_OK;
+    this.#log = log;
+  }
+
+  /** Why it cannot be used; null where it can. */
+  get fault(): string | null {
+    return this.#fault;
+  }
+
+  /** @returns "new" where it is another folder than at the last look, or could not be used then. */
+  async look(): Promise<'same' | 'new' | 'lost'> {
+    const before = { fault: this.#fault, identity: this.#identity };
+    try {
+      this.#identity = await this.#use();
+      this.#fault = null;
+    } catch (error) {
+      this.#identity = '';
+      this.#fault = `${this.#dir}: ${(error as Error).message}`;
+    }
+    this.#tell(before.fault);
+    if (this.#fault !== null) return 'lost';
+    return before.fault === null && before.identity === this.#identity ? 'same' : 'new';
+  }
+
+  /** @returns what tells it from another folder. @throws Error where it cannot be used. */
+  async #use(): Promise<string> {
+    const found = await stat(this.#dir).catch(async (error) => {
+      // One that was deleted is made anew, but not below a disk that is not mounted.
+      await mkdir(this.#dir).catch(() => Promise.reject(error));
+      return stat(this.#dir);
+    });
+    if (!found.isDirectory()) throw new Error('not a folder');
+    await access(this.#dir, this.#mode);
+    return `${found.dev}:${found.ino}`;
+  }
+
+  #tell(before: string | null): void {
+    if (this.#fault === before) return;
+    if (this.#fault !== null) {
+      this.#log.error({ reason: this.#fault }, 'the watch folder cannot be used; looking again');
+    } else if (before !== 'not started') {
+      this.#log.info({ folder: this.#dir }, 'the watch folder is back');
+    }
+  }
+}
