@@ -3,6 +3,7 @@ import type { ModelBundle } from './bundle.ts';
 import { isCostly } from './costly.ts';
 import { type Engine, PIXEL_BYTES } from './engine.ts';
 import { Inferences } from './inferences.ts';
+import { giveBack, take } from './places.ts';
 import { type ImageLimits, type Preprocessed, preprocess, readPhoto } from './preprocess.ts';
 import { toVerdict } from './scores.ts';
 import { sniffFormat } from './sniff.ts';
@@ -17,11 +18,6 @@ export class PhotoLine {
   readonly #bundle: ModelBundle;
   readonly #limits: ImageLimits;
   #inferences: Inferences;
-  /**
-   * For pixels that wait for their inference: those of the decoder, which V8 only knows by a few bytes,
-   * would outlive two of its collections there and lie about by the dozen.
-   */
-  readonly #places: Uint8Array[] = [];
   /** Ends with the last costly photo that was begun. */
   #costly: Promise<unknown> = Promise.resolve();
 
@@ -42,14 +38,13 @@ export class PhotoLine {
   async tag(path: string): Promise<Tagging> {
     const started = performance.now();
     const bytes = await readPhoto(path, this.#limits.bytes);
-    const [{ pixels, width, height }, sha256] = await Promise.all([
-      this.#decode(bytes),
-      sha256Hex(bytes),
-    ]);
+    const hash = sha256Hex(bytes); // of a copy
+    const { pixels, width, height } = await this.#decode(bytes).finally(() => giveBack(bytes));
+    const sha256 = await hash;
     const decode = performance.now() - started;
     const inferences = this.#inferences;
     const { logits, ms: infer } = await inferences.infer(pixels);
-    this.#places.push(pixels);
+    giveBack(pixels);
     const verdict = toVerdict(logits, this.#bundle.manifest);
     const ms = { decode: tenths(decode), infer: tenths(infer) };
     const by = { model: this.#bundle.id, engine: inferences.engine };
@@ -57,10 +52,11 @@ export class PhotoLine {
   }
 
   /** Several at once, but one at a time of those that need much memory. */
-  #decode(bytes: Buffer): Promise<Preprocessed> {
+  #decode(bytes: Buffer): Promise<Preprocessed & { readonly pixels: Buffer }> {
     const decode = async () => {
       const { pixels, ...size } = await preprocess(bytes, this.#limits);
-      const place = this.#places.pop() ?? new Uint8Array(PIXEL_BYTES);
+      // The decoder's own, of which V8 knows but a few bytes, would lie about by the dozen.
+      const place = take(PIXEL_BYTES);
       place.set(pixels);
       return { pixels: place, ...size };
     };

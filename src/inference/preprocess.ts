@@ -6,6 +6,7 @@ import { decodeFast } from './fast-jpeg.ts';
 import { decodeHeic, tooManyPixels } from './heic.ts';
 import { INPUT_SIZE } from './inceptionv3.ts';
 import { alone, besideOthers } from './libvips.ts';
+import { take } from './places.ts';
 import { tagPngWithProfile } from './png-profile.ts';
 import { sniffFormat } from './sniff.ts';
 import { type DecodeJpeg, turbojpeg } from './turbojpeg.ts';
@@ -82,7 +83,8 @@ const UNREADABLE: Readonly<Record<string, string>> = {
 };
 
 /**
- * A photo's bytes, read without ever holding more than the limit.
+ * A photo's bytes, read without ever holding more than the limit; whoever is done with them may give
+ * them back to `places.ts`.
  * @throws RetaggerError `image_too_large`, `file_missing`.
  */
 export async function readPhoto(path: string, maxBytes: number): Promise<Buffer> {
@@ -97,7 +99,12 @@ export async function readPhoto(path: string, maxBytes: number): Promise<Buffer>
     const stat = await file.stat();
     if (!stat.isFile()) throw new RetaggerError('image_unsupported', 'Not a regular file.');
     if (stat.size > maxBytes) throw tooManyBytes(stat.size, maxBytes);
-    return await file.readFile();
+    const bytes = take(stat.size);
+    let read = 0;
+    for (let more = 1; more > 0 && read < bytes.length; read += more) {
+      more = (await file.read(bytes, read, bytes.length - read)).bytesRead;
+    }
+    return bytes.subarray(0, read);
   } finally {
     await file.close();
   }
@@ -111,10 +118,14 @@ async function preprocessJpeg(
 ): Promise<Preprocessed | null> {
   const decoded = decode && (await decodeFast(bytes, maxPixels, decode));
   if (!decoded) return null;
-  const { pixels, width, height } = decoded.image;
-  const image = sharp(pixels, { raw: { width, height, channels: 3 } }).extract(decoded.whole);
-  const input = await besideOthers(() => toInput(image, decoded.orientation));
-  return { pixels: input, width: decoded.width, height: decoded.height };
+  const { pixels, width, height, release } = decoded.image;
+  try {
+    const image = sharp(pixels, { raw: { width, height, channels: 3 } }).extract(decoded.whole);
+    const input = await besideOthers(() => toInput(image, decoded.orientation));
+    return { pixels: input, width: decoded.width, height: decoded.height };
+  } finally {
+    release();
+  }
 }
 
 async function preprocessBySharp(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {

@@ -1,4 +1,5 @@
 import { called } from './native-call.ts';
+import { giveBack, take } from './places.ts';
 import { findTurbojpeg } from './turbojpeg-path.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface RgbImage {
   readonly pixels: Buffer;
   readonly width: number;
   readonly height: number;
+  /** To be called once, when nobody needs the pixels any more. */
+  release(): void;
 }
 
 export interface Wanted {
@@ -84,14 +87,17 @@ async function decode(api: Api, bytes: Uint8Array, wanted: Wanted): Promise<RgbI
     if (size?.width !== wanted.width || size.height !== wanted.height) return null;
     const width = Math.ceil(size.width / wanted.shrink);
     const height = Math.ceil(size.height / wanted.shrink);
-    const pixels = Buffer.allocUnsafeSlow(width * height * 3);
+    const pixels = take(width * height * 3);
+    const release = () => giveBack(pixels);
     inUse.add(bytes).add(pixels);
     try {
       const sides = [width, 0, height] as const;
       const photo = [bytes, bytes.length, pixels] as const;
       const status = await called(api.decompress, handle, ...photo, ...sides, RGB, 0);
       // Not 0 for mere warnings too.
-      return status === 0 ? { pixels, width, height } : null;
+      if (status === 0) return { pixels, width, height, release };
+      release();
+      return null;
     } finally {
       inUse.delete(bytes);
       inUse.delete(pixels);

@@ -24,7 +24,7 @@ function standIn(answers = true) {
     asked.push(wanted);
     if (!answers) return null;
     const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
-    return { pixels: data, width: info.width, height: info.height };
+    return { pixels: data, width: info.width, height: info.height, release() {} };
   };
   return { asked, decode: Promise.resolve(decode) };
 }
