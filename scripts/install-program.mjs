@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { copyOpenvino, VERSION } from './openvino.mjs';
+import { CPU, copyOpenvino, VERSION } from './openvino.mjs';
 import { pruneModules } from './prune-modules.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -30,11 +30,10 @@ export function installProgram(folder, cpu) {
   });
   rmSync(join(folder, 'package-lock.json'));
   pruneModules(join(folder, 'node_modules'), cpu);
-  if (!copyOpenvino(root, folder, cpu)) {
-    const option = cpu === process.arch ? '' : ` -- --cpu=${cpu}`;
+  if (cpu === CPU && !copyOpenvino(root, folder)) {
     process.stderr.write(
-      `WITHOUT OpenVINO: there is no ${VERSION} for ${cpu} here, and the engine "openvino" will not load. ` +
-        `It goes in after: npm run setup:openvino${option}\n`,
+      `WITHOUT OpenVINO: there is no ${VERSION} here, and the engine "openvino" will not load. ` +
+        `It goes in after: npm run setup:openvino\n`,
     );
   }
 }

@@ -8,22 +8,14 @@ import { basename, dirname, join } from 'node:path';
 import { extract, fetchWheel } from './wheel.mjs';
 
 export const VERSION = '2026.4.1';
-/** By Node's name of the CPU. The ARM64 wheel asks for glibc 2.35: Debian 12, Ubuntu 22.04. */
-export const PINS = {
-  x64: {
-    requirement: `openvino==${VERSION}`,
-    platform: 'manylinux_2_28_x86_64',
-    sha256: '2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf',
-    megabytes: 59,
-  },
-  arm64: {
-    requirement: `openvino==${VERSION}`,
-    platform: 'manylinux_2_35_aarch64',
-    sha256: 'bea1eb3733c34ef331adc945da0ccda5937865031139073663be84c517ffda22',
-    megabytes: 30,
-  },
+/** Node's name of the only CPU it is for: on ARM64 the plugin computes no 8-bit convolutions. */
+export const CPU = 'x64';
+export const PIN = {
+  requirement: `openvino==${VERSION}`,
+  platform: 'manylinux_2_28_x86_64',
+  sha256: '2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf',
+  megabytes: 59,
 };
-const PLUGIN = { x64: 'intel', arm64: 'arm' };
 /** Written last: names what lies beside it. */
 const MANIFEST = 'manifest.json';
 
@@ -31,15 +23,14 @@ const MANIFEST = 'manifest.json';
  * The C API, the reader of ONNX, the one of OpenVINO's own format (a compiled model that is kept needs it)
  * and the CPU. Of TBB not its malloc, which it does without; its binding to NUMA nodes needs hwloc.
  */
-export const libraries = (cpu) => [
+export const LIBRARIES = [
   ...['', '_c', '_onnx_frontend', '_ir_frontend'].map((part) => `libopenvino${part}.so.2641`),
-  `libopenvino_${PLUGIN[cpu]}_cpu_plugin.so`,
+  'libopenvino_intel_cpu_plugin.so',
   ...['libtbb.so.12', 'libtbbbind_2_5.so.3', 'libhwloc.so.15'],
 ];
 
-/** Where it lies in a checkout. For this machine, where the program looks for it; other CPUs beside that. */
-export const folderFor = (root, cpu) =>
-  join(root, 'vendor', cpu === process.arch ? 'openvino' : `openvino-${cpu}`);
+/** Where it lies in a checkout or a built program, and the program looks for it. */
+export const folderIn = (root) => join(root, 'vendor/openvino');
 
 function manifestIn(folder) {
   try {
@@ -49,8 +40,8 @@ function manifestIn(folder) {
   }
 }
 
-/** Whether all of the pinned version for this CPU lies there. */
-export function isComplete(folder, cpu, pin = PINS[cpu]) {
+/** Whether all of the pinned version lies there. */
+export function isComplete(folder, pin = PIN) {
   const manifest = manifestIn(folder);
   if (manifest?.wheel !== pin.sha256) return false;
   return Object.entries(manifest.files).every(
@@ -59,10 +50,9 @@ export function isComplete(folder, cpu, pin = PINS[cpu]) {
 }
 
 /** Copies it into a built program, where that looks for it. @returns whether there was one. */
-export function copyOpenvino(root, program, cpu, pin = PINS[cpu]) {
-  const from = folderFor(root, cpu);
-  if (!isComplete(from, cpu, pin)) return false;
-  cpSync(from, join(program, 'vendor/openvino'), { recursive: true });
+export function copyOpenvino(root, program, pin = PIN) {
+  if (!isComplete(folderIn(root), pin)) return false;
+  cpSync(folderIn(root), folderIn(program), { recursive: true });
   return true;
 }
 
@@ -70,7 +60,7 @@ export function copyOpenvino(root, program, cpu, pin = PINS[cpu]) {
  * Fetches the wheel and puts what is needed of it into `folder`. What lay there stays until all is ready.
  * @param check is given the new folder before it takes its place; throws where it is no good.
  */
-export async function install(folder, cpu, { pin = PINS[cpu], given, say, check }) {
+export async function install(folder, { pin = PIN, given, say, check }) {
   const parent = dirname(folder);
   await mkdir(parent, { recursive: true });
   await refuseOthers(folder);
@@ -83,7 +73,7 @@ export async function install(folder, cpu, { pin = PINS[cpu], given, say, check 
     const wheel = await fetchWheel(pin, { folder: scratch, given, say });
     const fresh = join(scratch, 'new');
     await mkdir(fresh);
-    unpack(wheel, fresh, cpu, pin);
+    unpack(wheel, fresh, pin);
     check(fresh);
     await replace(folder, fresh, join(scratch, 'old'));
   } finally {
@@ -101,8 +91,8 @@ async function refuseOthers(folder) {
     throw new Error(`${folder} holds something else: name another folder, or remove it`);
 }
 
-function unpack(wheel, folder, cpu, pin) {
-  const libs = libraries(cpu).map((name) => [`openvino/libs/${name}`, name]);
+function unpack(wheel, folder, pin) {
+  const libs = LIBRARIES.map((name) => [`openvino/libs/${name}`, name]);
   const places = new Map(libs);
   const files = new Set([...places.values(), 'licenses/LICENSE']);
   extract(wheel, (name) => {
@@ -118,7 +108,7 @@ function unpack(wheel, folder, cpu, pin) {
     return [name, status.size];
   });
   const manifest = {
-    ...{ openvino: VERSION, cpu, wheel: pin.sha256 },
+    ...{ openvino: VERSION, wheel: pin.sha256 },
     files: Object.fromEntries(sizes),
   };
   writeFileSync(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);

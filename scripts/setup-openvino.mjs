@@ -3,16 +3,15 @@
  * `npm run setup:openvino`.
  *
  * They come out of the OpenVINO wheel on PyPI (pinned, checked), without a compiler: what runs an ONNX
- * model on the CPU, into `vendor/openvino`. Needs python3 with pip. `--cpu=arm64` (or x64) fetches those
- * of another machine into a folder of its own, for its Debian package; `--out=DIR` names the folder.
- * `RETAGGER_OPENVINO_WHEEL` names a wheel that is already on disk.
+ * model on the CPU, into `vendor/openvino`. Needs x86-64, and python3 with pip. `--out=DIR` names another
+ * folder, `RETAGGER_OPENVINO_WHEEL` a wheel that is already on disk.
  */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { folderFor, install, isComplete, libraries, PINS, VERSION } from './openvino.mjs';
+import { CPU, folderIn, install, isComplete, LIBRARIES, VERSION } from './openvino.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const say = (text) => process.stderr.write(`setup-openvino: ${text}\n`);
@@ -46,9 +45,10 @@ const CHECK = `
  * @returns what it says of itself. @throws Error with what is wrong.
  */
 function load(folder) {
-  const [koffi, names] = [createRequire(import.meta.url).resolve('koffi'), libraries(cpu)];
+  const koffi = createRequire(import.meta.url).resolve('koffi');
   // The C API first: it brings along what it needs, as it does in the program.
-  names.sort((a, b) => Number(b.includes('_c.so')) - Number(a.includes('_c.so')));
+  const isApi = (name) => Number(name.includes('_c.so'));
+  const names = LIBRARIES.toSorted((a, b) => isApi(b) - isApi(a));
   const args = ['-e', CHECK, '--', koffi, VERSION, ...names.map((name) => join(folder, name))];
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
     encoding: 'utf8',
@@ -65,45 +65,40 @@ function fail(text) {
 
 function options() {
   try {
-    return parseArgs({ options: { cpu: { type: 'string' }, out: { type: 'string' } } }).values;
+    return parseArgs({ options: { out: { type: 'string' } } }).values;
   } catch (error) {
     fail(error.message);
   }
 }
 
-const { cpu = process.arch, out } = options();
-if (process.platform !== 'linux' || !Object.hasOwn(PINS, cpu))
-  fail(`no OpenVINO wheel is pinned for ${process.platform} ${cpu}`);
-const folder = out === undefined ? folderFor(root, cpu) : resolve(out);
-const runsHere = cpu === process.arch;
-if (runsHere) {
-  try {
-    createRequire(import.meta.url).resolve('koffi');
-  } catch {
-    fail('koffi is not installed: run npm ci first');
-  }
+const { out } = options();
+if (process.platform !== 'linux' || process.arch !== CPU)
+  fail(`OpenVINO computes in 8 bits on x86-64 only, not on ${process.platform} ${process.arch}`);
+const folder = out === undefined ? folderIn(root) : resolve(out);
+try {
+  createRequire(import.meta.url).resolve('koffi');
+} catch {
+  fail('koffi is not installed: run npm ci first');
 }
-/** The libraries of another CPU cannot be loaded: the wheel's checksum has to do. */
-const check = (where) => (runsHere ? load(where) : `for ${cpu}, not loaded on this machine`);
 
 try {
-  if (isComplete(folder, cpu)) {
+  if (isComplete(folder)) {
     try {
-      say(`already there (${check(folder)})`);
+      say(`already there (${load(folder)})`);
       process.exit(0);
     } catch (error) {
       say(`${error.message}; once more`);
     }
   }
   let works = '';
-  await install(folder, cpu, {
+  await install(folder, {
     given: process.env.RETAGGER_OPENVINO_WHEEL,
     say,
     check: (fresh) => {
-      works = check(fresh);
+      works = load(fresh);
     },
   });
-  say(`${relative(process.cwd(), folder)}: ${runsHere ? 'works' : 'there'} (${works})`);
+  say(`${relative(process.cwd(), folder)}: works (${works})`);
 } catch (error) {
   fail(error.message);
 }

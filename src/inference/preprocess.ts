@@ -6,7 +6,7 @@ import { decodeFast } from './fast-jpeg.ts';
 import { decodeHeic, tooManyPixels } from './heic.ts';
 import { INPUT_SIZE } from './inceptionv3.ts';
 import { alone, besideOthers } from './libvips.ts';
-import { take } from './places.ts';
+import { giveBack, take } from './places.ts';
 import { tagPngWithProfile } from './png-profile.ts';
 import { sniffFormat } from './sniff.ts';
 import { type DecodeJpeg, turbojpeg } from './turbojpeg.ts';
@@ -59,7 +59,16 @@ export async function preprocess(
   limits: ImageLimits,
   jpegs: Promise<DecodeJpeg | null> = turbojpeg(),
 ): Promise<Preprocessed> {
-  const bytes = typeof input === 'string' ? await readPhoto(input, limits.bytes) : input;
+  if (typeof input !== 'string') return preprocessBytes(input, limits, jpegs);
+  const bytes = await readPhoto(input, limits.bytes);
+  return preprocessBytes(bytes, limits, jpegs).finally(() => giveBack(bytes));
+}
+
+async function preprocessBytes(
+  bytes: Uint8Array,
+  limits: ImageLimits,
+  jpegs: Promise<DecodeJpeg | null>,
+): Promise<Preprocessed> {
   if (bytes.length > limits.bytes) throw tooManyBytes(bytes.length, limits.bytes);
   if (bytes.length === 0) throw new RetaggerError('image_corrupt', 'The file is empty.');
   const format = sniffFormat(bytes);
