@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import mqtt from 'mqtt';
+import { percentile } from './lib/percentile.mjs';
 import { photosBelow } from './lib/photos.mjs';
 import { freePort } from './lib/servers.mjs';
 import { treePss } from './process-tree.mjs';
@@ -33,9 +34,6 @@ if (!options.photos) {
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const scratch = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
 const children = [];
-
-const percentile = (numbers, p) =>
-  numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * p))];
 
 async function main() {
   const brokerPort = await freePort();

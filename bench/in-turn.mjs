@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bodyOf, load } from './lib/load.mjs';
 import { firstTag } from './lib/measure.mjs';
+import { percentile } from './lib/percentile.mjs';
 import { launch, servers, withDataFolder } from './lib/servers.mjs';
 import { setUp } from './lib/setup.mjs';
 
@@ -57,9 +58,10 @@ await beside(chosen, async (running) => {
     }
   }
   for (const { name, perSecond, times } of running) {
-    const [low, middle, high] = [0.25, 0.5, 0.75].map((p) => at(perSecond, p));
+    const [low, middle, high] = [0.25, 0.5, 0.75].map((p) => percentile(perSecond, p).toFixed(1));
+    const p50 = percentile(times, 0.5).toFixed(1);
     process.stdout.write(
-      `${name.padEnd(40)} ${middle} photos/s (${low} to ${high}), p50 ${at(times, 0.5)} ms\n`,
+      `${name.padEnd(40)} ${middle} photos/s (${low} to ${high}), p50 ${p50} ms\n`,
     );
   }
 });
@@ -77,9 +79,4 @@ async function beside([first, ...others], work, running = []) {
       await server.stop();
     }
   });
-}
-
-function at(values, p) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length * p)].toFixed(1);
 }

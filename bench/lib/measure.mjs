@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { treePss } from '../process-tree.mjs';
 import { load, post } from './load.mjs';
+import { percentile } from './percentile.mjs';
 import { launch, withDataFolder } from './servers.mjs';
 
 const START_MS = 120_000;
@@ -62,9 +63,8 @@ async function measureIn(data, program, bodies, seconds) {
       const measured = {};
       for (const [size, list] of Object.entries(bodies)) {
         const { times } = await load({ ...server, bodies: list, clients: 1, seconds });
-        times.sort((a, b) => a - b);
-        const at = (p) => times[Math.min(times.length - 1, Math.floor(times.length * p))];
-        measured[size] = { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+        const [p50, p95, p99] = [0.5, 0.95, 0.99].map((p) => percentile(times, p));
+        measured[size] = { p50, p95, p99 };
       }
       for (const [size, list] of Object.entries(bodies)) {
         // What it does when a crowd has come, not while it comes.

@@ -20,11 +20,13 @@ async function setUp(root: string): Promise<string> {
 
 test('a program gets the libraries and their licences', async () => {
   const [root, program] = [await temporaryDir(), await temporaryDir()];
-  await setUp(root);
+  // The program looks for it there in a checkout too.
+  expect(await setUp(root)).toBe(join(root, 'vendor/openvino'));
   expect(copyOpenvino(root, program)).toBe(true);
   const inside = join(program, 'vendor/openvino');
   expect(await readdir(inside)).toEqual(expect.arrayContaining(LIBRARIES));
   expect(await readFile(join(inside, 'licenses/LICENSE'), 'utf8')).toBe('licenses/LICENSE ');
+  expect(await readdir(join(program, 'vendor'))).toEqual(['openvino']);
 });
 
 test('what is not there, is cut off, or of another version goes into no program', async () => {
