@@ -44,10 +44,11 @@ export function report({ date, machine, rounds, failures, long }, command, auto)
   ]);
   parts.push(table(['server', 'restart ms', 'idle MiB', 'loaded MiB'], rows));
   for (const [name, memory] of Object.entries(long)) {
-    const growth = (memory.at(-1) / memory[0] - 1) * 100;
+    const [, early] = memory;
+    const late = memory.at(-1);
     parts.push(
-      `\n${name}: after 1,000 photos ${memory[0].toFixed(0)} MiB, after 10,000 ` +
-        `${memory.at(-1).toFixed(0)} MiB (${growth.toFixed(1)} %).\n`,
+      `\n${name}: ${early.toFixed(0)} MiB over the second thousand of photos, ${late.toFixed(0)} over ` +
+        `the tenth (${((late / early - 1) * 100).toFixed(1)} %); medians of ten, one every hundred.\n`,
     );
   }
   for (const [name, reason] of Object.entries(failures)) {
