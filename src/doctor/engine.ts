@@ -1,6 +1,8 @@
 import type { Config } from '../config/schema.ts';
 import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
-import { NOT_INSTALLED } from '../inference/engines/openvino-path.ts';
+import { cpuFeatures, multipliesMatrices } from '../inference/engines/cpu-features.ts';
+import { findOpenvino, NOT_INSTALLED } from '../inference/engines/openvino-path.ts';
+import { orderFor } from '../inference/engines.ts';
 import { createTagger } from '../inference/supervisor.ts';
 import { createLogger } from '../log.ts';
 import { type Check, type Finding, fail, ok, warn } from './check.ts';
@@ -13,14 +15,21 @@ export const engine: Check = {
   async run(config) {
     const faults = new Map<EngineName, string | null>();
     for (const name of ENGINE_NAMES) faults.set(name, await faultOf(name, config));
-    return engineFinding(config.engine, faults);
+    return engineFinding(config.engine, faults, {
+      library: findOpenvino(),
+      features: await cpuFeatures(),
+    });
   },
 };
 
-/** @param faults why each engine does not load; null for one that does. */
+/**
+ * @param faults why each engine does not load; null for one that does.
+ * @param box as `orderFor` takes it.
+ */
 export function engineFinding(
   wanted: EngineName | 'auto',
   faults: ReadonlyMap<EngineName, string | null>,
+  { library, features }: { readonly library: string | null; readonly features: string },
 ): Finding {
   const loads = ENGINE_NAMES.filter((name) => faults.get(name) === null);
   const says = (name: EngineName) => {
@@ -34,7 +43,12 @@ export function engineFinding(
     if (loads.includes(wanted)) return ok(detail);
     return fail(detail, `Set engine to auto${loads[0] ? ` or ${loads[0]}` : ''}.`);
   }
-  if (loads.includes('onnxruntime')) return ok(detail);
+  const taken = orderFor(library, features).find((name) => loads.includes(name));
+  if (loads.includes('onnxruntime')) {
+    const faster = library === null && multipliesMatrices(features);
+    const hint = faster ? '; this CPU has AMX: openvino, once installed, is faster' : '';
+    return ok(`${detail}; auto takes ${taken}${hint}`);
+  }
   const needs = 'onnxruntime needs glibc 2.28 or newer on x86-64 or ARM64.';
   if (loads.includes('wasm')) return warn(detail, `${needs} Until then wasm works, but slowly.`);
   return fail(detail, `${needs} Where the model is at fault, mend that first.`);

@@ -31,6 +31,8 @@ const config = (env: Record<string, string> = {}) =>
 const MiB = 2 ** 20;
 /** As `openvino.ts` says it where nothing is set up. */
 const OPENVINO_FAULT = `engine openvino does not load: ${NOT_INSTALLED}`;
+/** Nothing faster to be had. */
+const PLAIN = { library: null, features: '' };
 const anything = { status: expect.any(String), detail: expect.any(String) };
 
 describe('engine', () => {
@@ -51,17 +53,29 @@ describe('engine', () => {
     ['onnxruntime', [], 'fail', /Set engine to auto\.$/],
     ['openvino', ['onnxruntime'], 'fail', /Set engine to auto or onnxruntime/],
   ] as const)('%s where %j load: %s', (wanted, loads, status, advice) => {
-    const finding = engineFinding(wanted, faults(loads));
+    const finding = engineFinding(wanted, faults(loads), PLAIN);
     expect(finding.status).toBe(status);
     if (advice) expect(finding.advice).toMatch(advice);
     else expect(finding.advice).toBeUndefined();
   });
 
   it('names the reason of each, but no fault of an engine that nobody asked for', () => {
-    const { detail } = engineFinding('auto', faults(['wasm']));
+    const { detail } = engineFinding('auto', faults(['wasm']), PLAIN);
     expect(detail).toBe(
       'onnxruntime: signal SIGSEGV; openvino: not installed; tfjs-node: not installed; wasm: loads',
     );
+  });
+
+  it('says which one auto takes, and where a faster one could be had', () => {
+    const detail = (library: string | null, features: string) =>
+      engineFinding('auto', faults(library ? ['onnxruntime', 'openvino'] : ['onnxruntime']), {
+        library,
+        features,
+      }).detail;
+    expect(detail(null, 'avx2')).toMatch(/; auto takes onnxruntime$/);
+    expect(detail('libopenvino_c.so', 'avx2')).toMatch(/; auto takes onnxruntime$/);
+    expect(detail('libopenvino_c.so', 'amx_int8')).toMatch(/; auto takes openvino$/);
+    expect(detail(null, 'amx_int8')).toMatch(/; auto takes onnxruntime; .*AMX: openvino/);
   });
 
   it('is tried for real', async () => {
@@ -69,7 +83,9 @@ describe('engine', () => {
     onTestFinished(() => model.remove());
     const finding = await engine.run(config({ RETAGGER_MODEL_DIR: model.dir }));
     expect(finding.status).toBe('ok');
-    expect(finding.detail).toMatch(/^onnxruntime: loads; .*; wasm: loads$/);
+    expect(finding.detail).toMatch(
+      /^onnxruntime: loads; .*; wasm: loads; auto takes (onnxruntime|openvino)/,
+    );
     await rm(join(model.dir, 'int8.onnx'));
     expect(await engine.run(config({ RETAGGER_MODEL_DIR: model.dir }))).toMatchObject({
       status: 'fail',

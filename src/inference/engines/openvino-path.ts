@@ -9,7 +9,7 @@ const C_LIBRARY = /^libopenvino_c\.so\.\d+$/;
 /** Why the engine does not load there, and what to do. */
 export const NOT_INSTALLED =
   process.arch === 'x64'
-    ? 'it is not installed; npm run setup:openvino installs it'
+    ? 'it is not installed; in a checkout npm run setup:openvino installs it'
     : 'it is for x86-64 only: elsewhere OpenVINO does not compute in 8 bits';
 
 /** The path of OpenVINO's C library, or null where it is not set up. */
