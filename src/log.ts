@@ -37,8 +37,10 @@ export async function createLogger(options: LogOptions): Promise<Logger> {
 const WAITING_BYTES = 1024 * 1024;
 
 function plainStream(fd: number): DestinationStream {
-  // Synchronous: what was logged last before a crash is what one needs.
-  const stream = pino.destination({ fd, sync: true, maxLength: WAITING_BYTES });
+  // Synchronous: what was logged last before a crash is what one needs. But never waiting: a reader
+  // that has stopped reading would stop the daemon.
+  const retryEAGAIN = () => false;
+  const stream = pino.destination({ fd, sync: true, maxLength: WAITING_BYTES, retryEAGAIN });
   // A full disk under the log is no reason to stop.
   stream.on('error', () => {});
   return stream;

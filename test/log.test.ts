@@ -1,5 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { openSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { createLogger, withoutCredentials } from '../src/log.ts';
 
@@ -48,10 +50,11 @@ test.each([
   expect(withoutCredentials(url)).toBe(shown);
 });
 
+const LOG = new URL('../dist/log.js', import.meta.url).href;
+
 test('a full disk under it ends nothing, and does not fill the memory', () => {
-  const log = new URL('../dist/log.js', import.meta.url).href;
   const program = `
-    const { createLogger } = await import(${JSON.stringify(log)});
+    const { createLogger } = await import(${JSON.stringify(LOG)});
     const log = await createLogger({ level: 'info' });
     for (let n = 0; n < 20_000; n++) {
       log.info('x'.repeat(10_000));
@@ -64,4 +67,22 @@ test('a full disk under it ends nothing, and does not fill the memory', () => {
     { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'], encoding: 'utf8' },
   );
   expect({ stderr, status }).toEqual({ stderr: 'alive\n', status: 0 });
+});
+
+test('a reader that has stopped reading stops nothing, and gets whole lines once it reads', async () => {
+  const program = `
+    const { createLogger } = await import(${JSON.stringify(LOG)});
+    const log = await createLogger({ level: 'info' });
+    for (let n = 0; n < 3000; n++) log.info({ n }, 'x'.repeat(1000));
+    process.stderr.write('went on');
+    process.stdin.once('data', () => log.info('last'));`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
+  child.stdout.pause();
+  const [said] = await once(child.stderr, 'data');
+  expect(String(said)).toBe('went on');
+  child.stdin.end('\n');
+  const lines = (await text(child.stdout)).trim().split('\n');
+  const read = lines.map((line) => JSON.parse(line));
+  expect(read.length).toBeGreaterThan(50);
+  expect(read.map(({ n }) => n).slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, n) => n));
 });

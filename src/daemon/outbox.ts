@@ -7,8 +7,17 @@ import { FileStore } from './store.ts';
 const MESSAGE_BYTES = 128 * 1024;
 /** Keys held in memory per lane; the rest is listed again when needed. */
 const WINDOW = 10_000;
+/** Until a message that could not be read is tried again. */
+const READ_AGAIN_MS = 30_000;
+/** So many may wait for that; with more the disk is at fault and not a message. */
+const UNREAD = 100;
 /** `<ms since 1970>-<sequence>-<photo>` */
 const KEY = /^(\d{15})-(\d{8})-([A-Za-z0-9]+)$/;
+
+const isMessage = (found: unknown): found is Message => {
+  const { kind, payload } = Object(found) as Partial<Message>;
+  return (kind === 'result' || kind === 'error') && typeof payload === 'object' && payload !== null;
+};
 
 const photoOf = (key: string): string => KEY.exec(key)?.[3] ?? '';
 
@@ -30,6 +39,8 @@ export class DiskOutbox implements Outbox {
   /** On disk perhaps, but `put` has not resolved. */
   readonly #writing = new Set<string>();
   readonly #taken = new Set<string>();
+  /** Of these, what could not be read. */
+  readonly #unread = new Set<string>();
   /** Removed by the door, but still held. */
   readonly #delivered = new Set<string>();
   #late = new Lane();
@@ -85,8 +96,12 @@ export class DiskOutbox implements Outbox {
     this.#boundary = this.#newKey();
     const messages = new Map<string, Message>();
     for (const [photo, key] of known) {
-      const message = await this.#read(key);
-      if (message !== null) messages.set(photo, message);
+      try {
+        const message = await this.#read(key);
+        if (message !== null) messages.set(photo, message);
+      } catch (error) {
+        this.#log.error({ err: error, entry: key }, 'unreadable: its photo is tagged once more');
+      }
     }
     return messages;
   }
@@ -112,7 +127,7 @@ export class DiskOutbox implements Outbox {
       this.#fresh.insert(key);
       if (this.#fresh.length > this.#window) this.#fallBehind();
     }
-    for (const listener of this.#listeners) listener();
+    this.#tell();
   }
 
   /** Keeps the message of a photo that was found at start, as `put` does for a new one. */
@@ -150,6 +165,7 @@ export class DiskOutbox implements Outbox {
   release(): void {
     this.#away = true;
     this.#taken.clear();
+    this.#unread.clear();
     this.#late = new Lane();
     this.#fresh = new Lane();
     // With nothing there, too: a listing also puts the count right.
@@ -193,12 +209,35 @@ export class DiskOutbox implements Outbox {
           this.#unlisted = true;
         }
       } catch (error) {
-        // A failing disk: all go back to where a listing finds them.
-        this.giveBack([key, ...entries.map((entry) => entry.key)]);
-        throw error;
+        if (this.#unread.size < UNREAD) this.#putOff(key, error);
+        else {
+          // A failing disk: all go back to where a listing finds them.
+          this.giveBack([key, ...entries.map((entry) => entry.key)]);
+          throw error;
+        }
       }
     }
     return entries;
+  }
+
+  /** One file that cannot be read (another's, a bad block) holds up no other. */
+  #putOff(key: string, error: unknown): void {
+    if (this.#unread.size === 0) {
+      this.#log.error({ err: error, entry: key }, 'a message cannot be read; it is tried again');
+      setTimeout(() => this.#readAgain(), READ_AGAIN_MS).unref();
+    }
+    this.#unread.add(key);
+  }
+
+  #readAgain(): void {
+    const keys = [...this.#unread];
+    this.#unread.clear();
+    this.giveBack(keys);
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** From the preferred lane, else from the other. */
@@ -253,10 +292,12 @@ export class DiskOutbox implements Outbox {
     if (seen > this.#late.length) this.#unlisted = true;
   }
 
-  /** @returns null for an entry that is gone or unreadable; the latter is set aside. */
+  /** @returns null for an entry that is gone or says nothing; the latter is set aside. */
   async #read(key: string): Promise<Message | null> {
     try {
-      return (await this.#store.get(key)) as Message | null;
+      const found = await this.#store.get(key);
+      if (found === null || isMessage(found)) return found;
+      throw new SyntaxError('no message');
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       this.#log.error({ err: error, entry: key }, 'unreadable outbox entry set aside');

@@ -84,10 +84,12 @@ export class FileStore {
     await this.#dirSync.sync();
   }
 
-  /** @returns null for an entry that is not there. @throws SyntaxError where it is no JSON. */
+  /** @returns null for an entry that is not there. @throws SyntaxError where it is no JSON, or null. */
   async get(key: string): Promise<unknown> {
     try {
-      return JSON.parse(await readFile(this.#path(key), 'utf8'));
+      const value: unknown = JSON.parse(await readFile(this.#path(key), 'utf8'));
+      if (value === null) throw new SyntaxError('it says nothing');
+      return value;
     } catch (error) {
       if (isCode(error, 'ENOENT')) return null;
       throw error;

@@ -43,7 +43,7 @@ export class WorkerProcess {
   #shared: Reply<void> | undefined;
   /** How it ended. */
   readonly #gone: Promise<string>;
-  #killedByUs = false;
+  #endedByUs = false;
   #lastId = 0;
 
   constructor(options: WorkerProcessOptions, events: WorkerEvents) {
@@ -68,7 +68,7 @@ export class WorkerProcess {
         this.#receive(message);
       });
       void this.#gone.then((how) => {
-        const killed = this.#child.signalCode === 'SIGKILL' && !this.#killedByUs;
+        const killed = this.#child.signalCode === 'SIGKILL' && !this.#endedByUs;
         const byOthers = killed || this.#child.pid === undefined;
         const Reason = byOthers ? WorkerKilled : Error;
         reject(new Reason(`the worker ended before it was ready: ${how}`));
@@ -116,13 +116,14 @@ export class WorkerProcess {
   /** Lets it end by itself. Resolves when it is gone. */
   async stop(graceMs = 2000): Promise<void> {
     const timer = setTimeout(() => this.#kill(), graceMs);
+    this.#endedByUs = true;
     if (this.#child.connected) this.#child.disconnect();
     await this.#gone;
     clearTimeout(timer);
   }
 
   #kill(): void {
-    this.#killedByUs = true;
+    this.#endedByUs = true;
     this.#child.kill('SIGKILL');
   }
 

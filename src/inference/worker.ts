@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import module from 'node:module';
 import { toRetaggerError } from '../errors.ts';
 import { PIXEL_BYTES } from './engine.ts';
 import { loadEngine } from './engines.ts';
@@ -20,8 +21,12 @@ const send = (message: FromWorker): void => {
 
 let serving: Promise<Serving> | undefined;
 
-// Without a parent there is nobody to work for.
-process.once('disconnect', () => process.exit(0));
+// Without a parent there is nobody to work for. Not by `process.exit`: that ends threads within a call
+// to a native library, which then may throw where nobody catches, and abort the process.
+process.once('disconnect', () => {
+  module.flushCompileCache?.(); // Node 22 and later
+  process.kill(process.pid, 'SIGKILL');
+});
 // The parent decides when to stop; a Ctrl+C in the terminal reaches the whole group.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});

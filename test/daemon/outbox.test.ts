@@ -231,12 +231,21 @@ describe('an outbox', () => {
     }
   });
 
-  test('sets an unreadable message aside and goes on', async () => {
+  test.each([
+    '{"kind":',
+    'null',
+    '"x"',
+    '[]',
+    '{}',
+    '{"kind":"result"}',
+    '{"kind":"results","payload":{}}',
+    '{"kind":"error","payload":null}',
+  ])('sets aside what is no message (%s) and goes on', async (text) => {
     const dir = await temporaryDir();
     const outbox = await opened(dir);
     await putAll(outbox, 'a', 'b');
     const [name = ''] = (await readdir(dir)).sort();
-    await writeFile(join(dir, name), '{"kind":');
+    await writeFile(join(dir, name), text);
     expect(ids(await outbox.take(9))).toEqual(['b']);
     expect(outbox.length).toBe(1);
     expect(await readdir(dir)).toContain(name.replace('.json', '.bad'));
@@ -258,21 +267,44 @@ describe('an outbox', () => {
     expect(outbox.length).toBe(0);
   });
 
-  test('a message that cannot be read now comes with the next, fresh or late', async () => {
+  test('one that cannot be read holds up no other, and comes when it can be', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const dir = await temporaryDir();
+    const late = '000000000000001-00000000-p';
+    await putAll(await opened(dir), 'a');
+    await mkdir(join(dir, `${late}.json`));
+    const outbox = new DiskOutbox(dir, silent);
+    // Nor does it hold up the start.
+    expect(await outbox.open(new Set(['p']))).toEqual(new Map());
+    await putAll(outbox, 'b');
+    const told = vi.fn();
+    outbox.onPut(told);
+    expect(ids(await outbox.take(9)).sort()).toEqual(['a', 'b']);
+    expect(await outbox.take(9)).toEqual([]);
+    await rm(join(dir, `${late}.json`), { recursive: true });
+    await writeFile(join(dir, `${late}.json`), JSON.stringify(message('late')));
+    expect(await outbox.take(9)).toEqual([]);
+    vi.advanceTimersByTime(60_000);
+    expect(told).toHaveBeenCalledOnce();
+    expect(ids(await outbox.take(9))).toEqual(['late']);
+    expect(outbox.length).toBe(3);
+  });
+
+  test('a disk that fails is no fault of single messages', async () => {
     const outbox = await opened(await temporaryDir());
-    await putAll(outbox, 'a', 'b', 'c');
-    const { get } = FileStore.prototype;
-    let reads = 0;
-    const spy = vi.spyOn(FileStore.prototype, 'get').mockImplementation(function (
-      this: FileStore,
-      key,
-    ) {
-      if (++reads === 2) throw Object.assign(new Error('EIO'), { code: 'EIO' });
-      return get.call(this, key);
-    });
+    const names = Array.from({ length: 150 }, (_, n) => `${n}`);
+    await putAll(outbox, ...names);
+    const spy = vi
+      .spyOn(FileStore.prototype, 'get')
+      .mockRejectedValue(Object.assign(new Error('EIO'), { code: 'EIO' }));
     onTestFinished(() => spy.mockRestore());
-    await expect(outbox.take(9)).rejects.toThrow('EIO');
-    expect(ids(await outbox.take(9))).toEqual(['a', 'b', 'c']);
+    await expect(outbox.take(200)).rejects.toThrow('EIO');
+    await expect(outbox.take(200)).rejects.toThrow('EIO');
+    spy.mockRestore();
+    expect(ids(await outbox.take(200))).toEqual(names.slice(100));
+    outbox.release();
+    expect(ids(await outbox.take(200))).toEqual(names);
   });
 
   test('a message whose place could not be made durable is there once', async () => {
