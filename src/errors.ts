@@ -49,6 +49,13 @@ export class RetaggerError extends Error {
 export const tooManyBytes = (limit: number): RetaggerError =>
   new RetaggerError('image_too_large', `The image has more than ${limit} bytes.`);
 
+/** @param limit largest photo in pixels (`limits.pixels`). */
+export const tooManyPixels = (width: number, height: number, limit: number): RetaggerError =>
+  new RetaggerError(
+    'image_too_large',
+    `The image has ${width} × ${height} pixels; at most ${limit} in all are allowed.`,
+  );
+
 /** Any thrown value as a coded error; what is not one of ours becomes `internal`. */
 export function toRetaggerError(thrown: unknown): RetaggerError {
   if (thrown instanceof RetaggerError) return thrown;

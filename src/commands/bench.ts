@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { measureEngine, type Round } from '../bench/measure-engine.ts';
 import { drawPhotos } from '../bench/photos.ts';
 import { type EngineFigures, engineTable, summarize } from '../bench/table.ts';
@@ -12,6 +12,7 @@ import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
 import { autoOrder } from '../inference/engines.ts';
 import { preprocess } from '../inference/preprocess.ts';
 import { createLogger } from '../log.ts';
+import { number } from './number.ts';
 import { checkOutputs } from './outputs.ts';
 import { expandPhotos } from './photo-files.ts';
 import { createProgress } from './progress.ts';
@@ -23,6 +24,8 @@ interface Options {
   readonly rounds: number;
   readonly json?: string;
 }
+
+const count = number(1, 999_999, true);
 
 /** `retagger bench`: every engine that loads here, measured in turn. */
 export function benchCommand(): Command {
@@ -36,12 +39,6 @@ export function benchCommand(): Command {
   return command.action((options: Options) =>
     bench(options, configFrom(command, { tolerant: true })),
   );
-}
-
-function count(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text))
-    throw new InvalidArgumentError('It must be a whole number from 1 to 999999.');
-  return Number(text);
 }
 
 async function bench(options: Options, config: Config): Promise<void> {

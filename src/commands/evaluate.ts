@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
 import type { Config } from '../config/schema.ts';
@@ -11,6 +11,7 @@ import { type Dataset, DatasetError, readDataset } from '../training/dataset.ts'
 import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
+import { number } from './number.ts';
 import { checkOutputs } from './outputs.ts';
 import { createProgress } from './progress.ts';
 import { tagFiles } from './tag-files.ts';
@@ -43,7 +44,7 @@ export function evaluateCommand(): Command {
       '--errors <file>',
       'also list the photos tagged wrong as CSV, the surest mistakes first',
     )
-    .option('--limit <n>', 'at most so many photos, spread over all classes', positive)
+    .option('--limit <n>', 'at most so many photos, spread over all classes', number(1, 1e9, true))
     .option('--reference', 'also run the float32 reference and compare every score with it');
   addConfigFlags(command, tagsWithoutDaemon);
   return command.action(async (options: Options) => {
@@ -54,12 +55,6 @@ export function evaluateCommand(): Command {
       throw error instanceof DatasetError ? new ConfigError(error.message) : error;
     }
   });
-}
-
-function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text))
-    throw new InvalidArgumentError('It must be a whole number ≥ 1.');
-  return Number(text);
 }
 
 async function evaluate(options: Options, config: Config): Promise<void> {

@@ -13,20 +13,8 @@ import { TRAIN_DEFAULTS as D, type TrainOptions } from '../training/options.ts';
 import { cutBelow } from '../training/prepare.ts';
 import { Interrupted } from '../training/stage.ts';
 import { train, trainingDir } from '../training/train.ts';
+import { number } from './number.ts';
 import { createTrainReporter } from './train-reporter.ts';
-
-/** A number within bounds, for commander. */
-const number =
-  (low: number, high: number, integer = false) =>
-  (text: string): number => {
-    const value = Number(text);
-    const whole = !integer || Number.isInteger(value);
-    if (text.trim() === '' || !(value >= low && value <= high) || !whole) {
-      const kind = integer ? 'a whole number' : 'a number';
-      throw new InvalidArgumentError(`It must be ${kind} from ${low} to ${high}.`);
-    }
-    return value;
-  };
 
 /** Passes the text on where `check` accepts it, for commander. */
 const checked =

@@ -2,16 +2,16 @@ import { hostname } from 'node:os';
 import { type Static, Type } from 'typebox';
 import { ENGINE_NAMES } from '../inference/engine.ts';
 
-/**
- * The one configuration schema. Every leaf is a flag (`--http-port`), an environment variable
- * (`RETAGGER_HTTP_PORT`) and a YAML key (`http.port`), in this order of precedence. `keys.ts` derives
- * all three from here, `flags.ts` the help text, `reference.ts` `docs/configuration.md`.
- */
 const port = (description: string, fallback: number) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description });
 
 const MiB = 1024 * 1024;
 
+/**
+ * The one configuration schema. Every leaf is a flag (`--http-port`), an environment variable
+ * (`RETAGGER_HTTP_PORT`) and a YAML key (`http.port`), in this order of precedence. `keys.ts` derives
+ * all three from here, `flags.ts` the help text, `reference.ts` `docs/configuration.md`.
+ */
 export const ConfigSchema = Type.Object(
   {
     node: Type.Object(

@@ -1,7 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import {
   constants,
-  copyFile,
   type FileHandle,
   lstat,
   open,
@@ -10,6 +9,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import { syncFile } from '../durable.ts';
 import { RetaggerError, tooManyBytes } from '../errors.ts';
 import { isCode, isDiskTrouble } from '../system-errors.ts';
 import { lookAt, type Origin, same } from './origin.ts';
@@ -89,8 +89,8 @@ export interface Moved {
   readonly path: string;
   readonly size: number;
   readonly mtimeMs: number;
-  /** True where the file stayed in its place. */
-  readonly kept: boolean;
+  /** `kept`: the file stayed in its place. */
+  readonly body: 'moved' | 'kept';
   /** The file a copy was made of; it is still there. */
   readonly origin?: Origin;
 }
@@ -120,7 +120,7 @@ export async function moveInto(
     const stats = await lstat(path);
     if (!stats.isFile()) throw notRegular();
     const { size, mtimeMs } = stats;
-    if (size > limit) return { path: printable(path), size, mtimeMs, kept: true };
+    if (size > limit) return { path: printable(path), size, mtimeMs, body: 'kept' };
     const partial = target.replace(/\.photo$/, '.part');
     origin = await copyAcross(path, partial);
     await onCopied(origin);
@@ -132,23 +132,7 @@ export async function moveInto(
     throw notRegular();
   }
   const { size, mtimeMs } = stats;
-  return { path: target, size, mtimeMs, kept: false, ...(origin && { origin }) };
-}
-
-/** A durable copy; an older file at `to` is replaced. */
-export async function copyDurably(from: string, to: string): Promise<void> {
-  await copyFile(from, to);
-  await syncFile(to);
-}
-
-export async function syncFile(path: string): Promise<void> {
-  // For reading: a copy of a read-only file is one too.
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  return { path: target, size, mtimeMs, body: 'moved', ...(origin && { origin }) };
 }
 
 /** @returns the file as it was copied. */

@@ -1,4 +1,5 @@
-import { open, rename, unlink, writeFile } from 'node:fs/promises';
+import { rename, unlink, writeFile } from 'node:fs/promises';
+import { syncFolder } from '../durable.ts';
 import { isCode } from '../system-errors.ts';
 
 /**
@@ -28,17 +29,7 @@ export const disk: Disk = {
       return false;
     }
   },
-  async syncDir(path) {
-    const handle = await open(path, 'r');
-    try {
-      await handle.sync();
-    } catch (error) {
-      // Some file systems (CIFS, FUSE) cannot sync a folder; there is nothing better to do there.
-      if (!isCode(error, 'EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM')) throw error;
-    } finally {
-      await handle.close();
-    }
-  },
+  syncDir: syncFolder,
 };
 
 /**

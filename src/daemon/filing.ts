@@ -57,27 +57,28 @@ export class Filing {
   }
 
   async #file(entry: SpoolEntry, outcome: Outcome): Promise<void> {
-    const photo = entry.body === 'kept' ? null : entry.path;
+    const moved = entry.body === 'moved' ? entry.path : null;
+    // What came as bytes has its answer, and no place that anybody would look in.
+    const isFiled = entry.source === 'folder' || moved !== null;
     if (outcome.ok) {
       const { tag } = outcome.result;
       // What has no tag is for a person to look at.
-      if (entry.body === 'moved' && this.ingest.after === 'delete' && tag !== null) return;
-      if (entry.source !== 'folder' && entry.body !== 'moved') return;
+      if (moved !== null && this.ingest.after === 'delete' && tag !== null) return;
+      if (!isFiled) return;
       const root = join(this.#tagged, folderName(tag));
-      const moved = entry.body === 'moved' ? photo : null;
       const target = await this.#place(root, entry, moved, '.json', outcome.result);
       if (!this.ingest.xmp || tag === null) return;
       if (moved !== null) await this.#describe(target, entry, tag);
       else await this.#describe(entry.path, entry, tag).catch((err) => this.#noXmp(err, entry));
       return;
     }
-    if (entry.source === 'folder' || entry.body === 'moved') {
-      const moved = entry.body === 'moved' ? photo : null;
+    if (isFiled) {
       await this.#place(this.#failed, entry, moved, '.error.json', outcome.failure);
     } else if (/^worker_/.test(outcome.failure.code)) {
       // What ended the worker is worth a look, wherever it came from.
       const root = join(this.#failed, `_${entry.source}`);
-      await this.#place(root, entry, photo, '.error.json', outcome.failure);
+      const copy = entry.body === 'kept' ? null : entry.path;
+      await this.#place(root, entry, copy, '.error.json', outcome.failure);
     }
   }
 

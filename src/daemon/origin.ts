@@ -63,12 +63,6 @@ export async function isStill(
   return (await sha256OfFile(now.path)) === (await sha256());
 }
 
-/** Whether it is no more: gone, replaced, or written to since `copy` was made of it. */
-export async function hasChanged(origin: Origin, copy: string): Promise<boolean> {
-  const now = await ifThere(lookAt(origin.path));
-  return now === null || !(await isStill(now, origin, () => sha256OfFile(copy)));
-}
-
 /**
  * Removes it, unless it has changed: then it may be another photo, and the folder's to take. Look
  * and removal are one step: in libuv's threads another file could take its name for long in between.

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { hasChanged } from './origin.ts';
+import { sha256OfFile } from '../file-hash.ts';
+import { isStill, whatIsThere } from './origin.ts';
 import type { Outcome } from './ports.ts';
 import type { SpoolEntry } from './spool.ts';
 
@@ -26,9 +27,11 @@ export async function isOutdated(
       const { size, mtimeMs } = await stat(path);
       return size !== taken.size || mtimeMs !== taken.mtimeMs;
     }
-    const isHalf = !outcome.ok && HALF.includes(outcome.failure.code);
-    return isHalf && origin !== undefined && (await hasChanged(origin, path));
+    if (outcome.ok || !HALF.includes(outcome.failure.code) || origin === undefined) return false;
+    const now = await whatIsThere(origin);
+    return now === null || !(await isStill(now, origin, () => sha256OfFile(path)));
   } catch {
+    // Nobody can tell, as where its disk is away: then it has the outcome it has.
     return false;
   }
 }

@@ -210,7 +210,8 @@ export class TaggingPipeline implements Pipeline, Part {
   }
 
   #busy(): boolean {
-    return this.#tagging > 0 || this.#pending.http > 0 || [...this.#jobs.values()].some(finishing);
+    const finishing = [...this.#jobs.values()].some((job) => job.finishing);
+    return finishing || this.#tagging > 0 || this.#pending.http > 0;
   }
 
   #pump(): void {
@@ -350,8 +351,6 @@ export class TaggingPipeline implements Pipeline, Part {
     }
   }
 }
-
-const finishing = (job: Job): boolean => job.finishing;
 
 /** What needs no worker to be known. */
 function precheck(entry: SpoolEntry, limit: number): void {

@@ -43,9 +43,11 @@ export interface SpooledPhoto extends Omit<NewPhoto, 'body'> {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** True where `path` is the user's own file (`keep`). */
-  readonly kept: boolean;
+  readonly body: Body;
 }
+
+/** Whose bytes: written by us, the user's file renamed or copied here, or the user's in its place. */
+export type Body = 'upload' | 'moved' | 'kept';
 
 /** How a photo ended. */
 export type Outcome =

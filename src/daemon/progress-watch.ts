@@ -1,7 +1,7 @@
+import { MAX_TRIES } from '../inference/photo-jobs.ts';
 import type { Outcome } from './ports.ts';
 
-/** A photo is tried so often, and a new worker may take so long to load between two tries. */
-const TRIES = 3;
+/** A new worker may take so long to load between two tries at a photo. */
 const RESTART_MS = 40_000;
 
 export interface ProgressParts {
@@ -29,7 +29,7 @@ export class ProgressWatch {
   constructor(parts: ProgressParts) {
     this.#parts = parts;
     this.#now = parts.now ?? (() => performance.now());
-    this.#deadlineMs = TRIES * (parts.photoSeconds * 1000 + RESTART_MS);
+    this.#deadlineMs = MAX_TRIES * (parts.photoSeconds * 1000 + RESTART_MS);
     this.#last = this.#now();
     parts.onOutcome(() => {
       this.#last = this.#now();

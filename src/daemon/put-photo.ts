@@ -1,8 +1,8 @@
-import { link, lstat, open, rename } from 'node:fs/promises';
+import { copyFile, link, lstat, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncFile } from '../durable.ts';
 import { sha256OfFile } from '../file-hash.ts';
 import { ifThere, isCode } from '../system-errors.ts';
-import { copyDurably } from './body.ts';
 import { disk } from './disk.ts';
 import type { SpoolEntry } from './spool.ts';
 
@@ -76,6 +76,12 @@ export async function putPhoto(
 
 const sameBytes = async (a: string, b: string): Promise<boolean> =>
   (await sha256OfFile(a)) === (await sha256OfFile(b));
+
+/** An older file at `to` is replaced. */
+async function copyDurably(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await syncFile(to);
+}
 
 /** Renames, or copies and deletes where that is another file system. */
 export async function moveAcross(from: string, to: string): Promise<void> {

@@ -9,7 +9,6 @@ const REASONS: Readonly<Record<Refusal, readonly [ErrorCode, number, string]>> =
   not_ready: ['busy', 5, 'The model is not ready; try again later.'],
   stopping: ['stopping', 10, 'The service is stopping; try again later.'],
 };
-const DEFAULT_SECONDS = 5;
 
 /** `busy` or `stopping`, with the time after which another try is worth it. */
 export class Refused extends RetaggerError {
@@ -24,10 +23,4 @@ export class Refused extends RetaggerError {
   static because(refusal: Refusal): Refused {
     return new Refused(...REASONS[refusal]);
   }
-}
-
-/** Seconds for `Retry-After`; null where trying again is no answer to the error. */
-export function retryAfter(error: RetaggerError): number | null {
-  if (error instanceof Refused) return error.retryAfter;
-  return error.code === 'busy' || error.code === 'stopping' ? DEFAULT_SECONDS : null;
 }

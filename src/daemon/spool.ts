@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
 import { lstat, mkdir, rename, stat } from 'node:fs/promises';
 import { join, parse } from 'node:path';
+import { syncFile } from '../durable.ts';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { ifThere, isCode, isDiskTrouble } from '../system-errors.ts';
-import { moveInto, syncFile, writeBytes, writeStream } from './body.ts';
+import { moveInto, writeBytes, writeStream } from './body.ts';
 import { disk } from './disk.ts';
 import { type Origin, present } from './origin.ts';
 import { Originals } from './originals.ts';
 import { type AnyPath, decodePath } from './paths.ts';
 import type { NewPhoto, SpooledPhoto } from './ports.ts';
 import { FileStore } from './store.ts';
-import { type Body, originOf, photoOf, readStory, type Story, storyOf } from './story.ts';
+import { originOf, photoOf, readStory, type Story, storyOf } from './story.ts';
 
 /** A photo in the spool. */
 export interface SpoolEntry extends SpooledPhoto {
@@ -19,7 +20,6 @@ export interface SpoolEntry extends SpooledPhoto {
   readonly key: string;
   /** False for HTTP: its caller waits for the answer and asks again after a crash. */
   readonly durable: boolean;
-  readonly body: Body;
   /** Modification time when it was taken, to see whether a writer was still at it. */
   readonly mtimeMs: number;
   /** From before a restart: it may have been filed. */
@@ -94,35 +94,33 @@ export class Spool {
     );
     const entries: SpoolEntry[] = [];
     const strays: string[] = [];
-    const used = new Set<string>();
-    const left = new Set<string>();
-    const damaged = new Set<string>();
-    const filed = new Set<string>();
+    /** Of stories that make no entry. */
+    const fates = new Map<string, 'filed' | 'left' | 'damaged'>();
     for (const key of keys) {
       try {
         const found = readStory(await this.#store.get(key));
         if (found.filed_sha256 !== undefined) {
-          filed.add(key);
+          fates.set(key, 'filed');
           await this.#originals.recover(key, found, found.filed_sha256);
           continue;
         }
         const entry = await this.#recover(key, found);
-        if (entry === null) continue;
-        entries.push(entry);
-        used.add(entry.path);
+        if (entry !== null) entries.push(entry);
       } catch (error) {
         const isDamaged = error instanceof SyntaxError;
-        (isDamaged ? damaged : left).add(key);
+        fates.set(key, isDamaged ? 'damaged' : 'left');
         if (isDamaged) strays.push(join(this.dir, `${key}.json`));
-        const fate = isDamaged ? 'it is set aside' : 'it stays for the next start';
-        this.#log.error({ err: error, key }, `a spool entry cannot be read; ${fate}`);
+        const what = isDamaged ? 'it is set aside' : 'it stays for the next start';
+        this.#log.error({ err: error, key }, `a spool entry cannot be read; ${what}`);
       }
     }
+    const used = new Set(entries.map(({ path }) => path));
     for (const path of others.map((name) => join(this.dir, name))) {
       const { name: key, ext } = parse(path);
-      if (used.has(path) || left.has(key)) continue;
-      if (ext === '.photo' && filed.has(key)) await disk.remove(path);
-      else if (ext === '.photo' || (ext === '.upload' && damaged.has(key))) strays.push(path);
+      const fate = fates.get(key);
+      if (used.has(path) || fate === 'left') continue;
+      if (ext === '.photo' && fate === 'filed') await disk.remove(path);
+      else if (ext === '.photo' || (ext === '.upload' && fate === 'damaged')) strays.push(path);
       else if (ext === '.upload' || ext === '.part') await disk.remove(path);
     }
     const { stuck } = this.#originals;
@@ -153,7 +151,7 @@ export class Spool {
       } finally {
         if (origin && !entry?.origin) await this.#originals.release(origin, key);
       }
-      if (!entry.kept) {
+      if (entry.body !== 'kept') {
         this.#sizes.set(key, entry.size);
         this.#bytes += entry.size;
       }
@@ -183,7 +181,7 @@ export class Spool {
     // finished photo.
     const { key, origin } = entry;
     const isGone = !origin || (await this.#originals.drop(origin, key, entry));
-    if (!entry.kept) await disk.remove(entry.path);
+    if (entry.body !== 'kept') await disk.remove(entry.path);
     if (entry.durable && isGone) await this.#store.remove(key);
     this.#bytes -= this.#sizes.get(key) ?? 0;
     this.#sizes.delete(key);
@@ -205,14 +203,14 @@ export class Spool {
         return write();
       });
       if (durable) await this.#store.put(key, storyOf(photo, { body: 'upload' }));
-      return { ...rest, key, durable, path, size, kept: false, body: 'upload', mtimeMs: 0 };
+      return { ...rest, key, durable, path, size, body: 'upload', mtimeMs: 0 };
     }
     if ('keep' in body) {
       const { size, mtimeMs } = await present(stat(body.keep));
       const path = body.keep;
       const story = storyOf(photo, { body: 'kept', path, size, mtimeMs });
       if (durable) await this.#store.put(key, story);
-      return { ...rest, key, durable, path, size, kept: true, body: 'kept', mtimeMs };
+      return { ...rest, key, durable, path, size, body: 'kept', mtimeMs };
     }
     const path = this.#copyOf(key);
     await this.#store.put(key, storyOf(photo, { body: 'moved' }));
@@ -227,14 +225,13 @@ export class Spool {
     if (moved.origin || photo.source === 'mqtt') {
       await this.#store.sync().catch(async (error) => {
         // It is tried again, and must be found where it was.
-        if (!moved.origin && !moved.kept && !(await exists(body.move))) {
+        if (!moved.origin && moved.body === 'moved' && !(await exists(body.move))) {
           await rename(path, body.move);
         }
         throw error;
       });
     }
-    const where: Body = moved.kept ? 'kept' : 'moved';
-    return { ...rest, key, durable: true, ...moved, body: where };
+    return { ...rest, key, durable: true, ...moved };
   }
 
   /** After a failed `add`: a moved file may be here already and must not be deleted. */
@@ -272,8 +269,7 @@ export class Spool {
     const origin = originOf(found);
     return {
       ...photoOf(found),
-      ...{ key, durable: true, path, size, mtimeMs },
-      ...{ kept, body: found.body, again: true },
+      ...{ key, durable: true, path, size, mtimeMs, body: found.body, again: true },
       ...(origin ? { origin } : {}),
     };
   }

@@ -1,9 +1,6 @@
 import type { Origin } from './origin.ts';
 import { decodePath, encodePath, type StoredPath } from './paths.ts';
-import type { NewPhoto } from './ports.ts';
-
-/** Whose bytes: written by us, the user's file renamed or copied here, or the user's in its place. */
-export type Body = 'upload' | 'moved' | 'kept';
+import type { Body, NewPhoto } from './ports.ts';
 
 /** What the spool keeps of a photo besides its bytes: `<key>.json`. */
 export interface Story {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { baseUrl } from '../transport/http/hosts.ts';
 import { type Check, fail, ok } from './check.ts';
 
 const ANSWER_MS = 3000;
@@ -38,10 +39,8 @@ async function listenFault(host: string, number: number): Promise<string | null>
 
 /** `/readyz` needs no token and names our checks, ready or not. */
 async function isOurs(host: string, number: number): Promise<boolean> {
-  const name =
-    { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[host] ?? (host.includes(':') ? `[${host}]` : host);
   try {
-    const response = await fetch(`http://${name}:${number}/readyz`, {
+    const response = await fetch(`${baseUrl(host, number)}/readyz`, {
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     const text = (await response.text()).slice(0, 65_536);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { RetaggerError } from '../errors.ts';
+import { RetaggerError, tooManyPixels } from '../errors.ts';
 
 /**
  * HEIC from phones. sharp's prebuilt libvips has no HEVC decoder, so libheif runs here as
@@ -155,12 +155,4 @@ function decodeWith(heif: Libheif, bytes: Uint8Array, maxPixels: number): HeicIm
     rowBytes,
     icc,
   };
-}
-
-/** The refusal of a photo by its header. */
-export function tooManyPixels(width: number, height: number, maxPixels: number): RetaggerError {
-  return new RetaggerError(
-    'image_too_large',
-    `The image has ${width} × ${height} pixels; at most ${maxPixels} in all are allowed.`,
-  );
 }

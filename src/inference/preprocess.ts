@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
-import { RetaggerError } from '../errors.ts';
+import { RetaggerError, tooManyBytes, tooManyPixels } from '../errors.ts';
 import { decodeFast } from './fast-jpeg.ts';
-import { decodeHeic, tooManyPixels } from './heic.ts';
+import { decodeHeic } from './heic.ts';
 import { INPUT_SIZE } from './inceptionv3.ts';
 import { alone, besideOthers } from './libvips.ts';
 import { giveBack, take } from './places.ts';
@@ -69,7 +69,7 @@ async function preprocessBytes(
   limits: ImageLimits,
   jpegs: Promise<DecodeJpeg | null>,
 ): Promise<Preprocessed> {
-  if (bytes.length > limits.bytes) throw tooManyBytes(bytes.length, limits.bytes);
+  if (bytes.length > limits.bytes) throw tooManyBytes(limits.bytes);
   if (bytes.length === 0) throw new RetaggerError('image_corrupt', 'The file is empty.');
   const format = sniffFormat(bytes);
   if (format === null) throw new RetaggerError('image_unsupported');
@@ -107,7 +107,7 @@ export async function readPhoto(path: string, maxBytes: number): Promise<Buffer>
   try {
     const stat = await file.stat();
     if (!stat.isFile()) throw new RetaggerError('image_unsupported', 'Not a regular file.');
-    if (stat.size > maxBytes) throw tooManyBytes(stat.size, maxBytes);
+    if (stat.size > maxBytes) throw tooManyBytes(maxBytes);
     const bytes = take(stat.size);
     let read = 0;
     for (let more = 1; more > 0 && read < bytes.length; read += more) {
@@ -266,11 +266,4 @@ async function toInput(image: Sharp, orientation = 1): Promise<Uint8Array> {
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
   return data;
-}
-
-function tooManyBytes(size: number, maxBytes: number): RetaggerError {
-  return new RetaggerError(
-    'image_too_large',
-    `The file has ${size} bytes; at most ${maxBytes} are allowed.`,
-  );
 }

@@ -27,14 +27,19 @@ export function toVerdict(
       `the engine gave ${values.length} logits (${values}) for ${labels.length} labels`,
     );
   }
+  const shares = softmax(values, temperature);
+  const scores = Object.fromEntries(labels.map((label, i) => [label, shares[i] as number]));
+  const best = labels[values.indexOf(Math.max(...values))] as string;
+  const score = scores[best] as number;
+  return { tag: score >= (thresholds[best] ?? 0) ? best : null, score, scores };
+}
+
+/** Logits to probabilities, summing to 1. */
+export function softmax(logits: ArrayLike<number>, temperature = 1): Float64Array {
+  const values = Float64Array.from(logits);
   // Less the largest, so that no exponential overflows.
   const largest = Math.max(...values);
   const weights = values.map((value) => Math.exp((value - largest) / temperature));
   const sum = weights.reduce((a, b) => a + b, 0);
-  const scores = Object.fromEntries(
-    labels.map((label, i) => [label, (weights[i] as number) / sum]),
-  );
-  const best = labels[values.indexOf(largest)] as string;
-  const score = scores[best] as number;
-  return { tag: score >= (thresholds[best] ?? 0) ? best : null, score, scores };
+  return weights.map((weight) => weight / sum);
 }

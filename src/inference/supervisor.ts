@@ -11,7 +11,7 @@ import { backoffMs, memoryShare, Pause, secondFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
 import { whileKilled } from './while-killed.ts';
 import { photosIn } from './worker-protocol.ts';
-import { type Reason, type Slot, Workers } from './workers.ts';
+import { type Slot, Workers } from './workers.ts';
 
 /** Tags photos in a child process that is watched and replaced. Nothing runs before `start`. */
 export function createTagger(options: TaggerOptions): Supervisor {
@@ -25,7 +25,7 @@ const SETTLE_MS = 30_000;
 const LOOK_MS = 50;
 
 export class Supervisor implements Tagger {
-  readonly restarts = { exit: 0, timeout: 0, memory: 0 } satisfies Record<Reason, number>;
+  readonly restarts = { exit: 0, timeout: 0, memory: 0 };
   readonly #options: TaggerOptions;
   readonly #log: Logger;
   readonly #photos: HandOut;
@@ -34,11 +34,11 @@ export class Supervisor implements Tagger {
   /** Whether there should be two inferences at once, each with half the threads; see `Burst`. */
   #many = false;
   readonly #noTwo = new Pause();
-  #restarting = false;
   readonly #burst: Burst;
   /** Every process there is: this one, one that loads, one that finishes its last photos. */
   readonly #workers: Workers;
-  #replacing = false;
+  /** A worker is being loaded that is to take over. */
+  #changing = false;
   readonly #noReplacement = new Pause();
   #faultsInARow = 0;
   #failedStarts = 0;
@@ -106,14 +106,14 @@ export class Supervisor implements Tagger {
       this.#use(loaded.value);
       return this.#info as TaggerInfo;
     } catch (error) {
-      if (this.#state === 'stopped') throw new RetaggerError('stopping');
+      if (this.#isStopped) throw new RetaggerError('stopping');
       this.#state = 'failed';
       throw error;
     }
   }
 
   tag(path: string): Promise<Tagging> {
-    if (this.#state === 'stopped') return Promise.reject(new RetaggerError('stopping'));
+    if (this.#isStopped) return Promise.reject(new RetaggerError('stopping'));
     return this.#photos.add(path);
   }
 
@@ -123,18 +123,9 @@ export class Supervisor implements Tagger {
     if (this.#info && isDeepStrictEqual(bundle, this.#bundle)) return this.#info;
     await this.#settled();
     clearTimeout(this.#respawn);
-    this.#replacing = true;
     try {
-      const slot = this.#spawn(bundle);
-      const info = await this.#workers.load(slot);
-      this.#bundle = bundle;
-      this.#info = info;
-      if (this.#current) this.#workers.retire(this.#current, 'stop');
-      this.#replacing = false;
-      this.#use(slot);
-      return info;
+      return await this.#change(bundle);
     } catch (error) {
-      this.#replacing = false;
       // The old one has ended meanwhile, or did not start before.
       if (!this.#current && !this.#isStopped) this.#respawnLater();
       throw error;
@@ -144,7 +135,7 @@ export class Supervisor implements Tagger {
   /** Waits until no worker is being started or replaced. @throws Error where that takes long; `stopping`. */
   async #settled(): Promise<void> {
     const until = performance.now() + SETTLE_MS;
-    while (!this.#isStopped && (this.#replacing || this.#restarting)) {
+    while (!this.#isStopped && this.#changing) {
       if (performance.now() > until) throw new Error('a worker is being replaced; try again');
       await sleep(LOOK_MS);
     }
@@ -166,6 +157,28 @@ export class Supervisor implements Tagger {
 
   get #threads(): number {
     return this.#options.threads ?? defaultThreads();
+  }
+
+  /**
+   * Loads a worker that then takes over from the one there is, if any; that one ends with its last photo.
+   * @param model default: the one in use.
+   */
+  async #change(model?: ModelBundle): Promise<TaggerInfo> {
+    let slot: Slot;
+    let info: TaggerInfo;
+    this.#changing = true;
+    try {
+      const bundle = model ?? (await this.#rechecked());
+      slot = this.#spawn(bundle);
+      info = await this.#workers.load(slot);
+      this.#bundle = bundle;
+      this.#info = info;
+      if (this.#current) this.#workers.retire(this.#current);
+    } finally {
+      this.#changing = false;
+    }
+    this.#use(slot);
+    return info;
   }
 
   /** The first worker, with this engine. */
@@ -203,10 +216,10 @@ export class Supervisor implements Tagger {
   }
 
   #use(slot: Slot): void {
-    if (this.#state === 'stopped') return;
+    if (this.#isStopped) return;
     if (!this.#workers.has(slot)) {
       // It has ended since it was ready.
-      if (!this.#current && !this.#replacing) this.#respawnLater();
+      if (!this.#current && !this.#changing) this.#respawnLater();
       return;
     }
     this.#current = slot;
@@ -218,18 +231,16 @@ export class Supervisor implements Tagger {
   }
 
   #onExit(slot: Slot, how: string): void {
-    const { ending = 'exit' } = slot;
-    const expected = ending === 'stop' || ending === 'memory';
-    if (slot.jobs.size > 0 || !expected) this.#onFault(slot, how);
+    if (slot.jobs.size > 0 || slot.ending !== 'stop') this.#onFault(slot, how);
     if (slot !== this.#current) return;
     this.#current = null;
     // A replacement that loads already will do.
-    if (this.#state !== 'stopped' && !this.#replacing) this.#respawnLater();
+    if (!this.#isStopped && !this.#changing) this.#respawnLater();
   }
 
   #onFault(slot: Slot, how: string): void {
     const reason = slot.ending === 'timeout' ? 'timeout' : 'exit';
-    if (this.#state === 'stopped') {
+    if (this.#isStopped) {
       for (const job of slot.jobs) job.reject(new RetaggerError('stopping'));
       return;
     }
@@ -246,29 +257,22 @@ export class Supervisor implements Tagger {
   }
 
   async #restart(): Promise<void> {
-    let slot: Slot;
-    this.#restarting = true;
     try {
-      slot = this.#spawn(await this.#rechecked());
-      this.#info = await this.#workers.load(slot);
+      await this.#change();
     } catch (error) {
-      if (this.#state === 'stopped') return;
+      if (this.#isStopped) return;
       this.#faultsInARow += 1;
       this.#failedStarts += 1;
       if (this.#failedStarts >= FAILED_STARTS) this.#state = 'failed';
       this.#log.error({ err: error, inARow: this.#failedStarts }, 'worker does not start');
       this.#respawnLater();
-      return;
-    } finally {
-      this.#restarting = false;
     }
-    this.#use(slot);
   }
 
   /** Two inferences at once, where the engine can, the box has the cores and the limit the memory. */
   #begin(): void {
     const slot = this.#current;
-    if (this.#many || !slot || this.#replacing || !this.#noTwo.isOver) return;
+    if (this.#many || !slot || this.#changing || !this.#noTwo.isOver) return;
     if (this.#threads < 2 || !INFERS_TWICE.has(this.#engine)) return;
     const { memory, freshMemory } = slot.process;
     const { memory_bytes: limit } = this.#options.limits;
@@ -328,24 +332,17 @@ export class Supervisor implements Tagger {
       this.#end('memory');
       return;
     }
-    if (this.#replacing || !this.#noReplacement.isOver) return;
+    if (this.#changing || !this.#noReplacement.isOver) return;
     this.#log.info({ resident: memory.total, share }, 'worker has grown, replacing it');
     this.restarts.memory += 1;
-    void this.#replace(slot);
+    void this.#replace();
   }
 
-  async #replace(old: Slot): Promise<void> {
-    if (this.#replacing) return;
-    this.#replacing = true;
+  async #replace(): Promise<void> {
     try {
-      const slot = this.#spawn(await this.#rechecked());
-      await this.#workers.load(slot);
-      this.#workers.retire(old, 'memory');
-      this.#replacing = false;
-      this.#use(slot);
+      await this.#change();
     } catch (error) {
-      this.#replacing = false;
-      if (this.#state === 'stopped') return;
+      if (this.#isStopped) return;
       this.#log.error({ err: error }, 'worker could not be replaced');
       this.#noReplacement.begin();
       if (!this.#current) this.#respawnLater(); // the old one has ended meanwhile

@@ -9,15 +9,12 @@ const LOAD_MS = 60_000;
 /** What photos in flight may still take when the tagger stops, and then the process to end. */
 const STOP_GRACE_MS = 1000;
 
-/** Why a worker was replaced. */
-export type Reason = 'exit' | 'timeout' | 'memory';
-
 /** One worker and what it is busy with. */
 export interface Slot {
   readonly process: WorkerProcess;
   readonly jobs: Set<PhotoJob>;
   /** Its end is our doing, and why. */
-  ending?: Reason | 'stop';
+  ending?: 'timeout' | 'stop';
   /** Inferences at once. */
   atOnce: number;
   /** It is going over to another number of them. */
@@ -90,8 +87,8 @@ export class Workers {
   }
 
   /** Lets it finish what it has. */
-  retire(slot: Slot, ending: 'memory' | 'stop'): void {
-    slot.ending = ending;
+  retire(slot: Slot): void {
+    slot.ending = 'stop';
     slot.retired = true;
     if (slot.jobs.size === 0) void slot.process.stop();
   }

@@ -1,5 +1,5 @@
+import { softmax } from '../inference/scores.ts';
 import { argmax } from './metrics.ts';
-import { softmax } from './softmax.ts';
 
 /** Makes scores mean what they say: logits become `logits / temperature + bias`. */
 export interface Calibration {

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   encodeSafetensors,
@@ -44,13 +44,7 @@ const INDEX = 'checkpoint.json';
 export async function writeFileSafely(path: string, bytes: Uint8Array | string): Promise<void> {
   const draft = `${path}.tmp`;
   try {
-    const file = await open(draft, 'w');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeFile(draft, bytes, { flush: true });
     await rename(draft, path);
   } catch (error) {
     // On a full disk it would only be in the way.

@@ -1,6 +1,6 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { disk } from '../daemon/disk.ts';
+import { syncFolder } from '../durable.ts';
 
 /** Files that not every model has, as its plots may fail: one of an older model must not stay. */
 const OPTIONAL = ['learning-curve.png', 'confusion.png'];
@@ -12,15 +12,15 @@ const OPTIONAL = ['learning-curve.png', 'confusion.png'];
  */
 export async function exchange(staging: string, out: string): Promise<void> {
   const names = (await readdir(staging)).filter((name) => name !== 'model.json');
-  await disk.syncDir(staging);
+  await syncFolder(staging);
   await rm(join(out, 'model.json'), { force: true });
-  await disk.syncDir(out);
+  await syncFolder(out);
   for (const name of names) await rename(join(staging, name), join(out, name));
   for (const name of OPTIONAL) {
     if (!names.includes(name)) await rm(join(out, name), { force: true });
   }
-  await disk.syncDir(out);
+  await syncFolder(out);
   await rename(join(staging, 'model.json'), join(out, 'model.json'));
-  await disk.syncDir(out);
+  await syncFolder(out);
   await rm(staging, { recursive: true, force: true });
 }

@@ -1,7 +1,7 @@
+import { softmax } from '../inference/scores.ts';
 import type { EpochRecord } from './checkpoint.ts';
 import type { Example } from './features.ts';
 import { evaluateScores } from './metrics.ts';
-import { softmax } from './softmax.ts';
 
 /** Mean cross-entropy without label smoothing, accuracy and macro F1 on the validation photos. */
 export function judge(

@@ -9,6 +9,7 @@ import {
   type Tensor as HostTensor,
   type Tensors,
 } from '../inference/safetensors.ts';
+import { softmax } from '../inference/scores.ts';
 import { type Calibration, calibrated, chooseThresholds, fitCalibration } from './calibration.ts';
 import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
 import type { TrainContext } from './context.ts';
@@ -23,7 +24,6 @@ import { weightNames } from './parameters.ts';
 import { drawPlots } from './plot/plots.ts';
 import type { Published } from './published.ts';
 import { random } from './random.ts';
-import { softmax } from './softmax.ts';
 
 const WEIGHTS_FILE = 'weights.f16.safetensors';
 const INT8_FILE = 'model.int8.onnx';

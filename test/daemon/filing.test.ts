@@ -40,7 +40,7 @@ async function setup(after: 'move' | 'keep' | 'delete' = 'move', xmp = false) {
       await writeFile(path, `photo ${n}`);
       return {
         ...{ id: `id-${n}`, source: 'folder', file, receivedAt: '2026-01-02T03:04:05.678Z' },
-        ...{ key, path, size: `photo ${n}`.length, kept: false, durable: true, mtimeMs: 0 },
+        ...{ key, path, size: `photo ${n}`.length, durable: true, mtimeMs: 0 },
         body: 'moved',
         ...more,
       };
@@ -151,7 +151,7 @@ describe('a photo whose outcome is known', () => {
     await gone.filing.file(unsure, good(unsure, null));
     expect(await gone.tree('tagged')).toEqual(['_abstained/u.jpg', '_abstained/u.jpg.json']);
     const kept = await setup('keep');
-    const stays = await kept.entry('a.jpg', { kept: true, body: 'kept' });
+    const stays = await kept.entry('a.jpg', { body: 'kept' });
     await kept.filing.file(stays, good(stays));
     await kept.filing.file(stays, good(stays));
     expect(await kept.tree('tagged')).toEqual(['kitchen/a.jpg.json']);
@@ -184,7 +184,7 @@ describe('an XMP sidecar', () => {
 
   test('of a photo that stays lies where the photo is, and never replaces one', async () => {
     const { filing, entry, tree, dir } = await setup('keep', true);
-    const kept = { kept: true, body: 'kept' } as const;
+    const kept = { body: 'kept' } as const;
     const [one, other] = [await entry('a.jpg', kept), await entry('b.jpg', kept)];
     await writeFile(`${other.path}.xmp`, 'five stars');
     const synced = await syncedPaths();

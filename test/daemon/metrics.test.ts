@@ -8,7 +8,7 @@ const RECEIVED = '2026-01-02T03:04:05.000Z';
 function photo(id: string) {
   return {
     ...{ id, source: 'mqtt' as const, file: null, receivedAt: RECEIVED },
-    ...{ path: '/x', size: 1, kept: false },
+    ...{ path: '/x', size: 1, body: 'upload' as const },
   };
 }
 

@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import {
   dropIfSame,
-  hasChanged,
   isStill,
   lookAt,
   mayTake,
@@ -43,13 +42,6 @@ describe("a user's file that was taken", () => {
     const asked = () => Promise.reject(new Error('no bytes need to be read for that'));
     expect(await isStill(now, origin, asked)).toBe(false);
     expect(dropIfSame(origin)).toEqual(now);
-  });
-
-  test('has changed where it is gone', async () => {
-    const { file, origin } = await taken();
-    expect(await hasChanged(origin, file)).toBe(false);
-    await rm(file);
-    expect(await hasChanged(origin, file)).toBe(true);
   });
 
   test.each(['string', 'bytes'])(

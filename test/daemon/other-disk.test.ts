@@ -8,6 +8,7 @@ import {
   rename,
   rm,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -101,6 +102,25 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     await expect(add(next.spool, again)).rejects.toMatchObject({ code: 'file_missing' });
     expect(existsSync(join(place, 'b.jpg'))).toBe(false);
     expect(await readdir(spool.dir)).toEqual([]);
+  });
+
+  test('that is damaged, and away when that is found, ends in failed/', async () => {
+    const { dir, place, file } = await stick();
+    await writeFile(file, 'image_corrupt');
+    await utimes(file, 1.7e9, 1.7e9); // nobody is still writing it
+    const mount = join(dir, 'mount');
+    await symlink(place, mount);
+    const daemon = build(configIn(dir));
+    await daemon.start();
+    daemon.tagger.hold();
+    const { outcome } = await daemon.pipeline.accept(photo({ move: join(mount, 'b.jpg') }));
+    await rm(mount);
+    await mkdir(mount);
+    daemon.tagger.letGo();
+    expect((await outcome).ok).toBe(false);
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(await readFile(join(dir, 'failed/b.jpg'), 'utf8')).toBe('image_corrupt');
+    await daemon.crash();
   });
 
   test('that goes though its disk has another number by now is forgotten', async () => {

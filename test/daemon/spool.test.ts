@@ -73,7 +73,7 @@ describe('a photo in the spool', () => {
     const { spool } = await opened(dir);
     const reply = { topic: 'answers/1', correlation: 'AAEC' };
     const entry = await add(spool, photo({ bytes: Buffer.from('jpeg') }, { reply }));
-    expect(entry).toMatchObject({ size: 4, kept: false, durable: true });
+    expect(entry).toMatchObject({ size: 4, body: 'upload', durable: true });
     expect(spool.bytes).toBe(4);
     const meta = JSON.parse(await readFile(join(spool.dir, `${entry.key}.json`), 'utf8'));
     expect(meta).toMatchObject({ id: 'id-1', received_at: '2026-01-02T03:04:05.678Z' });
@@ -112,7 +112,7 @@ describe('a photo in the spool', () => {
       photo({ keep: join(dir, 'kept.jpg') }, { source: 'folder', id: 'id-2' }),
     );
     expect(await readdir(dir)).toEqual(['kept.jpg', 'spool']);
-    expect(kept).toMatchObject({ path: join(dir, 'kept.jpg'), kept: true, size: 4 });
+    expect(kept).toMatchObject({ path: join(dir, 'kept.jpg'), body: 'kept', size: 4 });
     expect((await opened(dir)).entries.map(({ key }) => key).sort()).toEqual(
       [moved.key, kept.key].sort(),
     );
@@ -409,10 +409,10 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
     const { file, spool } = await taken();
     await writeFile(`${file}.1`, Buffer.alloc(LIMIT));
     const allowed = await add(spool, photo({ move: `${file}.1` }, { id: 'id-1' }));
-    expect(allowed).toMatchObject({ kept: false, body: 'moved', size: LIMIT });
+    expect(allowed).toMatchObject({ body: 'moved', size: LIMIT });
     await writeFile(`${file}.2`, Buffer.alloc(LIMIT + 1));
     const large = await add(spool, photo({ move: `${file}.2` }, { id: 'id-2' }));
-    expect(large).toMatchObject({ kept: true, path: `${file}.2`, body: 'kept' });
+    expect(large).toMatchObject({ path: `${file}.2`, body: 'kept' });
   });
 });
 

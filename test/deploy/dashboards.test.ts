@@ -39,7 +39,7 @@ async function exposed(): Promise<{ names: Set<string>; labels: Set<string>; tex
       onOutcome: (listener) => {
         const photo = { id: '1', source: 'mqtt', file: null, receivedAt: '' } as const;
         const failure = { ...photo, code: 'image_corrupt', message: '' };
-        listener({ ok: false, photo: { ...photo, path: '/x', size: 1, kept: false }, failure });
+        listener({ ok: false, photo: { ...photo, path: '/x', size: 1, body: 'upload' }, failure });
         return () => {};
       },
       refusal: () => null,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { softmax } from '../../src/inference/scores.ts';
 import { calibrated, chooseThresholds, fitCalibration } from '../../src/training/calibration.ts';
 import { expectedCalibrationError } from '../../src/training/metrics.ts';
 import { random } from '../../src/training/random.ts';
-import { softmax } from '../../src/training/softmax.ts';
 
 /** Truth drawn from the softmax of logits, which are then given `distort`ed. */
 function drawn(n: number, distort: (logits: number[]) => number[], shift = [0, 0, 0]) {

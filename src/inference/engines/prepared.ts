@@ -1,17 +1,8 @@
 import { createHash } from 'node:crypto';
-import {
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  statfs,
-  writeFile,
-} from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { arch, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
+import { syncFile } from '../../durable.ts';
 import { sha256OfFile } from '../../file-hash.ts';
 import type { ModelBundle } from '../bundle.ts';
 import { cpuFeatures } from './cpu-features.ts';
@@ -98,10 +89,7 @@ async function publish(draft: string, home: string, files: readonly string[]): P
     if (!files.includes(file)) await rm(join(draft, file));
   }
   await writeFile(join(draft, SUMS), await sums(draft, files));
-  for (const file of [...files, SUMS]) {
-    const handle = await open(join(draft, file), 'r');
-    await handle.sync().finally(() => handle.close());
-  }
+  for (const file of [...files, SUMS]) await syncFile(join(draft, file));
   const cacheDir = dirname(home);
   for (const other of await readdir(cacheDir)) {
     const folder = join(cacheDir, other);

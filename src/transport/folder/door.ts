@@ -86,7 +86,7 @@ export class FolderDoor implements Part, HealthSource {
       // A disk that was pulled out may come back.
       if (!outcome.ok && outcome.failure.code === 'file_missing') return;
       if (this.#keep) this.#ledger.add(photo.id);
-      else if (photo.kept && this.#left.size < MAX_SETTLING) this.#left.add(photo.id);
+      else if (photo.body === 'kept' && this.#left.size < MAX_SETTLING) this.#left.add(photo.id);
     });
     await mkdir(this.#config.dir, { recursive: true }).catch(() => {});
     await this.#lookAtRoot();

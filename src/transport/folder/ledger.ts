@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, rename } from 'node:fs/promises';
+import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Logger } from '../../log.ts';
 import { isCode } from '../../system-errors.ts';
@@ -10,6 +10,7 @@ const FLUSH_MS = 500;
 /** Full scans in which a file must be missing before it may be forgotten. */
 const FORGET_AFTER = 2;
 const LEDGER_LIMIT = 250_000;
+const DURABLY = { mode: 0o640, flush: true };
 
 /**
  * Which files of a watch folder in `keep` mode are done: a text file with one id a line, appended
@@ -108,7 +109,7 @@ export class Ledger {
     const ids = [...this.#unwritten];
     if (ids.length === 0) return;
     // A leading newline: a torn line before must not swallow the first id.
-    await this.#write(await open(this.#path, 'a', 0o640), `\n${ids.join('\n')}\n`);
+    await appendFile(this.#path, `\n${ids.join('\n')}\n`, DURABLY);
     this.#unwritten = this.#unwritten.slice(ids.length);
     this.#lines += ids.length + 1;
   }
@@ -117,18 +118,9 @@ export class Ledger {
     const temporary = `${this.#path}.tmp`;
     const ids = [...this.#seen.keys()];
     const written = this.#unwritten.length;
-    await this.#write(await open(temporary, 'w', 0o640), `${ids.join('\n')}\n`);
+    await writeFile(temporary, `${ids.join('\n')}\n`, DURABLY);
     await rename(temporary, this.#path);
     this.#lines = ids.length;
     this.#unwritten = this.#unwritten.slice(written);
-  }
-
-  async #write(file: FileHandle, text: string): Promise<void> {
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
   }
 }

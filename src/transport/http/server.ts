@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
-import { retryAfter } from '../../daemon/refused.ts';
+import { Refused } from '../../daemon/refused.ts';
 import { RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Timings } from './parts.ts';
@@ -9,6 +9,8 @@ import { codedError, PROBLEM_TYPE, problemOf, rawProblem } from './problem.ts';
 import { isSettling } from './unread.ts';
 
 const KEEP_ALIVE_MS = 10_000;
+/** Seconds for `Retry-After` where the refusal has none of its own. */
+const RETRY_AFTER = 5;
 
 /** The server, for those who add routes to it. */
 export type App = ReturnType<typeof newApp>;
@@ -38,6 +40,12 @@ function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyRep
   const seconds = retryAfter(error);
   if (seconds !== null) reply.header('retry-after', seconds);
   reply.code(error.status).type(PROBLEM_TYPE).send(problemOf(error));
+}
+
+/** Seconds for `Retry-After`; null where trying again is no answer to the error. */
+function retryAfter(error: RetaggerError): number | null {
+  if (error instanceof Refused) return error.retryAfter;
+  return error.code === 'busy' || error.code === 'stopping' ? RETRY_AFTER : null;
 }
 
 /** Node could not make a request of what came, or it came too slowly. */

@@ -10,11 +10,11 @@ import { createTfjsNodeEngine } from '../../../src/inference/engines/tfjs-node.t
 import { inceptionV3 } from '../../../src/inference/inceptionv3.ts';
 import { preprocess } from '../../../src/inference/preprocess.ts';
 import { encodeSafetensors, readSafetensors } from '../../../src/inference/safetensors.ts';
+import { softmax } from '../../../src/inference/scores.ts';
 import { loadTfjs } from '../../../src/inference/tfjs.ts';
 import { readDataset, TRAINING_LIMITS } from '../../../src/training/dataset.ts';
 import { initialWeights } from '../../../src/training/initial-weights.ts';
 import { random } from '../../../src/training/random.ts';
-import { softmax } from '../../../src/training/softmax.ts';
 
 const LABELS = ['a', 'b', 'c'];
 const REPEATS = 1000;
