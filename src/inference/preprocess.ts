@@ -38,14 +38,18 @@ export interface Preprocessed {
 const BACKGROUND = '#ffffff';
 
 /**
- * libjpeg's warnings that leave the picture whole. Phones and web sites write such files daily;
- * every other warning means lost pixels.
+ * Warnings of libjpeg and libtiff that leave the picture whole. Phones, scanners and web sites write such
+ * files daily; every other warning means lost pixels.
  */
-const HARMLESS_JPEG =
-  /extraneous bytes before marker|Invalid SOS parameters|Adobe color transform|Inconsistent progression|JFIF revision/;
+const HARMLESS = new RegExp(
+  [
+    'extraneous bytes before marker|Invalid SOS parameters|Adobe color transform|Inconsistent progression|JFIF revision',
+    'tags are not sorted in ascending order|does not end in null byte|Bogus "StripByteCounts" field',
+  ].join('|'),
+);
 
 /** What libvips says besides. */
-const SAYS_NOTHING = /^$|^error in tile|^read gave \d+ warnings/;
+const SAYS_NOTHING = /^$|^Warning treated as error|^error in tile|^read gave \d+ warnings/;
 
 /**
  * Decodes a photo as the network wants it: EXIF orientation applied, colours in sRGB, resized to
@@ -156,7 +160,7 @@ async function preprocessBySharp(bytes: Uint8Array, maxPixels: number): Promise<
 
 /**
  * Decodes strictly. Where that fails it is asked why, with no other photo beside it, and decodes
- * leniently where the warning does no harm.
+ * leniently where the warning does no harm: half of a TIFF is still an error then.
  */
 async function pastHarmless<T>(
   bytes: Uint8Array,
@@ -174,14 +178,14 @@ async function pastHarmless<T>(
       } catch (error) {
         if (!isHarmless((error as Error).message)) throw error;
       }
-      return decode('truncated');
+      return decode('error');
     });
   }
 }
 
 function isHarmless(message: string): boolean {
   const said = message.split('\n').filter((line) => !SAYS_NOTHING.test(line));
-  return said.length > 0 && said.every((line) => HARMLESS_JPEG.test(line));
+  return said.length > 0 && said.every((line) => HARMLESS.test(line));
 }
 
 async function preprocessHeic(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {

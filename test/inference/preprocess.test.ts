@@ -7,6 +7,7 @@ import sharp, { type Create, type Sharp } from 'sharp';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
+import { type TiffTag, tiffOf } from './tiff.ts';
 
 const LIMITS = { pixels: 100_000_000, bytes: 64 * 1024 * 1024 };
 const fixture = (path: string) => fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
@@ -280,6 +281,36 @@ describe('refusals', async () => {
     expect([0, 1, 2].map(fates)).toEqual(
       [['fulfilled'], ['rejected'], ['rejected']].map((fate) => new Set(fate)),
     );
+  });
+});
+
+describe('a TIFF that every viewer shows', async () => {
+  const rgb = await sharp(await quarters(400, 300))
+    .removeAlpha()
+    .raw()
+    .toBuffer();
+  const odd: [string, TiffTag[]][] = [
+    ['a text without its end', [[305, 2, 4, 0x61616161]]],
+    [
+      'tags out of order',
+      [
+        [305, 2, 4, 0x616161],
+        [254, 4, 1, 0],
+      ],
+    ],
+    ['a strip of no bytes', [[279, 4, 1, 0]]],
+  ];
+
+  it.each(odd)('%s', async (_name, tags) => {
+    const tiff = tiffOf(rgb, 400, 300, tags);
+    await expect(sharp(tiff, { failOn: 'warning' }).raw().toBuffer()).rejects.toThrow();
+    const plain = await preprocess(tiffOf(rgb, 400, 300), LIMITS);
+    expect(await preprocess(tiff, LIMITS)).toEqual(plain);
+  });
+
+  it.each(odd)('but not half of one: %s', async (_name, tags) => {
+    const tiff = tiffOf(rgb, 400, 300, tags);
+    await expectRefusal(tiff.subarray(0, tiff.length / 2), 'image_corrupt');
   });
 });
 
