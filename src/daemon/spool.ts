@@ -67,12 +67,15 @@ export class Spool {
 
   /**
    * Name of a photo's entry. A sender's id must not hide another photo: bytes count too, and so do
-   * the path and what is known of the file where the id is the sender's.
+   * the path and what is known of the file where the id is the sender's. Nor another who asks: that
+   * one waits for a reply too (where the photo is a file, it is there for one of them).
    */
-  static key({ source, id, body }: NewPhoto): string {
+  static key({ source, id, body, reply }: NewPhoto): string {
     const hash = createHash('sha256').update(`${source}\0${id}`);
-    if ('bytes' in body) hash.update(body.bytes);
-    else if (source === 'mqtt' && !('stream' in body)) {
+    if ('bytes' in body) {
+      hash.update(body.bytes);
+      if (reply) hash.update(`\0${reply.topic}\0${reply.correlation ?? ''}`);
+    } else if (source === 'mqtt' && !('stream' in body)) {
       hash.update('\0').update('move' in body ? body.move : body.keep);
       hash.update(`\0${body.sight ?? ''}`);
     }

@@ -67,6 +67,14 @@ test('a sender that gives all its photos one id hides none behind another', () =
   }
 });
 
+test('who asks for the same photo with another reply waits for that one too', () => {
+  const keyOf = (reply?: NewPhoto['reply']) =>
+    Spool.key(photo({ bytes: Buffer.from('jpeg') }, reply && { reply }));
+  const replies = [undefined, { topic: 'a' }, { topic: 'b' }, { topic: 'a', correlation: 'AQ==' }];
+  expect(new Set(replies.map(keyOf)).size).toBe(4);
+  expect(keyOf({ topic: 'a' })).toBe(keyOf({ topic: 'a' }));
+});
+
 describe('a photo in the spool', () => {
   test('from MQTT is found after a restart with all that is known of it', async () => {
     const dir = await temporaryDir();

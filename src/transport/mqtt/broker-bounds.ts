@@ -4,6 +4,8 @@ import { OutgoingQueues, type Queued } from './outgoing-queues.ts';
 
 /** Messages not acknowledged: for one client as Mosquitto does by default, for all, in bytes. */
 const QUEUED = { one: 1000, all: 10_000, bytes: 32 * 1024 * 1024 };
+/** Topics of one client. */
+const SUBSCRIBED = 200;
 /** Sessions kept for clients that are away. */
 const AWAY = 100;
 /** Retained messages, and bytes of one. */
@@ -19,6 +21,9 @@ interface Packet extends Queued {
 interface ClientId {
   readonly id: string;
 }
+interface Subscription {
+  readonly topic: string;
+}
 
 /** The part of aedes' memory store that grows with what clients do. */
 export interface BoundedPersistence {
@@ -29,6 +34,7 @@ export interface BoundedPersistence {
   outgoingStream(client: ClientId): Readable;
   incomingStorePacket(client: ClientId, packet: Packet): Promise<void>;
   storeRetained(packet: Packet): Promise<void>;
+  addSubscriptions(client: ClientId, subs: readonly Subscription[]): Promise<void>;
   cleanSubscriptions(client: ClientId): Promise<void>;
   cleanIncoming(client: ClientId): Promise<void>;
 }
@@ -38,6 +44,16 @@ export interface BoundedBroker {
   readonly persistence: BoundedPersistence;
   readonly clients: Record<string, Connected>;
   connectedClients: number;
+  /** `done(null, null)` refuses. */
+  authorizeSubscribe(
+    client: ClientId,
+    sub: Subscription,
+    done: (error: null, granted: Subscription | null) => void,
+  ): void;
+  on(
+    event: 'unsubscribe',
+    listener: (topics: readonly string[], client: ClientId) => void,
+  ): unknown;
   on(event: 'client' | 'clientDisconnect', listener: (client: Connected) => void): unknown;
 }
 
@@ -49,6 +65,7 @@ interface Connected extends ClientId {
 /** Keeps the embedded broker's memory bounded; what is over a bound is not stored, and logged. */
 export function boundPersistence(broker: BoundedBroker, log: Logger): void {
   boundSessions(broker, log);
+  boundSubscriptions(broker, log);
   boundRetained(broker.persistence, log);
   const { persistence } = broker;
   const store = persistence.incomingStorePacket.bind(persistence);
@@ -122,6 +139,32 @@ function boundSessions(broker: BoundedBroker, log: Logger): void {
     return queues.remove(id, messageId);
   };
   persistence.outgoingStream = ({ id }) => Readable.from(queues.list(id));
+}
+
+/** Those that are over are refused in the SUBACK. */
+function boundSubscriptions(broker: BoundedBroker, log: Logger): void {
+  const { persistence } = broker;
+  const granted = new WeakMap<ClientId, Set<string>>();
+  broker.authorizeSubscribe = (client, sub, done) => {
+    const topics = granted.get(client) ?? new Set<string>();
+    granted.set(client, topics);
+    if (topics.size >= SUBSCRIBED && !topics.has(sub.topic)) {
+      log.debug({ client: client.id }, 'the embedded broker refused a subscription');
+      return done(null, null);
+    }
+    topics.add(sub.topic);
+    done(null, sub);
+  };
+  broker.on('unsubscribe', (topics, client) => {
+    for (const topic of topics) granted.get(client)?.delete(topic);
+  });
+  const keep = persistence.addSubscriptions.bind(persistence);
+  // aedes would keep the refused ones in the session.
+  persistence.addSubscriptions = (client, subs) =>
+    keep(
+      client,
+      subs.filter(({ topic }) => granted.get(client)?.has(topic)),
+    );
 }
 
 function boundRetained(persistence: BoundedPersistence, log: Logger): void {

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Aedes, AedesOptions, Client, PublishPacket } from 'aedes';
 import type { Config } from '../../config/schema.ts';
@@ -196,6 +196,8 @@ export class EmbeddedBroker {
     let gone = this.#gone.get(client);
     if (gone === undefined) {
       gone = new AbortController();
+      // Each photo of the client's that is being taken listens.
+      setMaxListeners(0, gone.signal);
       this.#gone.set(client, gone);
     }
     return gone.signal;

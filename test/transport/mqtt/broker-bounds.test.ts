@@ -7,6 +7,7 @@ import { silent } from '../../daemon/support.ts';
 function bounded() {
   const events = new EventEmitter();
   const done = async () => {};
+  const addSubscriptions = vi.fn(async (_client: object, _subs: readonly object[]) => {});
   const cleanSubscriptions = vi.fn(async (_client: { id: string }) => {});
   const broker = {
     clients: {} as Record<string, object>,
@@ -17,6 +18,7 @@ function bounded() {
       cleanIncoming: done,
       incomingStorePacket: done,
       storeRetained: done,
+      addSubscriptions,
     },
   } as unknown as BoundedBroker;
   boundPersistence(broker, silent);
@@ -36,7 +38,7 @@ function bounded() {
       { topic: 'news', payload: Buffer.alloc(bytes) },
     );
   const ended = () => cleanSubscriptions.mock.calls.map(([client]) => client.id);
-  return { broker, connect, end, send, ended };
+  return { broker, addSubscriptions, connect, end, send, ended };
 }
 
 test('a client that came back before its old connection had ended is there', () => {
@@ -63,4 +65,13 @@ test('no session ends for a message that cannot be kept anyway', async () => {
   expect(ended()).toEqual([]);
   await send('there', 32 * 1024 * 1024 - 5);
   expect(ended()).toEqual(['a', 'b']);
+});
+
+test('a refused subscription is not kept in the session', async () => {
+  const { broker, addSubscriptions, connect } = bounded();
+  const client = connect('greedy');
+  const subs = Array.from({ length: 250 }, (_, n) => ({ topic: `many/${n}` }));
+  for (const sub of subs) broker.authorizeSubscribe(client, sub, () => {});
+  await broker.persistence.addSubscriptions(client, subs);
+  expect(addSubscriptions.mock.calls).toEqual([[client, subs.slice(0, 200)]]);
 });

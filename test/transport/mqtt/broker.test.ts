@@ -222,6 +222,29 @@ test('the embedded broker keeps no large or endless retained messages', async ()
   expect(sub.seen.find(({ topic }) => topic === 'many/0')?.json).toEqual({ n: 1 });
 });
 
+test.each([true, false])('nor endless subscriptions (clean: %s)', async (clean) => {
+  const { door } = await openDoor();
+  const options = { clean, clientId: 'greedy', protocolVersion: 4, resubscribe: false } as const;
+  const greedy = await connected(door.url, options);
+  const topics = Array.from({ length: 250 }, (_, n) => `many/${n}`);
+  const refused = async (...names: string[]) => {
+    const given = await greedy.subscribeAsync(names).catch(() => null);
+    return given === null || given.some(({ qos }) => qos === 128);
+  };
+  expect(await refused(...topics)).toBe(true);
+  expect(await refused('more')).toBe(true);
+  // What it has, it may have again; and another in its place.
+  expect(await refused('many/0')).toBe(false);
+  await greedy.unsubscribeAsync('many/0');
+  expect(await refused('more')).toBe(false);
+  const heard: string[] = [];
+  greedy.on('message', (topic) => heard.push(topic));
+  const sender = await connected(door.url);
+  for (const topic of [...topics, 'more']) await sender.publishAsync(topic, 'x', { qos: 1 });
+  await eventually(() => heard.includes('more'));
+  expect(heard).toEqual([...topics.slice(1, 200), 'more']);
+});
+
 /** A sender that writes bytes as it likes. */
 async function raw(url: string, clientId: string) {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
