@@ -9,13 +9,15 @@ import { fitName, NAME_BYTES } from './paths.ts';
 import type { Outcome } from './ports.ts';
 import { linkNew, moveAcross, putPhoto } from './put-photo.ts';
 import type { SpoolEntry } from './spool.ts';
-import { xmpOf } from './xmp.ts';
+import { isXmpOfOurs, xmpOf } from './xmp.ts';
 
 /** Longest path the kernel takes, in bytes. */
 const PATH_BYTES = 4095;
 /** So many photos of one name in one folder are numbered; later ones have their own key for a number. */
 const MAX_CLASHES = 10_000;
 const XMP = '.xmp';
+/** More than one of ours has. */
+const XMP_BYTES = 16 * 1024;
 
 /** What happens to photos of the watch folder. */
 export type Ingest = Pick<Config['ingest'], 'after' | 'xmp'>;
@@ -98,13 +100,18 @@ export class Filing {
     }
   }
 
-  /** Writes a photo's XMP sidecar; one that is there already may be the user's own, and stays. */
+  /**
+   * Writes a photo's XMP sidecar. One that is there already may be the user's own, and stays; unless it
+   * tells what we said of an earlier photo in that place, word for word.
+   */
   async #describe(photo: string, { key }: SpoolEntry, tag: string): Promise<void> {
     const dir = dirname(photo);
     const draft = join(dir, `.${key}${XMP}.tmp`);
     try {
       await disk.write(draft, xmpOf(tag));
-      await linkNew(draft, join(dir, fitName(basename(photo), XMP)));
+      const sidecar = join(dir, fitName(basename(photo), XMP));
+      const isTaken = (await linkNew(draft, sidecar)) === null;
+      if (isTaken && (await isOurs(sidecar))) await disk.rename(draft, sidecar);
     } finally {
       await disk.remove(draft);
     }
@@ -176,6 +183,16 @@ export class Filing {
     const sync = this.#syncs.get(dir) ?? new DirSync(dir);
     this.#syncs.set(dir, sync);
     return sync.sync();
+  }
+}
+
+async function isOurs(xmp: string): Promise<boolean> {
+  try {
+    const stats = await lstat(xmp);
+    const mayBe = stats.isFile() && stats.size < XMP_BYTES;
+    return mayBe && isXmpOfOurs(await readFile(xmp, 'utf8'));
+  } catch {
+    return false;
   }
 }
 

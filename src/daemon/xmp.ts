@@ -27,5 +27,14 @@ export function xmpOf(tag: string): string {
 `;
 }
 
+/** Whether it is a sidecar as `xmpOf` writes it, for whichever tag, and nobody has added to it. */
+export function isXmpOfOurs(text: string): boolean {
+  const [, tag] = /<rdf:li>(.*)<\/rdf:li>/.exec(text) ?? [];
+  return tag !== undefined && xmpOf(unescaped(tag)) === text;
+}
+
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
+const unescaped = (text: string): string =>
+  text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');

@@ -199,6 +199,30 @@ describe('an XMP sidecar', () => {
     expect(await tree('tagged')).toContain('kitchen/c.jpg.json');
   });
 
+  test('follows a photo that was replaced, as long as nobody has added to it', async () => {
+    const { filing, entry, dir } = await setup('keep', true);
+    const xmp = () => readFile(join(dir, 'spool/a.jpg.xmp'), 'utf8');
+    const put = async (tag: string) => {
+      const photo = await entry('a.jpg', { body: 'kept', path: join(dir, 'spool/a.jpg') });
+      await filing.file(photo, good(photo, tag));
+    };
+    await put('a & <b>');
+    await put('hall');
+    expect(await xmp()).toContain('<rdf:li>hall</rdf:li>');
+    const rated = `${await xmp()}<!-- five stars -->`;
+    await writeFile(join(dir, 'spool/a.jpg.xmp'), rated);
+    await put('kitchen');
+    expect(await xmp()).toBe(rated);
+  });
+
+  test("that is a folder is nobody's fault", async () => {
+    const { filing, entry, tree, dir } = await setup('move', true);
+    await mkdir(join(dir, 'tagged/kitchen/a.jpg.xmp'), { recursive: true });
+    const photo = await entry('a.jpg');
+    await filing.file(photo, good(photo));
+    expect(await tree('tagged')).toEqual(['kitchen/a.jpg', 'kitchen/a.jpg.json']);
+  });
+
   test('is not written unless asked for, nor for what failed', async () => {
     const asked = await setup('move', true);
     const photo = await asked.entry('a.jpg');
