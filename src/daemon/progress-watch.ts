@@ -1,8 +1,6 @@
 import { MAX_TRIES } from '../inference/photo-jobs.ts';
+import { LOAD_MS } from '../inference/workers.ts';
 import type { Outcome } from './ports.ts';
-
-/** A new worker may take so long to load between two tries at a photo. */
-const RESTART_MS = 40_000;
 
 export interface ProgressParts {
   /** Photos accepted and not finished. */
@@ -29,7 +27,7 @@ export class ProgressWatch {
   constructor(parts: ProgressParts) {
     this.#parts = parts;
     this.#now = parts.now ?? (() => performance.now());
-    this.#deadlineMs = MAX_TRIES * (parts.photoSeconds * 1000 + RESTART_MS);
+    this.#deadlineMs = MAX_TRIES * (parts.photoSeconds * 1000 + LOAD_MS);
     this.#last = this.#now();
     parts.onOutcome(() => {
       this.#last = this.#now();

@@ -5,7 +5,7 @@ import { WorkerProcess } from './worker-process.ts';
 import type { WorkerOptions } from './worker-protocol.ts';
 
 /** A worker whose model takes longer to load than this, and than one photo may, is taken for hung. */
-const LOAD_MS = 60_000;
+export const LOAD_MS = 60_000;
 /** What photos in flight may still take when the tagger stops, and then the process to end. */
 const STOP_GRACE_MS = 1000;
 
