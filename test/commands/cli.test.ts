@@ -1,9 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -75,6 +77,24 @@ test('tag --format table is for people', () => {
   expect(stdout).toMatch(/^\w+ +\d{2,3} % {2}test\/fixtures\/rooms\/hall\.jpg\n$/);
 });
 
+test('tag: Ctrl-C is exit code 130', async () => {
+  const photos = Array.from({ length: 200 }, () => 'test/fixtures/rooms');
+  const child = spawn(process.execPath, ['dist/cli.js', 'tag', ...photos], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH },
+  });
+  const ended = once(child, 'exit');
+  await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  expect(await ended).toEqual([130, null]);
+});
+
+test('tag: a folder without a photo is exit code 1', () => {
+  const { status, stdout, stderr } = retagger('tag', mkdtempSync(join(tmpdir(), 'none-')));
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toContain('no photos');
+});
+
 test('tag: a file that is not there', () => {
   const { status, lines } = retagger('tag', '/nowhere.jpg');
   expect(status).toBe(1);
@@ -89,6 +109,7 @@ test('tag: a broken model folder is named', () => {
 });
 
 test('bench measures the engine asked for with photos it draws itself', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'retagger-bench-json-')), 'figures.json');
   const { status, lines } = retagger(
     'bench',
     '--engine',
@@ -97,14 +118,46 @@ test('bench measures the engine asked for with photos it draws itself', () => {
     '3',
     '--rounds',
     '1',
+    '--json',
+    file,
   );
   expect(status).toBe(0);
   expect(lines[0]).toMatch(/^engine +decode ms +infer ms +photos\/s/);
   expect(lines[1]).toMatch(/^onnxruntime( +\d+(\.\d)?){6}$/);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject([{ engine: 'onnxruntime' }]);
+});
+
+test('bench leaves nothing among the temporary files', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-tmp-'));
+  const args = ['bench', '--engine', 'onnxruntime', '--count', '1', '--rounds', '1'];
+  const env = { PATH: process.env.PATH, TMPDIR: dir };
+  const { status } = spawnSync(process.execPath, ['dist/cli.js', ...args], { env });
+  expect(status).toBe(0);
+  expect(readdirSync(dir)).toEqual([]);
+});
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('nor when %s ends it, with the exit code of that', async (signal, code) => {
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-tmp-'));
+  const args = ['dist/cli.js', 'bench', '--engine', 'wasm', '--rounds', '999'];
+  const env = { PATH: process.env.PATH, TMPDIR: dir };
+  const child = spawn(process.execPath, args, { env, stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  const files = () => readdirSync(dir, { recursive: true, encoding: 'utf8' });
+  await expect.poll(() => files().filter((name) => name.endsWith('.jpg'))).toHaveLength(4);
+  child.kill(signal);
+  expect(await ended).toEqual([code, null]);
+  expect(files()).toEqual([]);
 });
 
 test('bench without a photo or an engine that loads is exit code 1', () => {
-  expect(retagger('bench', '--photos', mkdtempSync(join(tmpdir(), 'none-'))).status).toBe(1);
+  const none = mkdtempSync(join(tmpdir(), 'none-'));
+  expect(retagger('bench', '--photos', none).status).toBe(1);
+  const { status, stdout } = retagger('bench', '--engine', 'wasm', '--model-dir', none);
+  expect(status).toBe(1);
+  expect(stdout).toContain(none);
 });
 
 test('tag leaves nothing in the home folder: no telemetry of an engine', () => {

@@ -10,7 +10,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Accepted, NewPhoto, Outcome } from '../../src/daemon/ports.ts';
 import type { Source } from '../../src/result.ts';
 import {
@@ -116,6 +116,22 @@ describe('a photo accepted', () => {
     expect(daemon.outbox.length).toBe(3);
   });
 
+  test('kept when its outcome is known already leaves nothing in the spool', async () => {
+    const daemon = build(configIn(await temporaryDir()));
+    await daemon.start();
+    let file = () => {};
+    daemon.filing.file = () =>
+      new Promise((resolve) => {
+        file = resolve;
+      });
+    const { outcome, keep } = await daemon.pipeline.accept(photo('http', 'kitchen'));
+    await outcome;
+    await keep();
+    file();
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(await ls(daemon.spool.dir)).toEqual([]);
+  });
+
   test('that was refused may come again', async () => {
     const config = configIn(await temporaryDir());
     const daemon = build(config);
@@ -216,6 +232,24 @@ describe('bounds', () => {
     await eventually(() => daemon.pipeline.length === 0);
   });
 
+  test('who waits for room hears of a photo that ends, not of the time', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const daemon = build(configIn(await temporaryDir(), { limits: { queue: 2 } }));
+    await daemon.start();
+    daemon.tagger.hold();
+    await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
+    let heard = false;
+    void daemon.pipeline.room('mqtt', new AbortController().signal).then(() => {
+      heard = true;
+    });
+    daemon.tagger.letGo();
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(heard).toBe(true);
+  });
+
   test('a burst handed in at once does not get past them', async () => {
     const daemon = build(configIn(await temporaryDir(), { limits: { queue: 4 } }));
     await daemon.start();
@@ -236,6 +270,7 @@ describe('bounds', () => {
       await eventually(() => daemon.pipeline.length === 0);
     }
     expect(daemon.pipeline.refusal('http')).toBe('outbox_full');
+    expect(daemon.pipeline.health().outbox).toEqual({ ok: false, detail: '2 of 2' });
     const [entry] = await daemon.outbox.take(1);
     if (entry) await daemon.outbox.remove(entry);
     await daemon.pipeline.room('http', AbortSignal.timeout(5000));

@@ -1,9 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Failure, Result } from '../../src/result.ts';
 import { broker, eventually, home, jpeg, Run, temporaryDir } from './harness.ts';
+import { childrenOf } from './victims.ts';
 
 test('photos dropped come out tagged: on the embedded broker, in sidecars, one result each', async () => {
   const box = await home();
@@ -132,6 +134,43 @@ describe('a restart', () => {
     expect(new Set(watch.failures.map(({ file }) => file)).size).toBe(4);
     const repeats = ended().length - count;
     expect(repeats).toBeLessThanOrEqual(4 * 10);
+  });
+});
+
+describe('a stop', () => {
+  const said = (program: Run, msg: string) => program.logs.some((line) => line.msg === msg);
+
+  /** The worker does nothing from now on. */
+  async function freeze(program: Run): Promise<void> {
+    await eventually(() => childrenOf(program.pid).length > 0 || program.ended);
+    for (const pid of childrenOf(program.pid)) process.kill(pid, 'SIGSTOP');
+  }
+
+  test('while the model loads does not wait for it', async () => {
+    const box = await home();
+    const program = box.run();
+    await freeze(program);
+    expect(await program.terminate(), program.story).toBe(0);
+    expect([said(program, 'stopped'), said(program, 'ready')]).toEqual([true, false]);
+  });
+
+  test('asked for twice in one moment is one; once more later ends at once', async () => {
+    const box = await home();
+    const program = box.run();
+    await program.ready();
+    await freeze(program);
+    const form = new FormData();
+    form.set('image', new Blob([await jpeg(1)]), 'a.jpg');
+    // Its answer would be waited for.
+    fetch(`${box.url}/re-tagger`, { method: 'POST', body: form }).catch(() => {});
+    await eventually(async () => (await box.tree('spool')).length > 0);
+    process.kill(program.pid, 'SIGINT');
+    process.kill(program.pid, 'SIGTERM');
+    await sleep(1000);
+    expect(program.ended, program.story).toBe(false);
+    process.kill(program.pid, 'SIGINT');
+    expect(await program.exitCode()).toBe(1);
+    expect(said(program, 'stopped')).toBe(false);
   });
 });
 

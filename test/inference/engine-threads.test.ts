@@ -1,12 +1,19 @@
-import { rm } from 'node:fs/promises';
+import { access, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { loadBundle, type ModelBundle } from '../../src/inference/bundle.ts';
 import { inThreads } from '../../src/inference/engine-threads.ts';
 import { loadHere } from '../../src/inference/engines.ts';
 import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
 import { randomPixels } from '../training/export/tiny-network.ts';
 import { writeTinyBundle } from './tiny-bundle.ts';
+
+/** Programs for the next threads instead of the real one. */
+const programs = vi.hoisted(() => [] as string[]);
+vi.mock('../../src/inference/built-program.ts', async (original) => {
+  const real = await original<typeof import('../../src/inference/built-program.ts')>();
+  return { builtProgram: (name: string) => programs.shift() ?? real.builtProgram(name) };
+});
 
 const photo = randomPixels(INPUT_SIZE, 42);
 let bundle: ModelBundle;
@@ -40,4 +47,42 @@ it('an engine that does not load in its thread is an error here', async () => {
   await rm(join(written.dir, 'int8.onnx'));
   await expect(inThreads('onnxruntime', broken, { atOnce: 2 })).rejects.toThrow('int8.onnx');
   await written.remove();
+});
+
+/** The next thread does this; `say` answers as the real one does. */
+async function nextThread(name: string, ...lines: string[]): Promise<void> {
+  const path = join(bundle.dir, name);
+  const begin = [
+    `import { writeFileSync } from 'node:fs';`,
+    `import { parentPort } from 'node:worker_threads';`,
+    `const say = (type, more) => parentPort.postMessage({ type, ...more });`,
+  ];
+  await writeFile(path, [...begin, ...lines].join('\n'));
+  programs.push(path);
+}
+
+it('an inference that fails in its thread is an error here', async () => {
+  await nextThread(
+    'fails.mjs',
+    `parentPort.on('message', (asked) => {`,
+    `  if (asked === 'infer') say('failed', { error: new Error('no memory') });`,
+    `  else parentPort.close();`,
+    `});`,
+    `say('loaded', { name: 'onnxruntime' });`,
+  );
+  const engine = await inThreads('onnxruntime', bundle, { threads: 1 });
+  await expect(engine.infer(photo)).rejects.toThrow('no memory');
+  await engine.close();
+});
+
+it('of two of which one does not load none stays', async () => {
+  const ended = join(bundle.dir, 'ended');
+  await nextThread(
+    'loads.mjs',
+    `parentPort.once('message', () => writeFileSync('${ended}', ''));`,
+    `say('loaded', { name: 'onnxruntime' });`,
+  );
+  await nextThread('fails.mjs', `say('failed', { error: new Error('no memory') });`);
+  await expect(inThreads('onnxruntime', bundle, { atOnce: 2 })).rejects.toThrow('no memory');
+  await access(ended);
 });

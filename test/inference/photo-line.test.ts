@@ -1,12 +1,47 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { BUNDLED_MODEL_DIR, loadBundle } from '../../src/inference/bundle.ts';
 import type { Engine } from '../../src/inference/engine.ts';
 import { PhotoLine } from '../../src/inference/photo-line.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
+
+/** Places that photos have taken and not given back. */
+const held = vi.hoisted(() => new Set<ArrayBufferLike>());
+vi.mock('../../src/inference/places.ts', async (original) => {
+  const { take, giveBack } = await original<typeof import('../../src/inference/places.ts')>();
+  return {
+    take: (bytes: number) => {
+      const place = take(bytes);
+      held.add(place.buffer);
+      return place;
+    },
+    giveBack: (place: Buffer) => {
+      held.delete(place.buffer);
+      giveBack(place);
+    },
+  };
+});
+
+/** Photos that are being decoded. */
+const decoding = vi.hoisted(() => ({ now: 0, most: 0 }));
+vi.mock('../../src/inference/preprocess.ts', async (original) => {
+  const real = await original<typeof import('../../src/inference/preprocess.ts')>();
+  return {
+    ...real,
+    preprocess: async (...args: Parameters<typeof real.preprocess>) => {
+      decoding.now += 1;
+      decoding.most = Math.max(decoding.most, decoding.now);
+      return real.preprocess(...args).finally(() => {
+        decoding.now -= 1;
+      });
+    },
+  };
+});
 
 /** Photos share memory one after the other: none may be seen in another's. */
 
@@ -17,6 +52,14 @@ const PHOTOS = ['rooms', 'formats'].flatMap((name) =>
 );
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+/** An engine that has its answer at once. */
+const QUICK: Engine = {
+  name: 'wasm',
+  atOnce: 1,
+  infer: async () => Float32Array.from([9, 0, 0, 0, 0, 0]),
+  async close() {},
+};
 
 it('every photo has its own bytes and pixels beside twenty others', async () => {
   const bundle = await loadBundle(BUNDLED_MODEL_DIR);
@@ -45,4 +88,30 @@ it('every photo has its own bytes and pixels beside twenty others', async () => 
   }
   const pixels = expected.flatMap((photo) => [photo.pixels, photo.pixels, photo.pixels]);
   expect(asked.toSorted()).toEqual(pixels.toSorted());
+});
+
+it('no photo keeps its memory, tagged or refused', async () => {
+  const line = new PhotoLine(QUICK, await loadBundle(BUNDLED_MODEL_DIR), LIMITS);
+  await line.tag(`${folder('rooms')}hall.jpg`);
+  await expect(line.tag(`${folder('refused')}truncated.jpg`)).rejects.toThrow();
+  await expect(line.tag(`${folder('refused')}bomb.png`)).rejects.toThrow();
+  expect(held.size).toBe(0);
+});
+
+it('one picture that weighs is decoded at a time, also after one that does not decode', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-costly-'));
+  const rest = Buffer.alloc(4 * 1024 * 1024);
+  const costly = (name: string, bytes: Uint8Array) => {
+    writeFileSync(join(dir, name), Buffer.concat([bytes, rest]));
+    return join(dir, name);
+  };
+  const whole = readFileSync(`${folder('formats')}plain.gif`);
+  const paths = [costly('half.gif', whole.subarray(0, 40)), costly('whole.gif', whole)];
+  const line = new PhotoLine(QUICK, await loadBundle(BUNDLED_MODEL_DIR), LIMITS);
+  decoding.most = 0;
+  const ended = await Promise.allSettled([...paths, ...paths].map((path) => line.tag(path)));
+  const [half, other] = ['rejected', 'fulfilled'];
+  expect(ended.map(({ status }) => status)).toEqual([half, other, half, other]);
+  expect(decoding).toEqual({ now: 0, most: 1 });
+  rmSync(dir, { recursive: true });
 });

@@ -189,6 +189,16 @@ describe('a worker', () => {
     expect(tagger.state).toBe('ready');
   });
 
+  it('whose engine loses its thread over a photo is started again', async () => {
+    create({}, { workerPath: await threadlessWorker() });
+    await tagger.start();
+    const paths = [await named('thread'), ...ROOMS.slice(0, 2)];
+    expect(await Promise.all(paths.map((path) => codeOf(tagger.tag(path))))).toEqual([
+      ...['worker_crashed', 'tagged', 'tagged'],
+    ]);
+    expect(tagger.restarts).toEqual({ exit: 3, timeout: 0, memory: 0 });
+  });
+
   it('that hangs on a photo is killed after the deadline; only that photo is given up', async () => {
     create({ photo_seconds: 1 });
     await tagger.start();
@@ -404,12 +414,27 @@ describe('start', () => {
       () => damaged('weights.safetensors', 'reference'),
       /does not match its checksum/,
     ],
+    ['another model', otherModel, /does not match its checksum/],
+    ['another model for auto', () => otherModel('auto'), /does not match its checksum/],
     ['a file that is no model', noModel, /engine onnxruntime does not load/],
     ['a worker that ends', async () => ({ workerPath: await endingWorker() }), /exit code 3/],
   ])('fails with %s', async (_what, more, message) => {
     create({}, await more());
     await expect(tagger.start()).rejects.toThrow(message);
     expect(tagger.state).toBe('failed');
+    expect(tagger.pids).toEqual([]);
+  });
+
+  it('fails with a worker that hangs while it loads', async () => {
+    create({}, { workerPath: await idleWorker() });
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const started = tagger.start().catch(String);
+    while (tagger.pids.length === 0) await new Promise(setImmediate);
+    vi.advanceTimersByTime(60_000);
+    expect(await started).toContain('ended before it was ready: signal SIGKILL');
     expect(tagger.pids).toEqual([]);
   });
 
@@ -509,11 +534,25 @@ async function damaged(
 /** Whole by its checksum. */
 async function noModel(): Promise<Partial<TaggerOptions>> {
   const { modelDir = '' } = await damaged('int8.onnx');
+  return { modelDir: await expecting(modelDir, 'damaged') };
+}
+
+/** One that loads, and is not that of its checksum. */
+async function otherModel(
+  engine: TaggerOptions['engine'] = 'onnxruntime',
+): Promise<Partial<TaggerOptions>> {
+  const { dir: modelDir, remove } = await writeTinyBundle();
+  onTestFinished(remove);
+  return { modelDir: await expecting(modelDir, 'another'), engine };
+}
+
+/** Its checksum is that of this text from now on. */
+async function expecting(modelDir: string, text: string): Promise<string> {
   const file = join(modelDir, 'model.json');
   const manifest = JSON.parse(await readFile(file, 'utf8'));
-  manifest.sha256['int8.onnx'] = createHash('sha256').update('damaged').digest('hex');
+  manifest.sha256['int8.onnx'] = createHash('sha256').update(text).digest('hex');
   await writeFile(file, JSON.stringify(manifest));
-  return { modelDir };
+  return modelDir;
 }
 
 /** The real worker, which an engine kills while it loads. */
@@ -595,6 +634,35 @@ async function whenShared(statement: string): Promise<SharingFault> {
 async function endingWorker(): Promise<string> {
   const path = join(dir, 'ending.mjs');
   await writeFile(path, 'process.exit(3);');
+  return path;
+}
+
+/** The real worker, whose engine's thread ends with an error when a photo asks for it. */
+async function threadlessWorker(): Promise<string> {
+  const path = join(dir, 'threadless.mjs');
+  const lines = [
+    `import { syncBuiltinESMExports } from 'node:module';`,
+    `import threads from 'node:worker_threads';`,
+    `const all = [];`,
+    `threads.Worker = class extends threads.Worker {`,
+    `  constructor(...args) {`,
+    `    super(...args);`,
+    `    all.push(this);`,
+    `  }`,
+    `};`,
+    `syncBuiltinESMExports();`,
+    `await import('${here('../../dist/inference/worker.js')}');`,
+    `process.on('message', ({ path = '' }) => {`,
+    `  if (path.includes('thread')) all[0].emit('error', new Error('out of memory'));`,
+    `});`,
+  ];
+  await writeFile(path, lines.join('\n'));
+  return path;
+}
+
+async function idleWorker(): Promise<string> {
+  const path = join(dir, 'idle.mjs');
+  await writeFile(path, `process.on('message', () => {});`);
   return path;
 }
 
@@ -740,6 +808,16 @@ describe('another model', () => {
     expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 0 });
   });
 
+  it('is what the next worker has too', async () => {
+    create();
+    await tagger.start();
+    await tagger.swap(await version('13'));
+    await expect.poll(() => tagger.pids).toHaveLength(1);
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    await expect.poll(() => tagger.restarts.exit).toBe(1);
+    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@13');
+  });
+
   it('that is damaged is refused, and the old one goes on', async () => {
     create();
     await tagger.start();
@@ -793,6 +871,17 @@ describe('another model', () => {
     const { pids } = tagger;
     await sleep(2500);
     expect(tagger.pids).toEqual(pids);
+  });
+
+  it('that does not load either: the old one is tried on', async () => {
+    create();
+    await tagger.start();
+    const restore = refusedBy('/nowhere/node');
+    process.kill(tagger.pids[0] as number, 'SIGKILL');
+    await expect.poll(() => logged.join('')).toContain('does not start');
+    await expect(tagger.swap(await version('14'))).rejects.toThrow('before it was ready');
+    restore();
+    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@7');
   });
 
   it('that is the same changes nothing', async () => {

@@ -1,0 +1,39 @@
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { createTagger } from '../../src/inference/supervisor.ts';
+import { temporaryDir } from '../daemon/support.ts';
+import { writeTinyBundle } from './tiny-bundle.ts';
+
+/** Faults in a row, at each start after one. */
+const asked = vi.hoisted(() => [] as number[]);
+vi.mock('../../src/inference/supervision.ts', async (original) => ({
+  ...(await original<typeof import('../../src/inference/supervision.ts')>()),
+  backoffMs: (faultsInARow: number) => {
+    asked.push(faultsInARow);
+    return 0;
+  },
+}));
+
+it('the wait for the next worker grows with faults in a row, and a photo done ends the row', async () => {
+  const model = await writeTinyBundle();
+  onTestFinished(model.remove);
+  const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+  const hall = here('../fixtures/rooms/hall.jpg');
+  const poison = join(await temporaryDir(), 'poison.jpg');
+  await copyFile(hall, poison);
+  const tagger = createTagger({
+    ...{ modelDir: model.dir, engine: 'onnxruntime', threads: 1 },
+    workerPath: here('programs/faulty-worker.mjs'),
+    log: pino({ level: 'silent' }),
+    limits: { upload_bytes: 8e6, pixels: 5e7, memory_bytes: 512 * 1024 * 1024, photo_seconds: 30 },
+  });
+  onTestFinished(() => tagger.stop());
+  await tagger.start();
+  await expect(tagger.tag(poison)).rejects.toMatchObject({ code: 'worker_crashed' });
+  await tagger.tag(hall);
+  await expect(tagger.tag(poison)).rejects.toMatchObject({ code: 'worker_crashed' });
+  expect(asked).toEqual([1, 2, 3, 1, 2, 3]);
+});
