@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
 /**
  * Keeps other processes off a folder. The lock is an abstract Unix socket named after the folder's
@@ -11,14 +11,37 @@ import { createServer } from 'node:net';
  */
 export async function lockFolder(dir: string, held: string): Promise<() => void> {
   if (process.platform !== 'linux') return () => {};
-  const { dev, ino } = await stat(dir, { bigint: true });
+  const name = await socketOf(dir);
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? new Error(held) : error),
     );
-    server.listen(`\0retagger-${dev}-${ino}`, resolve);
+    server.listen(name, resolve);
   });
   server.unref();
   return () => void server.close();
+}
+
+/**
+ * Asks without taking the lock, which would keep a daemon off that starts just then.
+ * @returns null where nothing is locked by anyone; false also for a folder that we cannot see.
+ */
+export async function isLocked(dir: string): Promise<boolean | null> {
+  if (process.platform !== 'linux') return null;
+  const name = await socketOf(dir).catch(() => null);
+  if (name === null) return false;
+  return new Promise((resolve) => {
+    const socket = connect(name);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+async function socketOf(dir: string): Promise<string> {
+  const { dev, ino } = await stat(dir, { bigint: true });
+  return `\0retagger-${dev}-${ino}`;
 }

@@ -18,7 +18,10 @@ export function runCommand(): Command {
   const command = new Command('run').description(
     'Runs the daemon: watch folder, MQTT and HTTP in; tags out.',
   );
-  command.option('--check', 'only check the configuration and the model; exit code 0 or 2');
+  command.option(
+    '--check',
+    'only check whether it would start and every door would work with this configuration, its folders, certificates and model; exit code 0 or 2',
+  );
   return addConfigFlags(command).action(async ({ check }: { check?: boolean }) => {
     const read = () => {
       const config = configFrom(command);

@@ -2,7 +2,8 @@ import { withoutCredentials } from '../log.ts';
 import { connectOptions } from '../transport/mqtt/connect-options.ts';
 import { loadMqtt } from '../transport/mqtt/libraries.ts';
 import { listens } from '../transport/mqtt/listens.ts';
-import { type Check, fail, ok } from './check.ts';
+import { type Check, type Finding, fail, ok } from './check.ts';
+import { listenFault, noRightTo } from './listen-fault.ts';
 
 const CONNECT_MS = 5000;
 
@@ -14,7 +15,7 @@ export const broker: Check = {
     if (!mqtt.enabled) return ok('the MQTT door is closed by configuration');
     const local = `mqtt://127.0.0.1:${mqtt.port}`;
     if (mqtt.url === undefined && !(await listens(mqtt.port))) {
-      return ok(`nothing at ${local}: the embedded broker will be started there`);
+      return embeddedFinding(local, mqtt.port);
     }
     const url = mqtt.url ?? local;
     try {
@@ -41,8 +42,21 @@ export const broker: Check = {
   },
 };
 
+async function embeddedFinding(local: string, port: number): Promise<Finding> {
+  if ((await listenFault('127.0.0.1', port)) === 'EACCES') {
+    return fail(`${local}: the embedded broker cannot be started there`, noRightTo('mqtt.port'));
+  }
+  return ok(`nothing at ${local}: the embedded broker will be started there`);
+}
+
 /** What to do about a connection that failed so. */
 export function adviceFor(message: string, code: unknown): string {
+  if (/^mqtt\.(ca|cert|key)\b/.test(message)) {
+    return 'Mend that file or its path (relative paths count from the current folder).';
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return "Use in mqtt.url a name that the broker's certificate holds.";
+  }
   if (/not authorized|bad user ?name/i.test(message)) {
     return 'Check mqtt.username, mqtt.password and the access rules of the broker.';
   }

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { access, readlink, realpath, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { checkFolders, OWN_FOLDERS } from '../config/own-folders.ts';
+import { isCode } from '../system-errors.ts';
 import { type Check, type Finding, fail, ok } from './check.ts';
 
 const { R_OK, W_OK, X_OK } = constants;
@@ -33,13 +34,40 @@ export function refused(at: string, code: string | undefined): Finding {
   );
 }
 
+const isRefused = (call: Promise<unknown>): Promise<boolean> =>
+  call.then(
+    () => false,
+    (error) => isCode(error, 'EACCES'),
+  );
+
+/** The folder, links followed, that we may not enter and a path lies in; null if there is none. */
+async function barrier(path: string): Promise<string | null> {
+  if (!(await isRefused(stat(path)))) return null;
+  const above = dirname(path);
+  const further = await barrier(above);
+  if (further !== null) return further;
+  if (await isRefused(access(above, X_OK))) return above;
+  return barrier(resolve(await realpath(above), await readlink(path)));
+}
+
+/** @param key of the path that lies in a folder which may not be entered. */
+function barred(key: string, path: string, at: string): Finding {
+  const systemd = /^\/(home|root)(\/|$)/.test(at) ? ' (under systemd also ProtectHome=false)' : '';
+  return fail(
+    `${at}: no right to enter it, and ${key} "${path}" lies there`,
+    `Set ${key} to a folder elsewhere, or let the daemon's user (uid ${process.getuid?.()}) enter it, for example: chmod o+x "${at}"${systemd}`,
+  );
+}
+
 export const folders: Check = {
   name: 'folders',
   startup: true,
   async run(config) {
     const { data, ingest } = config;
-    const paths = [data.dir, ...(ingest.watch ? [ingest.dir] : [])];
-    for (const path of paths) {
+    const paths = { 'data.dir': data.dir, ...(ingest.watch ? { 'ingest.dir': ingest.dir } : {}) };
+    for (const [key, path] of Object.entries(paths)) {
+      const shut = await barrier(path);
+      if (shut !== null) return barred(key, path, shut);
       const at = await existing(path);
       if (!(await stat(at)).isDirectory()) {
         return fail(`${at} is not a folder`, 'Move that file away, or choose another folder.');
@@ -65,6 +93,6 @@ export const folders: Check = {
     } catch (error) {
       return fail((error as Error).message, 'Choose another watch folder.');
     }
-    return ok(paths.join(' and '));
+    return ok(Object.values(paths).join(' and '));
   },
 };

@@ -182,6 +182,8 @@ test('run --check: in order is exit code 0; a wrong key or model is 2 and named'
   expect(file).toMatchObject({ status: 2, stderr: expect.stringContaining('is not a folder') });
   const ca = retagger('run', '--check', '--mqtt-ca', '/nowhere.pem');
   expect(ca).toMatchObject({ status: 2, stderr: expect.stringContaining('mqtt.ca') });
+  const { stdout: help } = retagger('run', '--help');
+  expect(help.replace(/\s+/g, ' ')).toContain('would start and every door would work');
 });
 
 test('doctor: a warning is exit code 0, a failure 1, and JSON says the same', () => {

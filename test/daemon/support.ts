@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { type FileHandle, mkdtemp, open, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -24,6 +25,16 @@ export async function temporaryDir(): Promise<string> {
   // What a test leaves running may still write there for a moment.
   onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
   return dir;
+}
+
+/** Until the test ends listening is refused, as at a port below 1024 where one has no right to it. */
+export function refuseToListen(): void {
+  const spy = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (this: Server) {
+    const error = Object.assign(new Error('listen EACCES: permission denied'), { code: 'EACCES' });
+    process.nextTick(() => this.emit('error', error));
+    return this;
+  });
+  onTestFinished(() => spy.mockRestore());
 }
 
 const SHM = '/dev/shm';

@@ -15,6 +15,7 @@ import { cgroupLimit, memory } from '../../src/doctor/memory.ts';
 import { model } from '../../src/doctor/model.ts';
 import { nodeVersion, supported } from '../../src/doctor/node-version.ts';
 import { port } from '../../src/doctor/port.ts';
+import { lockFolder } from '../../src/folder-lock.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -142,19 +143,59 @@ async function web(host: string, answer: RequestListener) {
   const env = { RETAGGER_HTTP_PORT: String(number), RETAGGER_HTTP_HOST: host };
   return { close, taken: config({ ...env, RETAGGER_HTTP_TOKEN: 'x'.repeat(16) }) };
 }
-const OURS = '{"checks":{"model":{},"engine":{},"queue":{}}}';
+const READY = { model: { ok: true }, engine: { ok: true }, queue: { ok: true } };
+const OURS = JSON.stringify({ checks: READY });
+/** As a daemon does it with `data.dir`. */
+const lock = async () => onTestFinished(await lockFolder(dir, 'held'));
 
 it('tells a free port, our own daemon and a stranger apart', async () => {
   let body = OURS;
+  await lock();
   const { taken, close } = await web('127.0.0.1', (_request, response) => response.end(body));
   expect((await port.run(taken)).detail).toContain('running retagger');
-  for (body of ['hello', '{"model":{}}']) {
-    expect(await port.run(taken)).toMatchObject({ status: 'fail' });
+  for (body of ['hello', '{"model":{}}', '{"checks":{"model":{}}}', 'null']) {
+    expect(await port.run(taken)).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining('in use by another program'),
+    });
   }
   await close();
   expect((await port.run(taken)).detail).toContain('is free');
   // Nor is it held by having been looked at.
   expect((await port.run(taken)).detail).toContain('is free');
+});
+
+it('names what is not well with our running daemon', async () => {
+  const broker = { ok: false, detail: 'mqtt://h\u001b[2J refused a result' };
+  let checks: object = { ...READY, broker, disk: { ok: false } };
+  const { taken } = await web('127.0.0.1', ({ headers }, response) => {
+    expect(headers.authorization).toBeUndefined();
+    response.writeHead(503).end(JSON.stringify({ ready: false, checks }));
+  });
+  await lock();
+  const finding = await port.run(taken);
+  expect(finding.status).toBe('warn');
+  expect(finding.detail).toMatch(/not ready: broker: mqtt:\/\/h \[2J refused a result; disk$/);
+  // The answer to a caller without the token has no details.
+  expect(finding.advice).toMatch(/\/readyz says why to who sends http\.token/);
+  const { token: _, ...open } = taken.http;
+  expect((await port.run({ ...taken, http: open })).advice).toContain('log');
+  checks = { ...READY, broker: { ok: true } };
+  expect(await port.run(taken)).toMatchObject({ status: 'ok' });
+});
+
+it('tells our daemon from one with another data.dir', async () => {
+  const { taken } = await web('127.0.0.1', (_request, response) => response.end(OURS));
+  const other = {
+    status: 'fail',
+    detail: expect.stringContaining('held by another retagger (with another data.dir)'),
+    advice: 'Set http.port.',
+  };
+  expect(await port.run(taken)).toMatchObject(other);
+  await lock();
+  expect(await port.run(taken)).toMatchObject({ status: 'ok' });
+  const later = { ...taken, data: { dir: join(dir, 'later') } };
+  expect(await port.run(later)).toMatchObject(other);
 });
 
 it('waits for no stranger who takes the connection and never answers', async () => {
@@ -174,6 +215,7 @@ it.each([
       ] as const)
     : []),
 ] as const)('asks a daemon at %s by a name that it answers to', async (host, name) => {
+  await lock();
   const { taken } = await web(host, ({ headers }, response) =>
     response.end(name.test(headers.host ?? '') ? OURS : 'host_forbidden'),
   );

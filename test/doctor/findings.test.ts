@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import { memoryFinding } from '../../src/doctor/memory.ts';
 import { port } from '../../src/doctor/port.ts';
 import type { EngineName } from '../../src/inference/engine.ts';
 import { NOT_INSTALLED } from '../../src/inference/engines/openvino-path.ts';
+import { refuseToListen } from '../daemon/support.ts';
 import { writeTinyBundle } from '../inference/tiny-bundle.ts';
 
 let dir: string;
@@ -143,8 +144,8 @@ describe.skipIf(process.geteuid?.() !== 0)('folders that only their owner may wr
     const all = { RETAGGER_DATA_DIR: join(dir, 'data'), RETAGGER_INGEST_DIR: ingest, ...env };
     const program = `const { folders } = await import(${built('doctor/folders')});
       const { loadConfig } = await import(${built('config/load')});
-      const { status, detail } = await folders.run(loadConfig({ env: ${JSON.stringify(all)} }));
-      process.stdout.write(status + ' ' + detail);`;
+      const { status, detail, advice } = await folders.run(loadConfig({ env: ${JSON.stringify(all)} }));
+      process.stdout.write(status + ' ' + detail + (advice ? ' → ' + advice : ''));`;
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--input-type=module', '-e', program],
@@ -166,6 +167,26 @@ describe.skipIf(process.geteuid?.() !== 0)('folders that only their owner may wr
   it('a folder that is yet to be made there', async () => {
     const later = { RETAGGER_INGEST_DIR: join(dir, 'photos/later'), RETAGGER_INGEST_AFTER: 'keep' };
     expect(await asNobody(0o755, later)).toMatch(/^fail .*photos: no right/);
+  });
+
+  it.each([
+    ['ingest.dir', 'RETAGGER_INGEST_DIR'],
+    ['data.dir', 'RETAGGER_DATA_DIR'],
+  ])('%s below a folder that may not be entered', async (key, name) => {
+    const [shut, deep] = [join(dir, 'photos'), join(dir, 'photos/some/deep')];
+    const said = `fail ${shut}: no right to enter it, and ${key} "${deep}" lies there → Set ${key} to `;
+    const found = await asNobody(0o700, { RETAGGER_INGEST_DIR: '/', [name]: deep });
+    expect(found.startsWith(said), found).toBe(true);
+    expect(found).toContain(`(uid ${NOBODY}) enter it, for example: chmod o+x "${shut}"`);
+  });
+
+  it('a link into a folder that may not be entered', async () => {
+    const link = join(dir, 'link');
+    await symlink('photos/here', link);
+    const found = await asNobody(0o700, { RETAGGER_INGEST_DIR: link });
+    expect(found).toMatch(
+      /^fail .*photos: no right to enter it, and ingest\.dir ".*link" lies there/,
+    );
   });
 
   it('a data folder, though photos are kept', async () => {
@@ -250,6 +271,15 @@ test('port: an address that is not of this box, and a door that is closed', asyn
   });
 });
 
+test('port: one without the right to it', async () => {
+  refuseToListen();
+  expect(await port.run(config({ RETAGGER_HTTP_PORT: '80' }))).toEqual({
+    status: 'fail',
+    detail: '127.0.0.1:80: EACCES',
+    advice: 'Ports below 1024 need root or CAP_NET_BIND_SERVICE; set http.port to 1024 or more.',
+  });
+});
+
 describe('broker', () => {
   async function listening(onConnection: Parameters<typeof createServer>[1]): Promise<number> {
     const server = createServer(onConnection ?? (() => {}));
@@ -295,6 +325,12 @@ describe('broker', () => {
     const embedded = await broker.run(config({ RETAGGER_MQTT_PORT: String(number) }));
     expect(embedded).toMatchObject({ ...anything, status: 'ok' });
     expect(embedded.detail).toContain('embedded');
+    refuseToListen();
+    expect(await broker.run(config({ RETAGGER_MQTT_PORT: String(number) }))).toEqual({
+      status: 'fail',
+      detail: `mqtt://127.0.0.1:${number}: the embedded broker cannot be started there`,
+      advice: 'Ports below 1024 need root or CAP_NET_BIND_SERVICE; set mqtt.port to 1024 or more.',
+    });
     const closed = await broker.run(config({ RETAGGER_MQTT_ENABLED: 'false' }));
     expect(closed).toEqual({ status: 'ok', detail: 'the MQTT door is closed by configuration' });
   });
@@ -302,7 +338,11 @@ describe('broker', () => {
   it.each([
     ['self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT', /mqtt\.ca/],
     ['Connection refused: Bad username or password', 4, /mqtt\.password/],
-    ['the name is another', 'ERR_TLS_CERT_ALTNAME_INVALID', /mqtt\.ca/],
+    ['the name is another', 'ERR_TLS_CERT_ALTNAME_INVALID', /mqtt\.url a name.*certificate holds/],
+    ["mqtt.ca: ENOENT, open '/etc/ssl/x'", 'ENOENT', /^Mend that file/],
+    ['mqtt.cert: EACCES', 'EACCES', /^Mend that file/],
+    ['mqtt.key: ENOENT', 'ENOENT', /^Mend that file/],
+    ['mqtt.ca, mqtt.cert or mqtt.key: no start line', 'ERR_OSSL_PEM', /^Mend that file/],
     ['getaddrinfo EAI_AGAIN broker.example', 'EAI_AGAIN', /DNS/],
     ['getaddrinfo ENOTFOUND broker.example', 'ENOTFOUND', /DNS/],
     ['connect ECONNREFUSED', 'ECONNREFUSED', /mqtt\.url.*outbox/],

@@ -65,8 +65,9 @@ export class EmbeddedBroker {
       await once(server, 'listening');
     } catch (error) {
       await new Promise<void>((resolve) => aedes.close(resolve));
-      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
-      throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'EADDRINUSE') return false;
+      throw new Error(`mqtt.port: ${message}`, { cause: error });
     }
     this.#aedes = aedes;
     server.on('error', (error) => log.error({ err: error }, 'embedded broker'));

@@ -5,7 +5,13 @@ import mqtt from 'mqtt';
 import { generate, type Packet } from 'mqtt-packet';
 import { expect, onTestFinished, test } from 'vitest';
 import { EmbeddedBroker } from '../../../src/transport/mqtt/broker.ts';
-import { configIn, eventually, silent, temporaryDir } from '../../daemon/support.ts';
+import {
+  configIn,
+  eventually,
+  refuseToListen,
+  silent,
+  temporaryDir,
+} from '../../daemon/support.ts';
 import { connected, listener, openDoor, otherBroker } from './support.ts';
 
 test('a broker that is already on the port is used', async () => {
@@ -27,6 +33,11 @@ test('something else on the port: a clear word in the health, and no crash', asy
   const { door } = await openDoor({ mqtt: { port } });
   await eventually(() => door.health().detail.includes('does not answer as an MQTT broker'));
   expect(door.health().ok).toBe(false);
+});
+
+test('a port without the right to it is named with its key', async () => {
+  refuseToListen();
+  await expect(openDoor()).rejects.toThrow(/^mqtt\.port: listen EACCES/);
 });
 
 test('a broker that appears later is found', async () => {
