@@ -1,11 +1,11 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
 import { BUNDLED_MODEL_DIR, fitsManifest, loadBundle } from '../inference/bundle.ts';
 import { isIn, overlap } from '../real-path.ts';
-import { ifThere } from '../system-errors.ts';
+import { heldBy } from '../training/begin.ts';
 import { claimFolders } from '../training/claim.ts';
 import { DatasetError } from '../training/dataset.ts';
 import { metricsTable } from '../training/model-card.ts';
@@ -75,20 +75,10 @@ async function checkOut({ data, out, cache, base, resume, overwrite }: Flags): P
     throw new ConfigError(`--base ${base} lies in --out ${out} and would be replaced`);
   }
   if (resume || overwrite) return;
-  for (const [file, what] of [
-    ...['checkpoint', 'head', 'full'].map(
-      (name) =>
-        [
-          join(trainingDir(String(out)), `${name}.json`),
-          'a run that was stopped (--resume)',
-        ] as const,
-    ),
-    [join(String(out), 'model.json'), 'a model'],
-  ] as const) {
-    if ((await ifThere(stat(file))) === null) continue;
-    (await claimFolders({ '--out': String(out) }))(); // one that still runs was not stopped
-    throw new ConfigError(`--out ${out} holds ${what}; --overwrite begins anew`);
-  }
+  const what = await heldBy(String(out), trainingDir(String(out)));
+  if (what === null) return;
+  (await claimFolders({ '--out': String(out) }))(); // one that still runs was not stopped
+  throw new ConfigError(`--out ${out} holds ${what}; --overwrite begins anew`);
 }
 
 async function action(flags: Flags): Promise<void> {

@@ -13,3 +13,6 @@ export function isBrokerUrl(text: string): boolean {
     return false;
   }
 }
+
+/** Whether certificates are of use there. */
+export const isEncrypted = (url: string): boolean => /^(mqtts|tls|ssl|wss):/.test(url);

@@ -18,6 +18,7 @@ export interface ConfigKey {
     readonly minLength?: number;
     readonly maxLength?: number;
     readonly pattern?: string;
+    readonly items?: TSchema & { readonly description?: string };
     readonly anyOf?: readonly { readonly const?: string }[];
   };
   /** Never shown: not in errors, not in logs. */
@@ -60,8 +61,9 @@ export function allowed({ schema }: ConfigKey): string {
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'array') return 'a list of names (with commas outside YAML)';
   if (schema.pattern) {
+    const least = schema.minLength === undefined ? '' : `, at least ${schema.minLength} characters`;
     const most = schema.maxLength === undefined ? '' : `, at most ${schema.maxLength} characters`;
-    return `text that matches ${schema.pattern}${most}`;
+    return `text that matches ${schema.pattern}${least}${most}`;
   }
   if (schema.minLength) return `text of at least ${schema.minLength} characters`;
   return 'text';

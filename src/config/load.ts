@@ -4,7 +4,7 @@ import { Value } from 'typebox/value';
 import { parse } from 'yaml';
 import { BUNDLED_MODEL_DIR } from '../inference/bundle.ts';
 import { withoutCredentials } from '../log.ts';
-import { isBrokerUrl } from './broker-url.ts';
+import { isBrokerUrl, isEncrypted } from './broker-url.ts';
 import { ConfigError } from './config-error.ts';
 import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
@@ -157,8 +157,21 @@ function withoutSecrets({ path }: ConfigKey, value: unknown): unknown {
 
 function checked(key: ConfigKey, { value, origin }: Given): unknown {
   if (Value.Check(key.schema, value)) return value;
+  checkItems(key, value, origin);
   const shown = key.secret ? '(hidden)' : JSON.stringify(withoutSecrets(key, value));
-  throw new ConfigError(`${origin}: ${shown} is not allowed; ${key.path} is ${allowed(key)}`);
+  const isText = key.schema.type === 'string';
+  const cure = isText && /^(number|boolean)$/.test(typeof value) ? '; put it in quotes' : '';
+  throw new ConfigError(
+    `${origin}: ${shown} is not allowed; ${key.path} is ${allowed(key)}${cure}`,
+  );
+}
+
+/** @throws ConfigError that names the first wrong item of a list. */
+function checkItems({ schema: { items } }: ConfigKey, value: unknown, origin: string): void {
+  if (!items || !Array.isArray(value)) return;
+  const wrong = value.findIndex((item) => !Value.Check(items, item));
+  if (wrong === -1) return;
+  throw new ConfigError(`${origin}: ${JSON.stringify(value[wrong])} is no ${items.description}`);
 }
 
 function finish(
@@ -177,6 +190,12 @@ function finish(
     throw new ConfigError(
       `${from('mqtt.url')}: ${JSON.stringify(withoutCredentials(raw.mqtt.url))} is no broker's address like mqtts://broker.example:8883; a password with special characters goes into mqtt.password`,
     );
+  }
+  for (const name of ['ca', 'cert', 'key'] as const) {
+    if (raw.mqtt[name] && raw.mqtt.url !== undefined && !isEncrypted(raw.mqtt.url)) {
+      const given = from(`mqtt.${name}`);
+      throw new ConfigError(`${given} is set, but mqtt.url is not mqtts:// or wss://`);
+    }
   }
   for (const [one, other] of [
     ['cert', 'key'],

@@ -84,14 +84,22 @@ export const ConfigSchema = Type.Object(
         token: Type.Optional(
           Type.String({
             minLength: 16,
+            // HTTP strips whitespace at a header's ends, as `echo` leaves it in a file.
+            pattern: '^\\S(.*\\S)?$',
             description:
               'Bearer token for every route but /healthz, /readyz and the page’s own files.',
           }),
         ),
-        allowed_hosts: Type.Array(Type.String({ pattern: '^[^\\s/@]+$' }), {
-          default: [],
-          description: 'More Host header names to accept, besides the address listened on.',
-        }),
+        allowed_hosts: Type.Array(
+          Type.String({
+            pattern: '^[^\\s/@]+$',
+            description: 'host name (without http://, port and path)',
+          }),
+          {
+            default: [],
+            description: 'More Host header names to accept, besides the address listened on.',
+          },
+        ),
       },
       { additionalProperties: false },
     ),

@@ -35,6 +35,21 @@ const hashOf = ({ photos }: Dataset): string =>
   createHash('sha256').update(JSON.stringify(photos)).digest('hex');
 
 /**
+ * What a run that begins anew would throw away, in words; null where there is nothing.
+ * @param dir the training folder.
+ */
+export async function heldBy(out: string, dir: string): Promise<string | null> {
+  const there = async (path: string) => (await ifThere(stat(path))) !== null;
+  const stopped = 'a run that was stopped (--resume)';
+  if (await there(join(dir, 'checkpoint.json'))) return stopped;
+  // A finished run leaves its stages there; a run that is to replace a model leaves that until its end.
+  const model = await there(join(out, 'model.json'));
+  if (model && (await load(dir))?.finished !== false) return 'a finished model';
+  for (const stage of ['head', 'full']) if (await there(join(dir, `${stage}.json`))) return stopped;
+  return model ? 'a finished model' : null;
+}
+
+/**
  * Makes the training folder ready: photos are checked, unless the run that is resumed has done so, and
  * what another run left is cleared away.
  * @param dir the training folder.

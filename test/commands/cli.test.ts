@@ -42,6 +42,7 @@ test.each([
   ['a missing argument', ['tag']],
   ['a value out of range', ['run', '--http-port', '99999']],
   ['an open address without token', ['run', '--http-host', '0.0.0.0']],
+  ['a token with an end of line', ['run', '--check', '--http-token', `${'x'.repeat(16)}\n`]],
   ['an output that is a folder', ['bench', '--json', '/']],
   ['a data folder that is missing', ['evaluate', '--data', '/nowhere']],
 ])('%s is exit code 2', (_name, args) => {
@@ -317,11 +318,22 @@ test('train: neither a model nor a run that was stopped is overwritten unasked',
   const out = mkdtempSync(join(tmpdir(), 'retagger-out-'));
   const train = (...more: string[]) =>
     retagger('train', '--data', '/nowhere', '--out', out, ...more);
+  const write = (name: string, text = '{}') => writeFileSync(join(out, name), text);
+  const said = (text: string) => ({ status: 2, stderr: expect.stringContaining(text) });
+  const finished = said('holds a finished model; --overwrite');
+  const stopped = said('holds a run that was stopped (--resume); --overwrite');
   expect(train().stderr).toContain('/nowhere');
-  writeFileSync(join(out, 'model.json'), '{}');
-  expect(train()).toMatchObject({ status: 2, stderr: expect.stringContaining('holds a model') });
+  write('model.json');
+  expect(train()).toMatchObject(finished);
   mkdirSync(join(out, '.training'));
-  writeFileSync(join(out, '.training/checkpoint.json'), '{}');
-  expect(train().stderr).toContain('--resume');
+  write('.training/head.json');
+  write('.training/run.json', '{"finished":true}');
+  expect(train()).toMatchObject(finished);
+  // A run that was to replace the model.
+  write('.training/run.json', '{"finished":false}');
+  expect(train()).toMatchObject(stopped);
+  write('.training/run.json', '{"finished":true}');
+  write('.training/checkpoint.json');
+  expect(train()).toMatchObject(stopped);
   expect(train('--overwrite').stderr).toContain('/nowhere');
 });

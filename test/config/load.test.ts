@@ -86,6 +86,13 @@ describe('what is wrong is named', () => {
     ['an unknown key', { file: yaml('http:\n  prot: 1\n') }, /"http.prot".*mean "http.port"/],
     ['a value in place of keys', { file: yaml('http: 5000\n') }, /"http" must hold keys/],
     ['a list for a document', { file: yaml('- 1\n') }, /must hold keys/],
+    [
+      'a number for text in YAML',
+      { file: yaml('mqtt:\n  username: 12\n') },
+      /mqtt.username in .*: 12 is not allowed; mqtt.username is text; put it in quotes$/,
+    ],
+    ['a boolean for text in YAML', { file: yaml('node: {id: true}\n') }, /; put it in quotes$/],
+    ['a list for text in YAML', { file: yaml('node: {id: [a]}\n') }, /\{1,64\}\$$/],
     ['text for a number in YAML', { file: yaml('http:\n  port: "1"\n') }, /http.port in .*"1"/],
     ['broken YAML', { file: yaml('a: [') }, /cannot read the configuration file/],
     ['a missing file', { file: '/nowhere.yaml' }, /cannot read .*nowhere/],
@@ -96,6 +103,16 @@ describe('what is wrong is named', () => {
     ],
     ['a certificate without key', { flags: { 'mqtt-cert': 'a.pem' } }, /mqtt.key/],
     ['a key without certificate', { flags: { 'mqtt-key': 'a.pem' } }, /mqtt.cert/],
+    ...['mqtt', 'tcp', 'ws'].map((scheme): [string, ConfigSources, RegExp] => [
+      `an authority where nothing is encrypted: ${scheme}`,
+      { file: yaml('mqtt:\n  ca: a.pem\n'), flags: { 'mqtt-url': `${scheme}://broker` } },
+      /^mqtt.ca in .*\.yaml is set, but mqtt.url is not mqtts:\/\/ or wss:\/\/$/,
+    ]),
+    [
+      'a certificate where nothing is encrypted',
+      { flags: { 'mqtt-cert': 'a.pem', 'mqtt-key': 'k.pem', 'mqtt-url': 'mqtt://broker' } },
+      /^--mqtt-cert is set, but mqtt.url/,
+    ],
     ['a large file', { file: yaml(`# ${'x'.repeat(2 ** 20)}`) }, /larger than 1 MiB/],
     ['a file that refers to itself', { file: yaml('http: &h {port: 1}\nmqtt: *h') }, /cannot read/],
     [
@@ -123,7 +140,30 @@ describe('what is wrong is named', () => {
         /mqtt:\/\/\*\*\*@\w+" is no broker.*goes into mqtt.password/,
       ],
     ),
-    ['a host name with a scheme', { flags: { 'http-allowed-hosts': 'http://a.example' } }, /list/],
+    [
+      'a host name with a scheme',
+      { flags: { 'http-allowed-hosts': 'ok,http://a.b,c/d' } },
+      /^--http-allowed-hosts: "http:\/\/a\.b" is no host name \(without http:\/\/, port and path\)$/,
+    ],
+    [
+      'a host that is a number',
+      { file: yaml('http: {allowed_hosts: [a, 7]}\n') },
+      /: 7 is no host/,
+    ],
+    [
+      'a host for a list',
+      { file: yaml('http: {allowed_hosts: a}\n') },
+      /"a" .* is a list of names/,
+    ],
+    ...[' ', '\n', '\u00a0'].flatMap((space) =>
+      [`${space}${'x'.repeat(16)}`, `${'x'.repeat(16)}${space}`].map(
+        (token): [string, ConfigSources, RegExp] => [
+          `a token that no request can carry: ${JSON.stringify(token)}`,
+          { env: { RETAGGER_HTTP_TOKEN: token } },
+          /^RETAGGER_HTTP_TOKEN: \(hidden\) is not allowed; http.token is text .* 16 characters$/,
+        ],
+      ),
+    ),
     [
       'a key given twice',
       { file: yaml('http.port: 1\nhttp: {port: 2}\n') },
@@ -174,6 +214,14 @@ test('variables of others are left alone', () => {
 test('a comma too many and what is no password are no faults', () => {
   const flags = { 'http-allowed-hosts': 'a.example, ', 'mqtt-url': 'ws://host/mqtt?x=a@b#c' };
   expect(load({ flags }).http.allowed_hosts).toEqual(['a.example']);
+});
+
+test('a token may have spaces within, and certificates any address that is encrypted', () => {
+  expect(load({ flags: { 'http-token': 'a token of good length' } }).http.token).toMatch(/^a /);
+  for (const scheme of ['mqtts', 'tls', 'ssl', 'wss']) {
+    const flags = { 'mqtt-ca': 'a.pem', 'mqtt-url': `${scheme}://broker` };
+    expect(load({ flags }).mqtt.ca).toBe('/box/a.pem');
+  }
 });
 
 test('an HTTP door that is closed needs no token', () => {

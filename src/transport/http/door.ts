@@ -59,8 +59,9 @@ export class HttpDoor implements Part {
           : `${code === 'EACCES' ? 'http.port' : 'http.host'}: ${message}`;
       throw new Error(why, { cause: error });
     }
-    this.#url = baseUrl(address, (this.#app.server.address() as AddressInfo).port);
-    this.#parts.log.info({ address: this.#url }, 'listening');
+    const taken = (this.#app.server.address() as AddressInfo).port;
+    this.#url = baseUrl(address, taken);
+    this.#parts.log.info({ host: address, port: taken }, 'listening');
   }
 
   async stop(): Promise<void> {

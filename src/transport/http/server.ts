@@ -18,7 +18,8 @@ export type App = ReturnType<typeof newApp>;
 /** A server without routes: its time limits, and how it answers every error. */
 export function newApp(log: Logger, timings: Timings) {
   const app = Fastify({
-    loggerInstance: log,
+    // Its own lines say where it listens, at each address of the box; the door says it once.
+    loggerInstance: Object.assign(log.child({}), { info: () => {} }),
     logController: new LogController({ disableRequestLogging: true }),
     connectionTimeout: timings.idle,
     requestTimeout: timings.request,

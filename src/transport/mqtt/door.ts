@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IPublishPacket } from 'mqtt';
 import type { Config } from '../../config/schema.ts';
@@ -96,6 +97,8 @@ export class MqttDoor implements Part, HealthSource {
 
   /** Opens the door; does not wait for a broker that is away. */
   async start(): Promise<void> {
+    // For photos that are named by their path, where nobody watches the folder.
+    await mkdir(this.#config.ingest.dir, { recursive: true }).catch(() => {});
     await this.#journal.open();
     this.#embedded = await this.#startBroker();
     this.#delivery.start();

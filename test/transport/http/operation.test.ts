@@ -1,6 +1,7 @@
+import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { parseExposition } from './exposition.ts';
-import { form, post, serve } from './support.ts';
+import { form, post, serve, TOKEN } from './support.ts';
 
 test('liveness', async () => {
   const { url, health } = await serve();
@@ -50,4 +51,16 @@ test('names end in their units', async () => {
     /_(total|seconds_(bucket|sum|count)|bytes|info|length|ready|accepting)$|^retagger_accepting$/;
   expect(ours.filter((name) => !pattern.test(name))).toEqual([]);
   expect(ours.length).toBeGreaterThan(12);
+});
+
+test('the log says once what is listened on, and what was refused', async () => {
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) });
+  const { url } = await serve({ http: { host: '0.0.0.0', token: TOKEN } }, {}, log);
+  const about = lines.filter(({ msg }) => /listening/i.test(String(msg)));
+  expect(about).toMatchObject([
+    { msg: 'listening', host: '0.0.0.0', port: Number(new URL(url).port) },
+  ]);
+  await fetch(`${url}/results`);
+  expect(lines.at(-1)).toMatchObject({ msg: 'a request was refused', code: 'unauthorized' });
 });

@@ -5,6 +5,7 @@ import type { RawConfig } from '../../../src/config/schema.ts';
 import { createMetrics } from '../../../src/daemon/metrics.ts';
 import type { Health } from '../../../src/daemon/ports.ts';
 import type { TaggerInfo, Tagging } from '../../../src/inference/tagger.ts';
+import type { Logger } from '../../../src/log.ts';
 import { HttpDoor } from '../../../src/transport/http/door.ts';
 import type { Timings } from '../../../src/transport/http/parts.ts';
 import { build, configIn, silent, TextTagger, temporaryDir } from '../../daemon/support.ts';
@@ -41,6 +42,7 @@ export interface Running {
 export async function serve(
   changes: Parameters<typeof configIn>[1] = {},
   timings: Partial<Timings> = {},
+  log: Logger = silent,
 ): Promise<Running> {
   const dir = await temporaryDir();
   await mkdir(dir, { recursive: true });
@@ -54,7 +56,7 @@ export async function serve(
   const metrics = createMetrics({ pipeline, outbox, tagger, queueLength: () => pipeline.length });
   const info = () => tagger.info;
   const door = new HttpDoor(
-    { config, log: silent, pipeline, metrics, health: () => health, info },
+    { config, log, pipeline, metrics, health: () => health, info },
     timings,
   );
   await door.start();

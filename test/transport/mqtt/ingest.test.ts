@@ -378,6 +378,21 @@ test('a file that cannot be taken is answered also where its message comes again
   await journal.close();
 });
 
+test('the folder of files that messages name is there from the start, also where nobody watches it', async () => {
+  const { config } = await openDoor({ ingest: { watch: false } });
+  expect((await stat(config.ingest.dir)).isDirectory()).toBe(true);
+});
+
+test('a folder of such files that cannot be made closes no door', async () => {
+  const dir = await temporaryDir();
+  await writeFile(join(dir, 'file'), '');
+  const { door, tagger } = await openDoor({ ingest: { watch: false, dir: join(dir, 'file/x') } });
+  const sub = await listener(door.url, ['retagger/box/result']);
+  await sub.client.publishAsync(INGEST, 'kitchen', { qos: 1 });
+  await sub.first('/result');
+  expect(tagger.seen).toEqual(['kitchen']);
+});
+
 test('a camera that writes each photo to the same file under the same id has all tagged', async () => {
   const { door, config, tagger } = await openDoor({ ingest: { watch: false } });
   await mkdir(config.ingest.dir, { recursive: true });
