@@ -14,5 +14,9 @@ export function isBrokerUrl(text: string): boolean {
   }
 }
 
+/** The MQTT library takes a client's certificate by one of their names only. */
+export const plainScheme = (url: string): string =>
+  url.replace(/^tcp:/, 'mqtt:').replace(/^(tls|ssl):/, 'mqtts:');
+
 /** Whether certificates are of use there. */
 export const isEncrypted = (url: string): boolean => /^(mqtts|tls|ssl|wss):/.test(url);

@@ -4,7 +4,7 @@ import { Value } from 'typebox/value';
 import { parse } from 'yaml';
 import { BUNDLED_MODEL_DIR } from '../inference/bundle.ts';
 import { withoutCredentials } from '../log.ts';
-import { isBrokerUrl, isEncrypted } from './broker-url.ts';
+import { isBrokerUrl, isEncrypted, plainScheme } from './broker-url.ts';
 import { ConfigError } from './config-error.ts';
 import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
@@ -186,13 +186,14 @@ function finish(
       `${from('http.host')}: ${JSON.stringify(raw.http.host)} is not loopback, so http.token is required`,
     );
   }
-  if (raw.mqtt.url !== undefined && !isBrokerUrl(raw.mqtt.url)) {
+  const url = raw.mqtt.url;
+  if (url !== undefined && !isBrokerUrl(url)) {
     throw new ConfigError(
-      `${from('mqtt.url')}: ${JSON.stringify(withoutCredentials(raw.mqtt.url))} is no broker's address like mqtts://broker.example:8883; a password with special characters goes into mqtt.password`,
+      `${from('mqtt.url')}: ${JSON.stringify(withoutCredentials(url))} is no broker's address like mqtts://broker.example:8883; a password with special characters goes into mqtt.password`,
     );
   }
   for (const name of ['ca', 'cert', 'key'] as const) {
-    if (raw.mqtt[name] && raw.mqtt.url !== undefined && !isEncrypted(raw.mqtt.url)) {
+    if (raw.mqtt[name] && url !== undefined && !isEncrypted(url)) {
       const given = from(`mqtt.${name}`);
       throw new ConfigError(`${given} is set, but mqtt.url is not mqtts:// or wss://`);
     }
@@ -220,7 +221,12 @@ function finish(
       ...raw.ingest,
       dir: raw.ingest.dir ? at('ingest.dir', raw.ingest.dir) : resolve(data, 'ingest'),
     },
-    mqtt: { ...raw.mqtt, ...files, base: raw.mqtt.base ?? `retagger/${raw.node.id}` },
+    mqtt: {
+      ...raw.mqtt,
+      ...(url && { url: plainScheme(url) }),
+      ...files,
+      base: raw.mqtt.base ?? `retagger/${raw.node.id}`,
+    },
     model: { dir: raw.model.dir ? at('model.dir', raw.model.dir) : BUNDLED_MODEL_DIR },
   };
 }

@@ -224,6 +224,16 @@ test('a token may have spaces within, and certificates any address that is encry
   }
 });
 
+test.each([
+  ['tls', 'mqtts'],
+  ['ssl', 'mqtts'],
+  ['tcp', 'mqtt'],
+  ['wss', 'wss'],
+])('%s:// is %s:// for the MQTT library', (given, taken) => {
+  const flags = { 'mqtt-url': `${given}://ssl:tls@broker/tcp:` };
+  expect(load({ flags }).mqtt.url).toBe(`${taken}://ssl:tls@broker/tcp:`);
+});
+
 test('an HTTP door that is closed needs no token', () => {
   const flags = { 'http-enabled': 'false', 'http-host': '0.0.0.0' };
   expect(load({ flags }).http.enabled).toBe(false);
