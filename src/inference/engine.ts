@@ -57,8 +57,8 @@ export interface EngineOptions {
   /** Threads in all; default: `defaultThreads`. */
   readonly threads?: number;
   /**
-   * Inferences at once, each with its share of the threads; default 1. An engine that is not in
-   * `INFERS_TWICE` does one.
+   * Inferences at once, each with its share of the threads; default 1. An engine for which
+   * `infersTwice` is false does one.
    */
   readonly atOnce?: number;
   /** Folder for what an engine derives from a bundle to load it sooner; it makes and empties it. */

@@ -10,20 +10,45 @@ import type {
 import { cpuFeatures, multipliesMatrices } from './engines/cpu-features.ts';
 import { findOpenvino } from './engines/openvino-path.ts';
 
-/** Each engine's code and native parts are loaded only when it is asked for. */
-const FACTORIES: Readonly<Record<OneEngine, () => Promise<EngineFactory>>> = {
-  onnxruntime: async () => (await import('./engines/onnxruntime.ts')).createOnnxruntimeEngine,
-  openvino: async () => (await import('./engines/openvino.ts')).createOpenvinoEngine,
-  'tfjs-node': async () => (await import('./engines/tfjs-node.ts')).createTfjsNodeEngine,
-  wasm: async () => (await import('./engines/wasm.ts')).createWasmEngine,
-  reference: async () => (await import('./engines/reference.ts')).createReferenceEngine,
+interface EngineTraits {
+  /** Its code and native parts are loaded only when it is asked for. */
+  load(): Promise<EngineFactory>;
+  /** The file of a bundle that it reads. */
+  readonly reads: keyof Manifest['files'];
+  /** It can be asked for two inferences at once. */
+  readonly infersTwice: boolean;
+  /** Its library holds up the thread that calls it. */
+  readonly holdsUp: boolean;
+}
+
+const TRAITS: Readonly<Record<OneEngine, EngineTraits>> = {
+  onnxruntime: {
+    load: async () => (await import('./engines/onnxruntime.ts')).createOnnxruntimeEngine,
+    ...{ reads: 'int8', infersTwice: true, holdsUp: true },
+  },
+  openvino: {
+    load: async () => (await import('./engines/openvino.ts')).createOpenvinoEngine,
+    ...{ reads: 'int8', infersTwice: true, holdsUp: false },
+  },
+  'tfjs-node': {
+    load: async () => (await import('./engines/tfjs-node.ts')).createTfjsNodeEngine,
+    ...{ reads: 'weights', infersTwice: false, holdsUp: false },
+  },
+  wasm: {
+    load: async () => (await import('./engines/wasm.ts')).createWasmEngine,
+    ...{ reads: 'int8', infersTwice: false, holdsUp: false },
+  },
+  reference: {
+    load: async () => (await import('./engines/reference.ts')).createReferenceEngine,
+    ...{ reads: 'weights', infersTwice: false, holdsUp: false },
+  },
 };
 
-/** Their library holds up the thread that calls it. */
-const IN_THREADS: ReadonlySet<OneEngine> = new Set(['onnxruntime']);
+export const infersTwice = (engine: OneEngine): boolean => TRAITS[engine].infersTwice;
 
-/** Those that can be asked for two inferences at once. */
-export const INFERS_TWICE: ReadonlySet<OneEngine> = new Set(['onnxruntime', 'openvino']);
+/** The file of a bundle that the engines of a choice read; all that `auto` tries read the same. */
+export const fileOf = (choice: EngineChoice): keyof Manifest['files'] =>
+  choice === 'auto' ? 'int8' : TRAITS[choice].reads;
 
 /**
  * What `auto` tries, fastest first. OpenVINO where it is set up and the CPU has AMX: elsewhere it is no
@@ -41,16 +66,6 @@ export const orderFor = (library: string | null, features: string): readonly Eng
 export const autoOrder = async (): Promise<readonly EngineName[]> =>
   orderFor(findOpenvino(), await cpuFeatures());
 
-/** The file of a bundle that the engines of a choice read. */
-export const READS: Readonly<Record<EngineChoice, keyof Manifest['files']>> = {
-  auto: 'int8',
-  onnxruntime: 'int8',
-  openvino: 'int8',
-  wasm: 'int8',
-  'tfjs-node': 'weights',
-  reference: 'weights',
-};
-
 /** Loads an engine into this process. @throws Error that says why it does not load. */
 export async function loadEngine(
   engine: OneEngine,
@@ -58,7 +73,7 @@ export async function loadEngine(
   options: EngineOptions = {},
 ): Promise<Engine> {
   try {
-    return IN_THREADS.has(engine)
+    return TRAITS[engine].holdsUp
       ? await (await import('./engine-threads.ts')).inThreads(engine, bundle, options)
       : await loadHere(engine, bundle, options);
   } catch (error) {
@@ -72,7 +87,7 @@ export async function loadHere(
   bundle: ModelBundle,
   options: EngineOptions,
 ): Promise<Engine> {
-  return (await FACTORIES[engine]())(bundle, options);
+  return (await TRAITS[engine].load())(bundle, options);
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import { Burst } from './burst.ts';
 import { defaultThreads, type OneEngine } from './engine.ts';
-import { firstThatLoads, INFERS_TWICE, READS } from './engines.ts';
+import { fileOf, firstThatLoads, infersTwice } from './engines.ts';
 import { HandOut } from './hand-out.ts';
 import { backoffMs, memoryShare, Pause, secondFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
@@ -273,7 +273,7 @@ export class Supervisor implements Tagger {
   #begin(): void {
     const slot = this.#current;
     if (this.#many || !slot || this.#changing || !this.#noTwo.isOver) return;
-    if (this.#threads < 2 || !INFERS_TWICE.has(this.#engine)) return;
+    if (this.#threads < 2 || !infersTwice(this.#engine)) return;
     const { memory, freshMemory } = slot.process;
     const { memory_bytes: limit } = this.#options.limits;
     if (!secondFits(limit, process.memoryUsage.rss(), memory, freshMemory)) return;
@@ -352,4 +352,4 @@ export class Supervisor implements Tagger {
 
 /** Only what will be read: after a cold start a memory card takes a second for the other file. */
 const verifyFor = (bundle: ModelBundle, engine: TaggerOptions['engine']): Promise<void> =>
-  verifyBundle(bundle, [bundle.manifest.files[READS[engine]]]);
+  verifyBundle(bundle, [bundle.manifest.files[fileOf(engine)]]);

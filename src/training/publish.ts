@@ -14,7 +14,6 @@ import { type Calibration, calibrated, chooseThresholds, fitCalibration } from '
 import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
 import type { TrainContext } from './context.ts';
 import { doubts } from './doubts.ts';
-import { predictLogits } from './evaluate-examples.ts';
 import { exchange } from './exchange.ts';
 import { exportInt8 } from './export/int8-graph.ts';
 import { type Example, examplePixels } from './features.ts';
@@ -22,6 +21,7 @@ import { evaluateScores } from './metrics.ts';
 import { modelCard } from './model-card.ts';
 import { weightNames } from './parameters.ts';
 import { drawPlots } from './plot/plots.ts';
+import { predictLogits } from './predict.ts';
 import type { Published } from './published.ts';
 import { random } from './random.ts';
 

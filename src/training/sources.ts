@@ -5,16 +5,16 @@ import type { Tensors } from '../inference/safetensors.ts';
 import { encodeSafetensors } from '../inference/safetensors.ts';
 import type { Tfjs } from '../inference/tfjs.ts';
 import { tooLittleSpace } from './disk-space.ts';
-import type { Source } from './evaluate-examples.ts';
 import { FeatureCache } from './feature-cache.ts';
 import { exampleBatch, exampleName, fillCaches, outputShape } from './features.ts';
 import type { TrainReporter } from './options.ts';
+import type { FeatureSource } from './predict.ts';
 import type { Plan } from './prepare.ts';
 import { random } from './random.ts';
 
 /** What each cut's stage reads: features from disk, or fresh pixels where nothing is frozen. */
 export interface Sources {
-  readonly of: (cut: string) => Source;
+  readonly of: (cut: string) => FeatureSource;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 import type { Layer } from '../inference/inceptionv3.ts';
 import type { Tensors } from '../inference/safetensors.ts';
-import type { Tfjs } from '../inference/tfjs.ts';
+import type { Tensor, Tfjs } from '../inference/tfjs.ts';
 import {
   type CheckpointStore,
   type EpochRecord,
@@ -8,12 +8,12 @@ import {
   prefixed,
   section,
 } from './checkpoint.ts';
-import { predictLogits, type Source } from './evaluate-examples.ts';
 import type { Example } from './features.ts';
 import { describe, judge } from './judge.ts';
-import { createRmsProp } from './optimizer.ts';
+import { createRmsProp, type RmsProp } from './optimizer.ts';
 import type { StageOptions, TrainOptions, TrainReporter } from './options.ts';
-import { createParameters, download } from './parameters.ts';
+import { createParameters, download, type Parameters } from './parameters.ts';
+import { type FeatureSource, predictLogits } from './predict.ts';
 import type { Sampler } from './sampler.ts';
 import { learningRate } from './schedule.ts';
 import { trainStep } from './step.ts';
@@ -32,7 +32,7 @@ export interface StageContext {
   readonly layers: readonly Layer[];
   readonly labels: readonly string[];
   readonly cut: string;
-  readonly source: Source;
+  readonly source: FeatureSource;
   readonly sampler: Sampler;
   readonly validation: readonly Example[];
   readonly settings: StageOptions;
@@ -51,146 +51,217 @@ export interface StageResult {
   readonly history: readonly EpochRecord[];
 }
 
+/** Where a broken run of the same stage stood. */
+export interface StageCheckpoint {
+  readonly progress: Progress;
+  readonly tensors: Tensors;
+}
+
 /**
  * Trains the layers above the cut and keeps their best weights by validation macro F1.
- * @param from where a broken run of this stage stood.
+ * @param earlier epochs of the stages before.
  * @throws Interrupted once the signal is aborted.
  */
 export async function runStage(
   context: StageContext,
   key: string,
   earlier: readonly EpochRecord[],
-  from: { readonly progress: Progress; readonly tensors: Tensors } | null,
+  from: StageCheckpoint | null,
 ): Promise<StageResult> {
-  const { tf, name, layers, cut, labels, options, settings, reporter } = context;
-  const { batch } = options;
-  const present = from ? section(from.tensors, 'now') : context.weights;
-  const averages = from && options.ema > 0 ? section(from.tensors, 'average') : present;
-  const parameters = createParameters(tf, layers, cut, present, options.ema, averages);
+  const { tf, options } = context;
   const rmsprop = await createRmsProp(tf, options.rho, section(from?.tensors, 'optimizer'));
-  const stepsPerEpoch = Math.ceil(context.sampler(1).length / batch);
-  const total = stepsPerEpoch * settings.epochs;
-  let best = from?.progress.best ?? null;
-  let bestWeights: Tensors = best ? section(from?.tensors, 'best') : new Map();
-  const history: EpochRecord[] = [...(from?.progress.history ?? earlier)];
-  let epoch = from?.progress.epoch ?? 0;
-  let { step, lossSum, rightSum, seen } = from?.progress ?? {
-    step: 0,
-    lossSum: 0,
-    rightSum: 0,
-    seen: 0,
-  };
-  let savedAt = performance.now();
-
-  const save = async (finished: boolean) => {
-    const state: Progress = {
-      ...{ key, stage: name, epoch, step, lossSum, rightSum, seen, history, best, finished },
-    };
-    const tensors = new Map([
-      ...prefixed('now', await download(parameters.trained)),
-      ...(options.ema > 0 ? prefixed('average', await download(parameters.averaged)) : []),
-      ...prefixed('optimizer', await rmsprop.save()),
-      ...prefixed('best', bestWeights),
-    ]);
-    await context.store.save(state, tensors);
-    savedAt = performance.now();
-  };
-
-  const trainEpoch = async () => {
-    const examples = context.sampler(epoch + 1);
-    const batchAt = (i: number) => examples.slice(i * batch, (i + 1) * batch);
-    reporter.start(`${name} epoch ${epoch + 1}/${settings.epochs}`, examples.length);
-    const draw = (i: number) => {
-      const examples = i < stepsPerEpoch ? context.source(batchAt(i)) : null;
-      examples?.catch(() => {}); // reported when its turn comes
-      return examples;
-    };
-    let next = draw(step);
-    while (next) {
-      const drawn = batchAt(step);
-      const x = await next;
-      next = draw(step + 1);
-      const global = epoch * stepsPerEpoch + step;
-      const warmup = Math.round(options.warmup * stepsPerEpoch);
-      rmsprop.setLearningRate(
-        learningRate(options.schedule, settings.learningRate, global, total, warmup),
-      );
-      const truth = drawn.map(({ photo }) => photo.label);
-      const { loss, right } = trainStep(
-        tf,
-        parameters,
-        rmsprop.optimizer,
-        x,
-        truth,
-        `${name}/${global}`,
-        {
-          ...{ layers, cut, labelCount: labels.length, seed: options.seed },
-          ...{ dropout: options.dropout, labelSmoothing: options.labelSmoothing },
-        },
-      );
-      x.dispose();
-      if (!Number.isFinite(loss)) {
-        throw new Error(
-          `${name}: the loss is ${loss}: training has diverged; try a lower learning rate`,
-        );
-      }
-      parameters.average(global);
-      step += 1;
-      lossSum += loss * drawn.length;
-      rightSum += right;
-      seen += drawn.length;
-      reporter.update(seen, { loss: lossSum / seen, accuracy: rightSum / seen });
-      const stop = context.signal?.aborted ?? false;
-      const due = performance.now() - savedAt > options.checkpointMinutes * 60_000;
-      if (stop || due) await save(false);
-      if (stop) {
-        await next?.then(
-          (unused) => unused.dispose(),
-          () => {},
-        );
-        throw new Interrupted();
-      }
-    }
-    reporter.end();
-  };
-
+  const stage = new Stage(context, key, rmsprop, earlier, from);
   try {
-    while (epoch < settings.epochs && !(best && epoch - best.epoch >= options.patience)) {
-      await trainEpoch();
-      reporter.start(`${name} validation`, context.validation.length);
-      const logits = await predictLogits(tf, {
-        ...{ layers, cut, batch, weights: parameters.averaged, source: context.source },
-        examples: context.validation,
-        onProgress: (done) => reporter.update(done),
-        signal: context.signal,
-      }).catch(async (error: Error) => {
-        if (!context.signal?.aborted) throw error;
-        await save(false); // all steps are done: what is left of this epoch is to be judged
-        throw new Interrupted();
-      });
-      reporter.end();
-      const figures = judge(labels, context.validation, logits);
-      epoch += 1;
-      history.push({
-        stage: name,
-        epoch,
-        loss: lossSum / seen,
-        accuracy: rightSum / seen,
-        ...figures,
-      });
-      reporter.note(describe(history.at(-1) as EpochRecord));
-      [step, lossSum, rightSum, seen] = [0, 0, 0, 0];
-      if (!best || figures.validationMacroF1 > best.macroF1) {
-        best = { epoch, macroF1: figures.validationMacroF1 };
-        bestWeights = await download(parameters.averaged);
-      }
-      await save(false);
-      if (context.signal?.aborted) throw new Interrupted();
+    while (stage.goesOn) {
+      await stage.trainEpoch();
+      await stage.judgeEpoch();
     }
-    await save(true);
-    return { weights: bestWeights, macroF1: best?.macroF1 ?? 0, history };
+    return await stage.finish();
   } finally {
-    parameters.dispose();
-    rmsprop.dispose();
+    stage.dispose();
   }
 }
+
+/** A batch's output of the cut, on its way; null after the last of an epoch. */
+type Drawn = Promise<Tensor> | null;
+
+/** A stage under way: its network, its optimiser, and how far they are. */
+class Stage {
+  readonly #context: StageContext;
+  readonly #key: string;
+  readonly #parameters: Parameters;
+  readonly #rmsprop: RmsProp;
+  readonly #stepsPerEpoch: number;
+  readonly #history: EpochRecord[];
+  /** Complete ones. */
+  #epoch: number;
+  /** Of the epoch that has begun: steps that are complete, and their sums. */
+  #sums: Pick<Progress, 'step' | 'lossSum' | 'rightSum' | 'seen'>;
+  #best: Progress['best'];
+  #bestWeights: Tensors;
+  #savedAt = performance.now();
+
+  constructor(
+    context: StageContext,
+    key: string,
+    rmsprop: RmsProp,
+    earlier: readonly EpochRecord[],
+    from: StageCheckpoint | null,
+  ) {
+    const { tf, layers, cut, options } = context;
+    const present = from ? section(from.tensors, 'now') : context.weights;
+    const averages = from && options.ema > 0 ? section(from.tensors, 'average') : present;
+    this.#context = context;
+    this.#key = key;
+    this.#rmsprop = rmsprop;
+    this.#parameters = createParameters(tf, layers, cut, present, options.ema, averages);
+    this.#stepsPerEpoch = Math.ceil(context.sampler(1).length / options.batch);
+    this.#history = [...(from?.progress.history ?? earlier)];
+    this.#epoch = from?.progress.epoch ?? 0;
+    this.#sums = from?.progress ?? NOTHING_YET;
+    this.#best = from?.progress.best ?? null;
+    this.#bestWeights = this.#best ? section(from?.tensors, 'best') : new Map();
+  }
+
+  get goesOn(): boolean {
+    const { settings, options } = this.#context;
+    const sinceBest = this.#best ? this.#epoch - this.#best.epoch : 0;
+    return this.#epoch < settings.epochs && (!this.#best || sinceBest < options.patience);
+  }
+
+  async trainEpoch(): Promise<void> {
+    const { name, sampler, settings, reporter } = this.#context;
+    const examples = sampler(this.#epoch + 1);
+    reporter.start(`${name} epoch ${this.#epoch + 1}/${settings.epochs}`, examples.length);
+    // The next batch is drawn while this one is learned from.
+    let next = this.#draw(examples, this.#sums.step);
+    while (next) {
+      const { step } = this.#sums;
+      const x = await next;
+      next = this.#draw(examples, step + 1);
+      this.#learn(x, this.#batch(examples, step));
+      await this.#checkpoint(next);
+    }
+    reporter.end();
+  }
+
+  async judgeEpoch(): Promise<void> {
+    const { tf, name, layers, labels, cut, source, validation, options, reporter, signal } =
+      this.#context;
+    reporter.start(`${name} validation`, validation.length);
+    const logits = await predictLogits(tf, {
+      ...{ layers, cut, source, weights: this.#parameters.averaged, batch: options.batch },
+      examples: validation,
+      onProgress: (done) => reporter.update(done),
+      signal,
+    }).catch(async (error: Error) => {
+      if (!signal?.aborted) throw error;
+      await this.#save(false); // all steps are done: what is left of this epoch is to be judged
+      throw new Interrupted();
+    });
+    reporter.end();
+    const { lossSum, rightSum, seen } = this.#sums;
+    this.#epoch += 1;
+    this.#sums = NOTHING_YET;
+    const record: EpochRecord = {
+      ...{ stage: name, epoch: this.#epoch, loss: lossSum / seen, accuracy: rightSum / seen },
+      ...judge(labels, validation, logits),
+    };
+    this.#history.push(record);
+    reporter.note(describe(record));
+    if (!this.#best || record.validationMacroF1 > this.#best.macroF1) {
+      this.#best = { epoch: this.#epoch, macroF1: record.validationMacroF1 };
+      this.#bestWeights = await download(this.#parameters.averaged);
+    }
+    await this.#save(false);
+    if (signal?.aborted) throw new Interrupted();
+  }
+
+  async finish(): Promise<StageResult> {
+    await this.#save(true);
+    const macroF1 = this.#best?.macroF1 ?? 0;
+    return { weights: this.#bestWeights, macroF1, history: this.#history };
+  }
+
+  dispose(): void {
+    this.#parameters.dispose();
+    this.#rmsprop.dispose();
+  }
+
+  #batch(examples: readonly Example[], step: number): readonly Example[] {
+    const { batch } = this.#context.options;
+    return examples.slice(step * batch, (step + 1) * batch);
+  }
+
+  #draw(examples: readonly Example[], step: number): Drawn {
+    if (step >= this.#stepsPerEpoch) return null;
+    const drawn = this.#context.source(this.#batch(examples, step));
+    drawn.catch(() => {}); // reported when its turn comes
+    return drawn;
+  }
+
+  /** One step. @param x of these examples; disposed of. */
+  #learn(x: Tensor, examples: readonly Example[]): void {
+    const { tf, name, layers, cut, labels, settings, options, reporter } = this.#context;
+    const step = this.#epoch * this.#stepsPerEpoch + this.#sums.step;
+    const total = this.#stepsPerEpoch * settings.epochs;
+    const warmup = Math.round(options.warmup * this.#stepsPerEpoch);
+    this.#rmsprop.setLearningRate(
+      learningRate(options.schedule, settings.learningRate, step, total, warmup),
+    );
+    const truth = examples.map(({ photo }) => photo.label);
+    const { optimizer } = this.#rmsprop;
+    const { loss, right } = trainStep(
+      ...([tf, this.#parameters, optimizer, x, truth, `${name}/${step}`] as const),
+      {
+        ...{ layers, cut, labelCount: labels.length, seed: options.seed },
+        ...{ dropout: options.dropout, labelSmoothing: options.labelSmoothing },
+      },
+    );
+    x.dispose();
+    if (!Number.isFinite(loss)) {
+      throw new Error(
+        `${name}: the loss is ${loss}: training has diverged; try a lower learning rate`,
+      );
+    }
+    this.#parameters.average(step);
+    const lossSum = this.#sums.lossSum + loss * examples.length;
+    const rightSum = this.#sums.rightSum + right;
+    const seen = this.#sums.seen + examples.length;
+    this.#sums = { step: this.#sums.step + 1, lossSum, rightSum, seen };
+    reporter.update(seen, { loss: lossSum / seen, accuracy: rightSum / seen });
+  }
+
+  /** Saves now and then, and before it stops where the user asks for that. */
+  async #checkpoint(next: Drawn): Promise<void> {
+    const { options, signal } = this.#context;
+    const stop = signal?.aborted ?? false;
+    const due = performance.now() - this.#savedAt > options.checkpointMinutes * 60_000;
+    if (stop || due) await this.#save(false);
+    if (!stop) return;
+    await next?.then(
+      (unused) => unused.dispose(),
+      () => {},
+    );
+    throw new Interrupted();
+  }
+
+  async #save(finished: boolean): Promise<void> {
+    const { name, options, store } = this.#context;
+    const { step, lossSum, rightSum, seen } = this.#sums;
+    const progress: Progress = {
+      ...{ key: this.#key, stage: name, epoch: this.#epoch, step, lossSum, rightSum, seen },
+      ...{ history: this.#history, best: this.#best, finished },
+    };
+    const tensors = new Map([
+      ...prefixed('now', await download(this.#parameters.trained)),
+      ...(options.ema > 0 ? prefixed('average', await download(this.#parameters.averaged)) : []),
+      ...prefixed('optimizer', await this.#rmsprop.save()),
+      ...prefixed('best', this.#bestWeights),
+    ]);
+    await store.save(progress, tensors);
+    this.#savedAt = performance.now();
+  }
+}
+
+const NOTHING_YET = { step: 0, lossSum: 0, rightSum: 0, seen: 0 };

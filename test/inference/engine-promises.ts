@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ModelBundle } from '../../src/inference/bundle.ts';
 import { type Engine, type EngineName, PIXEL_BYTES } from '../../src/inference/engine.ts';
-import { INFERS_TWICE, loadEngine } from '../../src/inference/engines.ts';
+import { infersTwice, loadEngine } from '../../src/inference/engines.ts';
 import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
 import { randomPixels } from '../training/export/tiny-network.ts';
 import { LABELS } from './tiny-bundle.ts';
@@ -47,7 +47,7 @@ export function promisesOfEngine(name: EngineName, bundle: () => ModelBundle): v
     await expect(engine.infer(photo)).resolves.toHaveLength(LABELS.length);
   });
 
-  if (!INFERS_TWICE.has(name)) return;
+  if (!infersTwice(name)) return;
   it('does two at once where it is asked to, not more', async () => {
     const two = await loadEngine(name, bundle(), { threads: 2, atOnce: 2 });
     expect([engine.atOnce, two.atOnce]).toEqual([1, 2]);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Tfjs } from '../../src/inference/tfjs.ts';
-import { predictLogits } from '../../src/training/evaluate-examples.ts';
+import { predictLogits } from '../../src/training/predict.ts';
 
 test('a stop is obeyed between two batches', async () => {
   const controller = new AbortController();

@@ -4,7 +4,7 @@ import type { Tensor, Tfjs } from '../inference/tfjs.ts';
 import type { Example } from './features.ts';
 
 /** Gives the output of the cut for some examples, [n, …]. The caller disposes of it. */
-export type Source = (examples: readonly Example[]) => Promise<Tensor>;
+export type FeatureSource = (examples: readonly Example[]) => Promise<Tensor>;
 
 export interface Prediction {
   readonly layers: readonly Layer[];
@@ -12,7 +12,7 @@ export interface Prediction {
   readonly weights: Weights;
   readonly cut: string;
   readonly examples: readonly Example[];
-  readonly source: Source;
+  readonly source: FeatureSource;
   readonly batch: number;
   readonly onProgress?: (done: number) => void;
   readonly signal?: AbortSignal | undefined;
