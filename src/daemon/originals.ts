@@ -3,15 +3,8 @@ import { RetaggerError } from '../errors.ts';
 import { sha256OfFile } from '../file-hash.ts';
 import type { Logger } from '../log.ts';
 import { ifThere } from '../system-errors.ts';
-import {
-  dropIfSame,
-  isStill,
-  lookAt,
-  mayTake,
-  type Origin,
-  present,
-  whatIsThere,
-} from './origin.ts';
+import { mayTake } from './may-take.ts';
+import { dropIfSame, isStill, lookAt, type Origin, present, whatIsThere } from './origin.ts';
 import { type AnyPath, printable } from './paths.ts';
 import type { NewPhoto } from './ports.ts';
 import type { FileStore } from './store.ts';

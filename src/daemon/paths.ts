@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+
 /**
  * File names are bytes; most are UTF-8, some (old memory cards, SMB shares) are not. A path is a
  * string where that says it exactly and a Buffer otherwise.
@@ -22,6 +24,12 @@ export const encodePath = (path: AnyPath): StoredPath =>
 
 export const decodePath = (stored: StoredPath): AnyPath =>
   typeof stored === 'string' ? stored : Buffer.from(stored.base64, 'base64');
+
+export function folderOf(file: AnyPath): AnyPath {
+  if (typeof file === 'string') return dirname(file);
+  const end = file.lastIndexOf(0x2f);
+  return end > 0 ? file.subarray(0, end) : '/';
+}
 
 /** Longest name the usual Linux file systems take, in bytes. */
 export const NAME_BYTES = 255;
