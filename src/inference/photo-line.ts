@@ -1,9 +1,9 @@
 import { webcrypto } from 'node:crypto';
+import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
 import type { ModelBundle } from './bundle.ts';
 import { isCostly } from './costly.ts';
 import { type Engine, PIXEL_BYTES } from './engine.ts';
 import { Inferences } from './inferences.ts';
-import { giveBack, take } from './places.ts';
 import { type ImageLimits, type Preprocessed, preprocess, readPhoto } from './preprocess.ts';
 import { toVerdict } from './scores.ts';
 import { sniffFormat } from './sniff.ts';
@@ -39,12 +39,12 @@ export class PhotoLine {
     const started = performance.now();
     const bytes = await readPhoto(path, this.#limits.bytes);
     const hash = sha256Hex(bytes); // of a copy
-    const { pixels, width, height } = await this.#decode(bytes).finally(() => giveBack(bytes));
+    const { pixels, width, height } = await this.#decode(bytes).finally(() => releaseBuffer(bytes));
     const sha256 = await hash;
     const decode = performance.now() - started;
     const inferences = this.#inferences;
     const { logits, ms: infer } = await inferences.infer(pixels);
-    giveBack(pixels);
+    releaseBuffer(pixels);
     const verdict = toVerdict(logits, this.#bundle.manifest);
     const ms = { decode: tenths(decode), infer: tenths(infer) };
     const by = { model: this.#bundle.id, engine: inferences.engine };
@@ -56,7 +56,7 @@ export class PhotoLine {
     const decode = async () => {
       const { pixels, ...size } = await preprocess(bytes, this.#limits);
       // The decoder's own, of which V8 knows but a few bytes, would lie about by the dozen.
-      const place = take(PIXEL_BYTES);
+      const place = acquireBuffer(PIXEL_BYTES);
       place.set(pixels);
       return { pixels: place, ...size };
     };

@@ -2,11 +2,11 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { RetaggerError, tooManyBytes, tooManyPixels } from '../errors.ts';
+import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
 import { decodeFast } from './fast-jpeg.ts';
 import { decodeHeic } from './heic.ts';
 import { INPUT_SIZE } from './inceptionv3.ts';
 import { alone, besideOthers } from './libvips.ts';
-import { giveBack, take } from './places.ts';
 import { tagPngWithProfile } from './png-profile.ts';
 import { sniffFormat } from './sniff.ts';
 import { type DecodeJpeg, turbojpeg } from './turbojpeg.ts';
@@ -65,7 +65,7 @@ export async function preprocess(
 ): Promise<Preprocessed> {
   if (typeof input !== 'string') return preprocessBytes(input, limits, jpegs);
   const bytes = await readPhoto(input, limits.bytes);
-  return preprocessBytes(bytes, limits, jpegs).finally(() => giveBack(bytes));
+  return preprocessBytes(bytes, limits, jpegs).finally(() => releaseBuffer(bytes));
 }
 
 async function preprocessBytes(
@@ -97,7 +97,7 @@ const UNREADABLE: Readonly<Record<string, string>> = {
 
 /**
  * A photo's bytes, read without ever holding more than the limit; whoever is done with them may give
- * them back to `places.ts`.
+ * them back to `buffer-pool.ts`.
  * @throws RetaggerError `image_too_large`, `file_missing`.
  */
 export async function readPhoto(path: string, maxBytes: number): Promise<Buffer> {
@@ -112,7 +112,7 @@ export async function readPhoto(path: string, maxBytes: number): Promise<Buffer>
     const stat = await file.stat();
     if (!stat.isFile()) throw new RetaggerError('image_unsupported', 'Not a regular file.');
     if (stat.size > maxBytes) throw tooManyBytes(maxBytes);
-    const bytes = take(stat.size);
+    const bytes = acquireBuffer(stat.size);
     let read = 0;
     for (let more = 1; more > 0 && read < bytes.length; read += more) {
       more = (await file.read(bytes, read, bytes.length - read)).bytesRead;

@@ -4,9 +4,9 @@ import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
 import { Burst } from './burst.ts';
+import { Dispatcher } from './dispatcher.ts';
 import { defaultThreads, type OneEngine } from './engine.ts';
 import { fileOf, firstThatLoads, infersTwice } from './engines.ts';
-import { HandOut } from './hand-out.ts';
 import { backoffMs, memoryShare, Pause, secondFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
 import { whileKilled } from './while-killed.ts';
@@ -28,7 +28,7 @@ export class Supervisor implements Tagger {
   readonly restarts = { exit: 0, timeout: 0, memory: 0 };
   readonly #options: TaggerOptions;
   readonly #log: Logger;
-  readonly #photos: HandOut;
+  readonly #photos: Dispatcher;
   /** Takes new photos. */
   #current: Slot | null = null;
   /** Whether there should be two inferences at once, each with half the threads; see `Burst`. */
@@ -54,7 +54,7 @@ export class Supervisor implements Tagger {
     this.#options = options;
     this.#log = options.log.child({ part: 'worker' });
     this.#workers = new Workers(options, this.#log, (slot, how) => this.#onExit(slot, how));
-    this.#photos = new HandOut({
+    this.#photos = new Dispatcher({
       open: () => (this.#current?.ending ? null : this.#current),
       photoMs: options.limits.photo_seconds * 1000,
       onMany: () => this.#burst.many(),

@@ -1,5 +1,5 @@
+import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
 import { called } from './native-call.ts';
-import { giveBack, take } from './places.ts';
 import { findTurbojpeg } from './turbojpeg-path.ts';
 
 /**
@@ -87,8 +87,8 @@ async function decode(api: Api, bytes: Uint8Array, wanted: Wanted): Promise<RgbI
     if (size?.width !== wanted.width || size.height !== wanted.height) return null;
     const width = Math.ceil(size.width / wanted.shrink);
     const height = Math.ceil(size.height / wanted.shrink);
-    const pixels = take(width * height * 3);
-    const release = () => giveBack(pixels);
+    const pixels = acquireBuffer(width * height * 3);
+    const release = () => releaseBuffer(pixels);
     inUse.add(bytes).add(pixels);
     try {
       const sides = [width, 0, height] as const;

@@ -12,17 +12,18 @@ import { preprocess } from '../../src/inference/preprocess.ts';
 
 /** Places that photos have taken and not given back. */
 const held = vi.hoisted(() => new Set<ArrayBufferLike>());
-vi.mock('../../src/inference/places.ts', async (original) => {
-  const { take, giveBack } = await original<typeof import('../../src/inference/places.ts')>();
+vi.mock('../../src/inference/buffer-pool.ts', async (original) => {
+  const { acquireBuffer, releaseBuffer } =
+    await original<typeof import('../../src/inference/buffer-pool.ts')>();
   return {
-    take: (bytes: number) => {
-      const place = take(bytes);
+    acquireBuffer: (bytes: number) => {
+      const place = acquireBuffer(bytes);
       held.add(place.buffer);
       return place;
     },
-    giveBack: (place: Buffer) => {
+    releaseBuffer: (place: Buffer) => {
       held.delete(place.buffer);
-      giveBack(place);
+      releaseBuffer(place);
     },
   };
 });

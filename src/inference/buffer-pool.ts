@@ -12,7 +12,7 @@ const free: ArrayBuffer[] = [];
  * V8's heap, where only a full collection finds it: one every six photos of 640×480.
  * @returns so many bytes, with anything in them.
  */
-export function take(bytes: number): Buffer {
+export function acquireBuffer(bytes: number): Buffer {
   const at = free.findIndex((place) => place.byteLength >= bytes);
   const size = Math.ceil(bytes / STEP_BYTES) * STEP_BYTES;
   const place =
@@ -22,10 +22,10 @@ export function take(bytes: number): Buffer {
 
 /**
  * Nobody may read or write it from now on.
- * @param memory what `take` returned.
+ * @param memory what `acquireBuffer` returned.
  * @throws Error where it has been given back: two photos would share it.
  */
-export function giveBack({ buffer }: Buffer): void {
+export function releaseBuffer({ buffer }: Buffer): void {
   const place = buffer as ArrayBuffer;
   if (free.includes(place)) throw new Error('given back twice');
   const kept = free.reduce((sum, { byteLength }) => sum + byteLength, 0);

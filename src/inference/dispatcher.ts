@@ -8,7 +8,7 @@ import type { Slot } from './workers.ts';
 /** One photo in inference and one decoding; with three, two inferences at once do half as many again. */
 const ENOUGH_FOR_ONE = 2;
 
-export interface HandOutParts {
+export interface DispatcherParts {
   /** The worker that takes photos at present. */
   readonly open: () => Slot | null;
   /** Deadline for one try at one photo. */
@@ -20,11 +20,11 @@ export interface HandOutParts {
 }
 
 /** Gives photos to the worker, as many as it has use for. */
-export class HandOut {
-  readonly #parts: HandOutParts;
+export class Dispatcher {
+  readonly #parts: DispatcherParts;
   readonly #jobs = new PhotoJobs();
 
-  constructor(parts: HandOutParts) {
+  constructor(parts: DispatcherParts) {
     this.#parts = parts;
   }
 
