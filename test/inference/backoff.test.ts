@@ -17,6 +17,49 @@ vi.mock('../../src/inference/supervision.ts', async (original) => ({
   },
 }));
 
+/** Holds the next look at the model's files until it is let go. */
+const look = vi.hoisted(() => ({ held: null as Promise<void> | null, began: () => {} }));
+vi.mock('../../src/inference/bundle.ts', async (original) => {
+  const real = await original<typeof import('../../src/inference/bundle.ts')>();
+  return {
+    ...real,
+    verifyBundle: async (...args: Parameters<typeof real.verifyBundle>) => {
+      if (look.held) {
+        look.began();
+        await look.held;
+      }
+      return real.verifyBundle(...args);
+    },
+  };
+});
+
+it('a stop while the model is looked at once more starts no worker', async () => {
+  const model = await writeTinyBundle();
+  onTestFinished(model.remove);
+  const tagger = createTagger({
+    ...{ modelDir: model.dir, engine: 'onnxruntime', threads: 1 },
+    log: pino({ level: 'silent' }),
+    limits: { upload_bytes: 8e6, pixels: 5e7, memory_bytes: 512 * 1024 * 1024, photo_seconds: 30 },
+  });
+  await tagger.start();
+  let letGo = () => {};
+  look.held = new Promise((resolve) => {
+    letGo = resolve;
+  });
+  const began = new Promise<void>((resolve) => {
+    look.began = resolve;
+  });
+  process.kill(tagger.pids[0] as number, 'SIGKILL');
+  await began;
+  await tagger.stop();
+  letGo();
+  look.held = null;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const left = tagger.pids;
+  for (const pid of left) process.kill(pid, 'SIGKILL');
+  expect(left).toEqual([]);
+});
+
 it('the wait for the next worker grows with faults in a row, and a photo done ends the row', async () => {
   const model = await writeTinyBundle();
   onTestFinished(model.remove);
@@ -32,6 +75,7 @@ it('the wait for the next worker grows with faults in a row, and a photo done en
   });
   onTestFinished(() => tagger.stop());
   await tagger.start();
+  asked.length = 0;
   await expect(tagger.tag(poison)).rejects.toMatchObject({ code: 'worker_crashed' });
   await tagger.tag(hall);
   await expect(tagger.tag(poison)).rejects.toMatchObject({ code: 'worker_crashed' });
