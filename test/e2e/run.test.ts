@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -143,7 +144,11 @@ describe('a stop', () => {
   /** The worker does nothing from now on. */
   async function freeze(program: Run): Promise<void> {
     await eventually(() => childrenOf(program.pid).length > 0 || program.ended);
-    for (const pid of childrenOf(program.pid)) process.kill(pid, 'SIGSTOP');
+    for (const pid of childrenOf(program.pid)) {
+      process.kill(pid, 'SIGSTOP');
+      // Without its daemon it would end by itself, if it could.
+      onTestFinished(() => void spawnSync('kill', ['-CONT', String(pid)]));
+    }
   }
 
   test('while the model loads does not wait for it', async () => {
