@@ -7,7 +7,7 @@ import { type Check, type Finding, fail, ok } from './check.ts';
 
 const { R_OK, W_OK, X_OK } = constants;
 
-/** The folder itself, or the nearest one above it that exists. */
+/** The folder itself, or the nearest one above it that exists for all we may see. */
 export async function existing(path: string): Promise<string> {
   for (let at = path; ; at = dirname(at)) {
     try {
@@ -15,7 +15,7 @@ export async function existing(path: string): Promise<string> {
       return at;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' || at === dirname(at)) throw error;
+      if ((code !== 'ENOENT' && code !== 'EACCES') || at === dirname(at)) throw error;
     }
   }
 }

@@ -143,8 +143,13 @@ describe.skipIf(process.geteuid?.() !== 0)('folders that only their owner may wr
     await chmod(dir, 0o777);
     const all = { RETAGGER_DATA_DIR: join(dir, 'data'), RETAGGER_INGEST_DIR: ingest, ...env };
     const program = `const { folders } = await import(${built('doctor/folders')});
+      const { disk } = await import(${built('doctor/disk')});
+      const { fileSystem } = await import(${built('doctor/file-system')});
       const { loadConfig } = await import(${built('config/load')});
-      const { status, detail, advice } = await folders.run(loadConfig({ env: ${JSON.stringify(all)} }));
+      const config = loadConfig({ env: ${JSON.stringify(all)} });
+      // These say nothing of rights, and do not stumble over them.
+      for (const other of [disk, fileSystem]) await other.run(config);
+      const { status, detail, advice } = await folders.run(config);
       process.stdout.write(status + ' ' + detail + (advice ? ' → ' + advice : ''));`;
     const { stdout } = await promisify(execFile)(
       process.execPath,
