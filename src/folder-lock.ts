@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
+import { accepts } from './accepts.ts';
 
 /**
  * Keeps other processes off a folder. The lock is an abstract Unix socket named after the folder's
@@ -30,15 +31,7 @@ export async function lockFolder(dir: string, held: string): Promise<() => void>
 export async function isLocked(dir: string): Promise<boolean | null> {
   if (process.platform !== 'linux') return null;
   const name = await socketOf(dir).catch(() => null);
-  if (name === null) return false;
-  return new Promise((resolve) => {
-    const socket = connect(name);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
+  return name !== null && accepts({ path: name });
 }
 
 async function socketOf(dir: string): Promise<string> {

@@ -1,7 +1,7 @@
+import { listens } from '../accepts.ts';
 import { withoutCredentials } from '../log.ts';
 import { connectOptions } from '../transport/mqtt/connect-options.ts';
 import { loadMqtt } from '../transport/mqtt/libraries.ts';
-import { listens } from '../transport/mqtt/listens.ts';
 import { type Check, type Finding, fail, ok } from './check.ts';
 import { listenFault, noRightTo } from './listen-fault.ts';
 

@@ -43,8 +43,8 @@ export function engineFinding(
     if (loads.includes(wanted)) return ok(detail);
     return fail(detail, `Set engine to auto${loads[0] ? ` or ${loads[0]}` : ''}.`);
   }
-  const taken = orderFor(library, features).find((name) => loads.includes(name));
   if (loads.includes('onnxruntime')) {
+    const taken = orderFor(library, features).find((name) => loads.includes(name));
     const faster = library === null && multipliesMatrices(features);
     const hint = faster ? '; this CPU has AMX: openvino, once installed, is faster' : '';
     return ok(`${detail}; auto takes ${taken}${hint}`);

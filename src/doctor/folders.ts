@@ -14,8 +14,7 @@ export async function existing(path: string): Promise<string> {
       await stat(at);
       return at;
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if ((code !== 'ENOENT' && code !== 'EACCES') || at === dirname(at)) throw error;
+      if (!isCode(error, 'ENOENT', 'EACCES') || at === dirname(at)) throw error;
     }
   }
 }

@@ -16,35 +16,38 @@ interface EngineTraits {
   /** The file of a bundle that it reads. */
   readonly reads: keyof Manifest['files'];
   /** It can be asked for two inferences at once. */
-  readonly infersTwice: boolean;
+  readonly infersTwice?: true;
   /** Its library holds up the thread that calls it. */
-  readonly holdsUp: boolean;
+  readonly holdsUp?: true;
 }
 
 const TRAITS: Readonly<Record<OneEngine, EngineTraits>> = {
   onnxruntime: {
     load: async () => (await import('./engines/onnxruntime.ts')).createOnnxruntimeEngine,
-    ...{ reads: 'int8', infersTwice: true, holdsUp: true },
+    reads: 'int8',
+    infersTwice: true,
+    holdsUp: true,
   },
   openvino: {
     load: async () => (await import('./engines/openvino.ts')).createOpenvinoEngine,
-    ...{ reads: 'int8', infersTwice: true, holdsUp: false },
+    reads: 'int8',
+    infersTwice: true,
   },
   'tfjs-node': {
     load: async () => (await import('./engines/tfjs-node.ts')).createTfjsNodeEngine,
-    ...{ reads: 'weights', infersTwice: false, holdsUp: false },
+    reads: 'weights',
   },
   wasm: {
     load: async () => (await import('./engines/wasm.ts')).createWasmEngine,
-    ...{ reads: 'int8', infersTwice: false, holdsUp: false },
+    reads: 'int8',
   },
   reference: {
     load: async () => (await import('./engines/reference.ts')).createReferenceEngine,
-    ...{ reads: 'weights', infersTwice: false, holdsUp: false },
+    reads: 'weights',
   },
 };
 
-export const infersTwice = (engine: OneEngine): boolean => TRAITS[engine].infersTwice;
+export const infersTwice = (engine: OneEngine): boolean => TRAITS[engine].infersTwice === true;
 
 /** The file of a bundle that the engines of a choice read; all that `auto` tries read the same. */
 export const fileOf = (choice: EngineChoice): keyof Manifest['files'] =>

@@ -125,8 +125,8 @@ class Stage {
 
   get goesOn(): boolean {
     const { settings, options } = this.#context;
-    const sinceBest = this.#best ? this.#epoch - this.#best.epoch : 0;
-    return this.#epoch < settings.epochs && (!this.#best || sinceBest < options.patience);
+    const isStale = this.#best !== null && this.#epoch - this.#best.epoch >= options.patience;
+    return this.#epoch < settings.epochs && !isStale;
   }
 
   async trainEpoch(): Promise<void> {
@@ -211,13 +211,10 @@ class Stage {
     );
     const truth = examples.map(({ photo }) => photo.label);
     const { optimizer } = this.#rmsprop;
-    const { loss, right } = trainStep(
-      ...([tf, this.#parameters, optimizer, x, truth, `${name}/${step}`] as const),
-      {
-        ...{ layers, cut, labelCount: labels.length, seed: options.seed },
-        ...{ dropout: options.dropout, labelSmoothing: options.labelSmoothing },
-      },
-    );
+    const { dropout, labelSmoothing, seed } = options;
+    const how = { layers, cut, labelCount: labels.length, dropout, labelSmoothing, seed };
+    const stream = `${name}/${step}`;
+    const { loss, right } = trainStep(tf, this.#parameters, optimizer, x, truth, stream, how);
     x.dispose();
     if (!Number.isFinite(loss)) {
       throw new Error(

@@ -33,13 +33,15 @@ vi.mock('../../src/inference/bundle.ts', async (original) => {
   };
 });
 
+const LIMITS = { upload_bytes: 8e6, pixels: 5e7, memory_bytes: 2 ** 29, photo_seconds: 30 };
+
 it('a stop while the model is looked at once more starts no worker', async () => {
   const model = await writeTinyBundle();
   onTestFinished(model.remove);
   const tagger = createTagger({
     ...{ modelDir: model.dir, engine: 'onnxruntime', threads: 1 },
     log: pino({ level: 'silent' }),
-    limits: { upload_bytes: 8e6, pixels: 5e7, memory_bytes: 512 * 1024 * 1024, photo_seconds: 30 },
+    limits: LIMITS,
   });
   await tagger.start();
   let letGo = () => {};
@@ -71,7 +73,7 @@ it('the wait for the next worker grows with faults in a row, and a photo done en
     ...{ modelDir: model.dir, engine: 'onnxruntime', threads: 1 },
     workerPath: here('programs/faulty-worker.mjs'),
     log: pino({ level: 'silent' }),
-    limits: { upload_bytes: 8e6, pixels: 5e7, memory_bytes: 512 * 1024 * 1024, photo_seconds: 30 },
+    limits: LIMITS,
   });
   onTestFinished(() => tagger.stop());
   await tagger.start();

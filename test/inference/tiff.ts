@@ -4,19 +4,15 @@ export type TiffTag = readonly [tag: number, type: number, count: number, value:
 /** An uncompressed little-endian TIFF with these tags besides those it needs, in the order given. */
 export function tiffOf(rgb: Buffer, width: number, height: number, more: readonly TiffTag[] = []) {
   const needed: TiffTag[] = [
-    ...([
-      [256, 4, 1, width],
-      [257, 4, 1, height],
-      [258, 3, 3, 0],
-      [259, 3, 1, 1],
-    ] as TiffTag[]),
-    ...([
-      [262, 3, 1, 2],
-      [273, 4, 1, 0],
-      [277, 3, 1, 3],
-      [278, 4, 1, height],
-    ] as TiffTag[]),
-    ...([[279, 4, 1, rgb.length]] as TiffTag[]),
+    [256, 4, 1, width],
+    [257, 4, 1, height],
+    [258, 3, 3, 0],
+    [259, 3, 1, 1],
+    [262, 3, 1, 2],
+    [273, 4, 1, 0],
+    [277, 3, 1, 3],
+    [278, 4, 1, height],
+    [279, 4, 1, rgb.length],
   ];
   const tags = [...needed.filter(([tag]) => !more.some((other) => other[0] === tag)), ...more];
   const bits = 8 + 2 + tags.length * 12 + 4;

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IPublishPacket } from 'mqtt';
+import { listens } from '../../accepts.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Health, HealthSource, Outbox, Part, Pipeline } from '../../daemon/ports.ts';
 import type { TaggerInfo } from '../../inference/tagger.ts';
@@ -12,7 +13,6 @@ import { Delivery } from './delivery.ts';
 import { discoveryOf } from './discovery.ts';
 import { Ingest } from './ingest.ts';
 import { Journal } from './journal.ts';
-import { listens } from './listens.ts';
 import { Presence } from './presence.ts';
 import { versionName } from './protocol-version.ts';
 import type { Session } from './session.ts';
