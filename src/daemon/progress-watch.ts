@@ -1,5 +1,5 @@
 import { MAX_TRIES } from '../inference/photo-jobs.ts';
-import { LOAD_MS } from '../inference/workers.ts';
+import { loadMs } from '../inference/workers.ts';
 import type { Outcome } from './ports.ts';
 
 export interface ProgressParts {
@@ -27,7 +27,7 @@ export class ProgressWatch {
   constructor(parts: ProgressParts) {
     this.#parts = parts;
     this.#now = parts.now ?? (() => performance.now());
-    this.#deadlineMs = MAX_TRIES * (parts.photoSeconds * 1000 + LOAD_MS);
+    this.#deadlineMs = MAX_TRIES * (parts.photoSeconds * 1000 + loadMs(parts.photoSeconds));
     this.#last = this.#now();
     parts.onOutcome(() => {
       this.#last = this.#now();

@@ -1,6 +1,6 @@
 /** Two inferences at once pay for what it takes to begin when there were many photos for so long. */
 const BEGIN_MS = 1000;
-/** A pause this long starts the count anew; shorter ones are between one photo and the next. */
+/** Few photos for longer than this start the count anew; for less is between one photo and the next. */
 const GAP_MS = 250;
 /** One is enough again when there were few for so long. */
 const END_MS = 2000;
@@ -19,21 +19,29 @@ export interface BurstEvents {
  */
 export class Burst {
   readonly #events: BurstEvents;
-  #since = 0;
-  #last = Number.NEGATIVE_INFINITY;
+  #manySince = 0;
+  /** Undefined while there are many. */
+  #fewSince: number | undefined = Number.NEGATIVE_INFINITY;
   #end: NodeJS.Timeout | undefined;
 
   constructor(events: BurstEvents) {
     this.#events = events;
   }
 
-  /** There are more photos than one inference at once does well. */
-  many(now = performance.now()): void {
-    if (now - this.#last > GAP_MS) this.#since = now;
-    this.#last = now;
-    if (this.#end) this.#end.refresh();
-    else this.#end = setTimeout(() => this.#events.end(), END_MS).unref();
-    if (now - this.#since >= BEGIN_MS) this.#events.begin();
+  /**
+   * Call whenever a photo has come or gone.
+   * @param many there are more photos than one inference at once does well.
+   */
+  look(many: boolean, now = performance.now()): void {
+    if (!many) {
+      this.#fewSince ??= now;
+      this.#end ??= setTimeout(() => this.#events.end(), END_MS).unref();
+      return;
+    }
+    if (this.#fewSince !== undefined && now - this.#fewSince > GAP_MS) this.#manySince = now;
+    this.#fewSince = undefined;
+    this.stop();
+    if (now - this.#manySince >= BEGIN_MS) this.#events.begin();
   }
 
   stop(): void {

@@ -13,8 +13,8 @@ export interface DispatcherParts {
   readonly open: () => Slot | null;
   /** Deadline for one try at one photo. */
   readonly photoMs: number;
-  /** More photos are here than one inference at once does well. */
-  readonly onMany: () => void;
+  /** A photo has come or gone; are there more now than one inference at once does well? */
+  readonly onLook: (many: boolean) => void;
   /** A worker has done a photo, well or not. */
   readonly onDone: () => void;
 }
@@ -43,7 +43,9 @@ export class Dispatcher {
     for (let job = this.#jobs.next(slot.jobs, most); job; job = this.#jobs.next(slot.jobs, most)) {
       void this.#run(slot, job);
     }
-    if (this.#jobs.waiting + slot.jobs.size > ENOUGH_FOR_ONE) this.#parts.onMany();
+    const photos = this.#jobs.waiting + slot.jobs.size;
+    // A suspect is alone, however many wait, and may end the worker.
+    this.#parts.onLook(photos > ENOUGH_FOR_ONE && !this.#jobs.hasSuspect(slot.jobs));
   }
 
   /** Of a worker that has ended. */

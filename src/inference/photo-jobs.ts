@@ -34,13 +34,16 @@ export class PhotoJobs {
     this.#fresh.push(job);
   }
 
+  /** Whether one waits, or the worker has it. */
+  hasSuspect(inFlight: ReadonlySet<PhotoJob>): boolean {
+    return this.#suspects.length > 0 || [...inFlight].some((job) => job.lost > 0);
+  }
+
   /** The next photo for a worker that has `inFlight` already; undefined where it should wait. */
   next(inFlight: ReadonlySet<PhotoJob>, concurrency: number): PhotoJob | undefined {
-    if (this.#suspects.length > 0) {
-      return inFlight.size === 0 ? this.#suspects.shift() : undefined;
-    }
-    const alone = [...inFlight].some((job) => job.lost > 0);
-    return alone || inFlight.size >= concurrency ? undefined : this.#fresh.shift();
+    if (inFlight.size >= concurrency) return undefined;
+    if (!this.hasSuspect(inFlight)) return this.#fresh.shift();
+    return inFlight.size === 0 ? this.#suspects.shift() : undefined;
   }
 
   /** Takes back what a worker had when it ended; photos without a try left are rejected. */

@@ -57,7 +57,7 @@ export class Supervisor implements Tagger {
     this.#photos = new Dispatcher({
       open: () => (this.#current?.ending ? null : this.#current),
       photoMs: options.limits.photo_seconds * 1000,
-      onMany: () => this.#burst.many(),
+      onLook: (many) => this.#burst.look(many),
       onDone: () => {
         this.#faultsInARow = 0;
         if (this.#current) this.#checkMemory(this.#current);

@@ -4,8 +4,11 @@ import type { TaggerInfo, TaggerOptions } from './tagger.ts';
 import { WorkerProcess } from './worker-process.ts';
 import type { WorkerOptions } from './worker-protocol.ts';
 
-/** A worker whose model takes longer to load than this, and than one photo may, is taken for hung. */
-export const LOAD_MS = 60_000;
+/**
+ * A worker whose model takes longer to load is taken for hung.
+ * @param photoSeconds `limits.photo_seconds`: where one photo may take longer, so may the model.
+ */
+export const loadMs = (photoSeconds: number): number => Math.max(60, photoSeconds) * 1000;
 /** What photos in flight may still take when the tagger stops, and then the process to end. */
 const STOP_GRACE_MS = 1000;
 
@@ -71,7 +74,7 @@ export class Workers {
    * no photos, and its end is no fault: whoever waits hears of it.
    */
   async load(slot: Slot): Promise<TaggerInfo> {
-    const ms = Math.max(LOAD_MS, this.#options.limits.photo_seconds * 1000);
+    const ms = loadMs(this.#options.limits.photo_seconds);
     const timer = setTimeout(() => void slot.process.kill(), ms);
     slot.ending = 'stop';
     try {

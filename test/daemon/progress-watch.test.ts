@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Outcome } from '../../src/daemon/ports.ts';
 import { ProgressWatch } from '../../src/daemon/progress-watch.ts';
 
-function watch() {
+function watch(photoSeconds = 30) {
   const state = { now: 0, pending: 0, excused: false, ended: (_: Outcome) => {} };
   const progress = new ProgressWatch({
     pending: () => state.pending,
@@ -11,7 +11,7 @@ function watch() {
       return () => {};
     },
     excused: () => state.excused,
-    photoSeconds: 30,
+    photoSeconds,
     now: () => state.now,
   });
   return { state, progress };
@@ -43,6 +43,15 @@ it('excuses waiting for what a restart does not mend, and counts anew afterwards
   expect(progress.alive()).toBe(true);
   state.excused = false;
   state.now += DEADLINE;
+  expect(progress.alive()).toBe(true);
+  state.now += 1;
+  expect(progress.alive()).toBe(false);
+});
+
+it('waits for a worker as long as the supervisor does, where one photo may take longer than a load', () => {
+  const { state, progress } = watch(100);
+  state.pending = 1;
+  state.now = 3 * (100_000 + 100_000);
   expect(progress.alive()).toBe(true);
   state.now += 1;
   expect(progress.alive()).toBe(false);

@@ -12,29 +12,45 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-/** Told of many photos from one moment to another, every so many ms. */
-function many(from: number, to: number, every: number): void {
-  for (let now = from; now <= to; now += every) burst.many(now);
-}
-
 it('begins once there were many for a second without a gap', () => {
-  many(0, 900, 100);
+  burst.look(true, 0);
+  burst.look(false, 500);
+  burst.look(true, 700);
+  burst.look(true, 900);
   expect(begin).not.toHaveBeenCalled();
-  many(1000, 1000, 100);
+  burst.look(true, 1000);
   expect(begin).toHaveBeenCalledOnce();
 });
 
-it('does not count the time of a gap', () => {
-  many(0, 900, 100);
-  many(1400, 2300, 100);
+it('begins also where each photo takes long', () => {
+  burst.look(true, 0);
+  burst.look(true, 900);
   expect(begin).not.toHaveBeenCalled();
+  burst.look(true, 1800);
+  expect(begin).toHaveBeenCalledOnce();
+  vi.advanceTimersByTime(60_000);
+  expect(end).not.toHaveBeenCalled();
+});
+
+it('does not count the time of a gap', () => {
+  burst.look(true, 0);
+  burst.look(false, 900);
+  burst.look(false, 1100);
+  burst.look(true, 1200);
+  burst.look(true, 2100);
+  expect(begin).not.toHaveBeenCalled();
+  burst.look(true, 2200);
+  expect(begin).toHaveBeenCalledOnce();
 });
 
 it('ends once, when there were few for long', () => {
-  many(0, 1000, 100);
+  burst.look(true, 0);
+  burst.look(false, 1000);
   vi.advanceTimersByTime(1_900);
-  burst.many(3_000);
+  burst.look(true, 2900);
+  burst.look(false, 2950);
   vi.advanceTimersByTime(1_900);
+  burst.look(false, 4850);
   expect(end).not.toHaveBeenCalled();
   vi.advanceTimersByTime(10_000);
   expect(end).toHaveBeenCalledOnce();

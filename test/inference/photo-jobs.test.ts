@@ -52,6 +52,22 @@ describe('PhotoJobs', () => {
     expect(take(jobs, inFlight)).toEqual(['3']);
   });
 
+  it('tells whether one of them waits or is being tried', () => {
+    const { jobs } = setUp(2);
+    const inFlight = new Set<PhotoJob>();
+    take(jobs, inFlight);
+    expect(jobs.hasSuspect(inFlight)).toBe(false);
+    jobs.takeBack(inFlight, 'worker_crashed');
+    inFlight.clear();
+    expect(jobs.hasSuspect(inFlight)).toBe(true);
+    take(jobs, inFlight);
+    inFlight.clear();
+    take(jobs, inFlight);
+    expect([jobs.waiting, jobs.hasSuspect(inFlight)]).toEqual([0, true]);
+    inFlight.clear();
+    expect(jobs.hasSuspect(inFlight)).toBe(false);
+  });
+
   it('names the fault of the last try', () => {
     const { jobs, outcomes } = setUp(1);
     for (const fault of ['worker_crashed', 'worker_crashed', 'worker_timeout'] as const) {
