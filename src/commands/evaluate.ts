@@ -11,6 +11,7 @@ import { type Dataset, DatasetError, readDataset } from '../training/dataset.ts'
 import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
+import { confusionTable, mistakesCsv } from './evaluation-tables.ts';
 import { number } from './number.ts';
 import { checkOutputs } from './outputs.ts';
 import { createProgress } from './progress.ts';
@@ -83,7 +84,7 @@ async function evaluate(options: Options, config: Config): Promise<void> {
       : []),
     `Expected calibration error ${evaluation.ece.toFixed(3)}; abstained (tag null) on ${abstained}.`,
     '',
-    confusionTable(evaluation, dataset.labels),
+    confusionTable(dataset.labels, evaluation.confusion),
     ...unreadable,
   ];
   const report: Record<string, unknown> = {
@@ -110,7 +111,7 @@ async function evaluate(options: Options, config: Config): Promise<void> {
   if (options.plot) {
     await writeFile(options.plot, await confusionMatrix(dataset.labels, evaluation.confusion));
   }
-  if (options.errors) await writeFile(options.errors, mistakes(dataset, run));
+  if (options.errors) await writeFile(options.errors, mistakesCsv(dataset, scoresOf(dataset, run)));
   if (run.unreadable.length > 0) process.exitCode = 1;
 }
 
@@ -141,6 +142,10 @@ async function runEngine(dataset: Dataset, config: Config, engine: EngineChoice)
 /** Scores in label order. */
 const row = (tagging: Tagging, labels: readonly string[]): number[] =>
   labels.map((label) => tagging.scores[label] ?? 0);
+
+/** One row a photo; null for one that could not be read. */
+const scoresOf = ({ labels }: Dataset, { taggings }: Run): (number[] | null)[] =>
+  taggings.map((tagging) => tagging && row(tagging, labels));
 
 function assess(
   dataset: Dataset,
@@ -174,35 +179,3 @@ function compare(run: Run, reference: Run) {
   const share = photos === 0 ? 0 : same / photos;
   return { photos, same, share, maxDifference, meanDifference: photos === 0 ? 0 : sum / photos };
 }
-
-function confusionTable({ confusion }: Evaluation, labels: readonly string[]): string {
-  const width = Math.max(...labels.map((label) => label.length)) + 2;
-  const line = (cells: readonly (string | number)[]) =>
-    cells
-      .map((cell, i) => (i === 0 ? String(cell).padEnd(width) : String(cell).padStart(width)))
-      .join('');
-  return [
-    line(['truth \\ tag', ...labels]),
-    ...confusion.map((counts, i) => line([labels[i] ?? '', ...counts])),
-  ].join('\n');
-}
-
-function mistakes(dataset: Dataset, { taggings }: Run): string {
-  const rows = taggings.flatMap((tagging, i) => {
-    const photo = dataset.photos[i];
-    if (!tagging || !photo) return [];
-    const scores = row(tagging, dataset.labels);
-    const answer = argmax(scores);
-    if (answer === photo.label) return [];
-    return [{ file: photo.file, truth: photo.label, answer, score: scores[answer] ?? 0 }];
-  });
-  rows.sort((a, b) => b.score - a.score);
-  const lines = rows.map(({ file, truth, answer, score }) =>
-    [file, dataset.labels[truth], dataset.labels[answer], score.toFixed(4)].map(quoted).join(','),
-  );
-  return `${['file,truth,answer,score', ...lines].join('\n')}\n`;
-}
-
-/** A field of RFC 4180. */
-const quoted = (field = ''): string =>
-  /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;

@@ -84,7 +84,7 @@ export class Filing {
     }
   }
 
-  /** A photo in the spool without its story: never deleted, it may be the user's only copy. */
+  /** A photo in the spool without its record: never deleted, it may be the user's only copy. */
   async rescue(path: string): Promise<void> {
     const dir = join(this.#failed, '_recovered');
     try {
@@ -129,7 +129,7 @@ export class Filing {
     entry: SpoolEntry,
     photo: string | null,
     suffix: string,
-    story: Teller,
+    content: Teller,
   ): Promise<string> {
     const { sub, name } = placeOf(entry);
     const dir = await this.#folder(root, sub);
@@ -138,12 +138,12 @@ export class Filing {
     try {
       for (let n = entry.again ? 1 : this.#numbers.of(join(dir, name)); ; n++) {
         const number = n > MAX_CLASHES ? entry.key : n;
-        if (!drafted) await disk.write(draft, `${JSON.stringify(story, null, 2)}\n`);
+        if (!drafted) await disk.write(draft, `${JSON.stringify(content, null, 2)}\n`);
         const target = join(dir, numbered(name, number));
         const sidecar = join(dir, fitName(numbered(name, number), suffix));
         const claim = await linkNew(draft, sidecar);
         drafted = claim !== 'renamed';
-        const before = claim === null && (await tellsOf(sidecar, story));
+        const before = claim === null && (await tellsOf(sidecar, content));
         if (claim === null && !before && number !== entry.key) continue;
         const isOurs = claim !== null || before;
         if (isOurs && (photo === null || (await putPhoto(photo, target, entry, before)))) {

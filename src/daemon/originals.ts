@@ -7,14 +7,14 @@ import { mayTake } from './may-take.ts';
 import { dropIfSame, isStill, lookAt, type Origin, present, whatIsThere } from './origin.ts';
 import { type AnyPath, printable } from './paths.ts';
 import type { NewPhoto } from './ports.ts';
+import { originOf, recordOf, type SpoolRecord } from './spool-record.ts';
 import type { FileStore } from './store.ts';
-import { originOf, type Story, storyOf } from './story.ts';
 
 /** Originals that cannot be deleted; then no more are taken from other disks. */
 const MAX_STUCK = 10_000;
 
 export interface OriginalsParts {
-  /** The spool's stories. */
+  /** The spool's records. */
   readonly store: FileStore;
   /** Where in the spool the copy for a key is, or will be. */
   readonly copyOf: (key: string) => string;
@@ -34,7 +34,7 @@ interface Known {
 /**
  * Users' files whose photo is, or was, in the spool: who names one of them again comes too late.
  * One that cannot be deleted when its photo has been filed is remembered for as long as it is what
- * it was, with a story in the spool, so that it is no second photo after a restart either.
+ * it was, with a record in the spool, so that it is no second photo after a restart either.
  */
 export class Originals {
   readonly #parts: OriginalsParts;
@@ -91,7 +91,7 @@ export class Originals {
   /**
    * Deletes one whose photo has been dealt with, unless it has changed since. One that cannot be
    * deleted holds up nobody.
-   * @returns false where it is still there, and the photo's story tells of it.
+   * @returns false where it is still there, and the photo's record tells of it.
    */
   async drop(origin: Origin, key: string, photo: Omit<NewPhoto, 'body'>): Promise<boolean> {
     const known = this.#known.get(nameOf(origin.path));
@@ -110,8 +110,8 @@ export class Originals {
     const sha256 = await ifThere(known.sha256());
     // Without its copy nothing can be said of it later; until the restart it stays known.
     if (sha256 === null) return true;
-    const story = storyOf(photo, { body: 'moved', origin: known.origin, filedSha256: sha256 });
-    await this.#parts.store.put(key, story);
+    const record = recordOf(photo, { body: 'moved', origin: known.origin, filedSha256: sha256 });
+    await this.#parts.store.put(key, record);
     // Another file has come there meanwhile.
     if (this.#known.get(nameOf(origin.path)) !== known) return true;
     await this.#stick(known.origin, key, sha256);
@@ -119,8 +119,8 @@ export class Originals {
   }
 
   /** At the start: one that could not be deleted before. */
-  async recover(key: string, story: Story, sha256: string): Promise<void> {
-    const origin = originOf(story);
+  async recover(key: string, record: SpoolRecord, sha256: string): Promise<void> {
+    const origin = originOf(record);
     const now = origin && (await whatIsThere(origin).catch(() => origin));
     // One that cannot be read now may be the same.
     const isSame = now && (await isStill(now, origin, async () => sha256).catch(() => true));
@@ -153,7 +153,7 @@ export class Originals {
     const name = nameOf(known.origin.path);
     const before = this.#known.get(name);
     this.#known.set(name, known);
-    // The story of the same photo is not removed but written anew.
+    // The record of the same photo is not removed but written anew.
     if (before?.key === known.key) this.#stuck.delete(before);
     else if (before !== undefined) await this.#leave(before);
   }

@@ -11,8 +11,8 @@ import { type Origin, present } from './origin.ts';
 import { Originals } from './originals.ts';
 import { type AnyPath, decodePath } from './paths.ts';
 import type { NewPhoto, SpooledPhoto } from './ports.ts';
+import { originOf, photoOf, readRecord, recordOf, type SpoolRecord } from './spool-record.ts';
 import { FileStore } from './store.ts';
-import { originOf, photoOf, readStory, type Story, storyOf } from './story.ts';
 
 /** A photo in the spool. */
 export interface SpoolEntry extends SpooledPhoto {
@@ -28,7 +28,7 @@ export interface SpoolEntry extends SpooledPhoto {
   readonly origin?: Origin;
 }
 
-const STORY_BYTES = 64 * 1024;
+const RECORD_BYTES = 64 * 1024;
 
 /**
  * Accepted photos on disk, `<data.dir>/spool`. Per photo a `<key>.json` and its bytes:
@@ -50,7 +50,7 @@ export class Spool {
   /** @param uploadBytes largest photo in bytes. */
   constructor(dir: string, uploadBytes: number, log: Logger) {
     this.dir = dir;
-    this.#store = new FileStore(dir, { maxEntryBytes: STORY_BYTES });
+    this.#store = new FileStore(dir, { maxEntryBytes: RECORD_BYTES });
     this.#maxBytes = uploadBytes;
     this.#log = log;
     this.#originals = new Originals({
@@ -85,8 +85,8 @@ export class Spool {
   /**
    * Drops what was never accepted and finds what was. An entry that the disk cannot read now stays
    * for the next start.
-   * @returns accepted photos, oldest first, and what is to be set aside: photos without a story,
-   *   stories that say nothing with what belongs to them.
+   * @returns accepted photos, oldest first, and what is to be set aside: photos without a record,
+   *   records that say nothing with what belongs to them.
    */
   async open(): Promise<{ entries: SpoolEntry[]; strays: string[] }> {
     const keys: string[] = [];
@@ -97,11 +97,11 @@ export class Spool {
     );
     const entries: SpoolEntry[] = [];
     const strays: string[] = [];
-    /** Of stories that make no entry. */
+    /** Of records that make no entry. */
     const fates = new Map<string, 'filed' | 'left' | 'damaged'>();
     for (const key of keys) {
       try {
-        const found = readStory(await this.#store.get(key));
+        const found = readRecord(await this.#store.get(key));
         if (found.filed_sha256 !== undefined) {
           fates.set(key, 'filed');
           await this.#originals.recover(key, found, found.filed_sha256);
@@ -137,7 +137,7 @@ export class Spool {
   /**
    * Takes a photo in. A durable one is safe from a power cut when this resolves.
    * @throws RetaggerError `image_too_large` for an upload over the limit (a moved or kept file is
-   *   taken whatever its size: the pipeline turns it down with a story), `file_missing`,
+   *   taken whatever its size: the pipeline turns it down and says why), `file_missing`,
    *   `image_unsupported` for a link or pipe in its place, `busy` when the disk fails,
    *   `request_invalid` for an upload that broke off.
    */
@@ -171,7 +171,7 @@ export class Spool {
   async keep(entry: SpoolEntry): Promise<SpoolEntry> {
     try {
       await syncFile(entry.path);
-      await this.#store.put(entry.key, storyOf(entry, { body: 'upload' }));
+      await this.#store.put(entry.key, recordOf(entry, { body: 'upload' }));
       return { ...entry, durable: true };
     } catch (error) {
       throw asBusy(error);
@@ -180,7 +180,7 @@ export class Spool {
 
   /** Forgets a photo that has been dealt with. The user's own file (`kept`) stays. */
   async remove(entry: SpoolEntry): Promise<void> {
-    // In this order: while the bytes are here the original may go, and a story without bytes is a
+    // In this order: while the bytes are here the original may go, and a record without bytes is a
     // finished photo.
     const { key, origin } = entry;
     const isGone = !origin || (await this.#originals.drop(origin, key, entry));
@@ -205,21 +205,21 @@ export class Spool {
         await mkdir(this.dir, { recursive: true, mode: 0o750 });
         return write();
       });
-      if (durable) await this.#store.put(key, storyOf(photo, { body: 'upload' }));
+      if (durable) await this.#store.put(key, recordOf(photo, { body: 'upload' }));
       return { ...rest, key, durable, path, size, body: 'upload', mtimeMs: 0 };
     }
     if ('keep' in body) {
       const { size, mtimeMs } = await present(stat(body.keep));
       const path = body.keep;
-      const story = storyOf(photo, { body: 'kept', path, size, mtimeMs });
-      if (durable) await this.#store.put(key, story);
+      const record = recordOf(photo, { body: 'kept', path, size, mtimeMs });
+      if (durable) await this.#store.put(key, record);
       return { ...rest, key, durable, path, size, body: 'kept', mtimeMs };
     }
     const path = this.#copyOf(key);
-    await this.#store.put(key, storyOf(photo, { body: 'moved' }));
+    await this.#store.put(key, recordOf(photo, { body: 'moved' }));
     const moved = await present(
       moveInto(body.move, path, this.#maxBytes, (copied) =>
-        this.#store.put(key, storyOf(photo, { body: 'moved', origin: copied })),
+        this.#store.put(key, recordOf(photo, { body: 'moved', origin: copied })),
       ),
     );
     if (moved.origin) await this.#originals.hold(moved.origin, key);
@@ -251,9 +251,9 @@ export class Spool {
 
   /**
    * @returns null where nothing is left to do: filed already, or still in the ingest folder.
-   * @throws SyntaxError for a story that is none; system errors of the disk.
+   * @throws SyntaxError for a record that is none; system errors of the disk.
    */
-  async #recover(key: string, found: Story): Promise<SpoolEntry | null> {
+  async #recover(key: string, found: SpoolRecord): Promise<SpoolEntry | null> {
     const path = this.#bodyPath(key, found);
     const stats = await ifThere(stat(path));
     const kept = found.body === 'kept';
@@ -277,7 +277,7 @@ export class Spool {
     };
   }
 
-  #bodyPath(key: string, found: Story): string {
+  #bodyPath(key: string, found: SpoolRecord): string {
     if (found.body === 'kept') return String(decodePath(found.path ?? ''));
     return found.body === 'moved' ? this.#copyOf(key) : join(this.dir, `${key}.upload`);
   }

@@ -3,12 +3,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { RetaggerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from './bundle.ts';
-import { Burst } from './burst.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { defaultThreads, type OneEngine } from './engine.ts';
 import { fileOf, firstThatLoads, infersTwice } from './engines.ts';
 import { backoffMs, memoryShare, Pause, secondFits } from './supervision.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from './tagger.ts';
+import { TwoAtOnce } from './two-at-once.ts';
 import { whileKilled } from './while-killed.ts';
 import { photosIn } from './worker-protocol.ts';
 import { type Slot, Workers } from './workers.ts';
@@ -31,10 +31,7 @@ export class Supervisor implements Tagger {
   readonly #photos: Dispatcher;
   /** Takes new photos. */
   #current: Slot | null = null;
-  /** Whether there should be two inferences at once, each with half the threads; see `Burst`. */
-  #many = false;
-  readonly #noTwo = new Pause();
-  readonly #burst: Burst;
+  readonly #twoAtOnce: TwoAtOnce;
   /** Every process there is: this one, one that loads, one that finishes its last photos. */
   readonly #workers: Workers;
   /** A worker is being loaded that is to take over. */
@@ -57,15 +54,18 @@ export class Supervisor implements Tagger {
     this.#photos = new Dispatcher({
       open: () => (this.#current?.ending ? null : this.#current),
       photoMs: options.limits.photo_seconds * 1000,
-      onLook: (many) => this.#burst.look(many),
+      onLook: (many) => this.#twoAtOnce.look(many),
       onDone: () => {
         this.#faultsInARow = 0;
         if (this.#current) this.#checkMemory(this.#current);
       },
     });
-    this.#burst = new Burst({
-      begin: () => this.#begin(),
-      end: () => this.#end('few photos'),
+    this.#twoAtOnce = new TwoAtOnce({
+      log: this.#log,
+      current: () => this.#current,
+      fits: (slot) => !this.#changing && this.#twoFit(slot),
+      check: () => this.#rechecked(),
+      onChange: () => this.#photos.dispatch(),
     });
   }
 
@@ -149,7 +149,7 @@ export class Supervisor implements Tagger {
   async stop(): Promise<void> {
     this.#state = 'stopped';
     clearTimeout(this.#respawn);
-    this.#burst.stop();
+    this.#twoAtOnce.stop();
     this.#photos.rejectAll(new RetaggerError('stopping'));
     await this.#workers.stop();
     this.#current = null;
@@ -223,8 +223,7 @@ export class Supervisor implements Tagger {
       return;
     }
     this.#current = slot;
-    // It may be of a model of which two have no room.
-    this.#many = false;
+    this.#twoAtOnce.reset();
     this.#state = 'ready';
     this.#failedStarts = 0;
     this.#photos.dispatch();
@@ -269,52 +268,10 @@ export class Supervisor implements Tagger {
     }
   }
 
-  /** Two inferences at once, where the engine can, the box has the cores and the limit the memory. */
-  #begin(): void {
-    const slot = this.#current;
-    if (this.#many || !slot || this.#changing || !this.#noTwo.isOver) return;
-    if (this.#threads < 2 || !infersTwice(this.#engine)) return;
-    const { memory, freshMemory } = slot.process;
+  #twoFit({ process: { memory, freshMemory } }: Slot): boolean {
+    if (this.#threads < 2 || !infersTwice(this.#engine)) return false;
     const { memory_bytes: limit } = this.#options.limits;
-    if (!secondFits(limit, process.memoryUsage.rss(), memory, freshMemory)) return;
-    this.#log.info('many photos: two inferences at once from now on');
-    this.#many = true;
-    this.#reconcile();
-  }
-
-  #end(why: string): void {
-    if (!this.#many) return;
-    this.#log.info({ why }, 'one inference at once from now on');
-    this.#many = false;
-    this.#reconcile();
-  }
-
-  /** Has the worker do as many inferences at once as there should be; photos wait for none of it. */
-  #reconcile(): void {
-    const slot = this.#current;
-    const atOnce = this.#many ? 2 : 1;
-    if (slot && !slot.ending && !slot.sharing && slot.atOnce !== atOnce) {
-      void this.#share(slot, atOnce);
-    }
-  }
-
-  async #share(slot: Slot, atOnce: number): Promise<void> {
-    slot.sharing = true;
-    try {
-      await this.#rechecked();
-      await slot.process.share(atOnce);
-      slot.atOnce = atOnce;
-    } catch (error) {
-      if (this.#isStopped || slot.retired) return;
-      this.#log.warn({ err: error, atOnce }, 'the worker does not change its inferences at once');
-      // Where it ended over that, the next one must not try the same.
-      this.#many = slot === this.#current && slot.atOnce > 1;
-      this.#noTwo.begin();
-    } finally {
-      slot.sharing = false;
-    }
-    this.#photos.dispatch();
-    this.#reconcile();
+    return secondFits(limit, process.memoryUsage.rss(), memory, freshMemory);
   }
 
   /**
@@ -327,11 +284,7 @@ export class Supervisor implements Tagger {
     const share = memoryShare(limit, process.memoryUsage.rss(), freshMemory);
     // Between one and two inferences at once it has both engines for a moment.
     if (memory.total <= share || slot.sharing) return;
-    if (slot.atOnce > 1 && this.#noTwo.isOver) {
-      this.#noTwo.begin();
-      this.#end('memory');
-      return;
-    }
+    if (this.#twoAtOnce.giveUp(slot)) return;
     if (this.#changing || !this.#noReplacement.isOver) return;
     this.#log.info({ resident: memory.total, share }, 'worker has grown, replacing it');
     this.restarts.memory += 1;

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { INPUT, inceptionV3, type Layer } from '../inference/inceptionv3.ts';
 import type { Tensors } from '../inference/safetensors.ts';
 import { readBase } from './base.ts';
-import { findCopies, keepTogether } from './copies.ts';
 import { applyCorrections, parseCorrections } from './corrections.ts';
 import { type Dataset, type Photo, readDataset } from './dataset.ts';
+import { findDuplicates, keepTogether } from './duplicates.ts';
 import { plainExamples, planExamples, type Weight } from './examples.ts';
 import type { Example } from './features.ts';
 import { type GroupOf, groupPhotos, parseGroups, unmatchedSources } from './groups.ts';
@@ -83,7 +83,7 @@ export async function prepare(
     ...(options.groupBy ? { pattern: new RegExp(options.groupBy) } : {}),
   });
   note(homes);
-  const groupOf = keepTogether(await findCopies(dataset), homeOf, note);
+  const groupOf = keepTogether(await findDuplicates(dataset), homeOf, note);
   const { labels, photos } = dataset;
   const focus = options.focus ? new RegExp(options.focus) : null;
   const focused = ({ file }: Photo) => focus?.test(file.slice(file.indexOf('/') + 1)) ?? true;

@@ -9,7 +9,7 @@ import { CheckpointStore, type EpochRecord } from './checkpoint.ts';
 import { claimFolders } from './claim.ts';
 import type { TrainContext } from './context.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
-import { mix } from './mix.ts';
+import { interpolate } from './interpolate.ts';
 import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
 import { HEAD_CUT, type Plan, prepare, type StagePlan } from './prepare.ts';
 import { publish } from './publish.ts';
@@ -169,9 +169,8 @@ async function run(
       // A later stage is shipped only where it is better on validation.
       if (!best || result.record.macroF1 > best.record.macroF1) best = { ...result, stage };
     }
-    const published = best
-      ? await publish(context, mix(best.weights, plan.base, options.baseShare), best.stage, history)
-      : await publish(context, plan.base, GIVEN, history);
+    const shipped = best ? interpolate(best.weights, plan.base, options.baseShare) : plan.base;
+    const published = await publish(context, shipped, best?.stage ?? GIVEN, history);
     await saveRun(dir, { ...record, finished: true });
     return published;
   } finally {

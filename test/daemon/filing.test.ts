@@ -244,15 +244,15 @@ describe('names', () => {
     expect(names).not.toContain('a-3.jpg');
     expect(await tree('tagged/kitchen')).not.toContain('a.jpg.json');
     expect(await readFile(join(dir, 'tagged/kitchen/a.jpg'), 'utf8')).toBe('precious');
-    // Each photo lies beside its own story.
+    // Each photo lies beside its own sidecar.
     for (const name of names.filter((each) => each !== 'a.jpg')) {
-      const story = JSON.parse(await readFile(join(dir, `tagged/kitchen/${name}.json`), 'utf8'));
+      const sidecar = JSON.parse(await readFile(join(dir, `tagged/kitchen/${name}.json`), 'utf8'));
       const bytes = await readFile(join(dir, 'tagged/kitchen', name), 'utf8');
-      expect(bytes).toBe(story.id.replace('id-', 'photo '));
+      expect(bytes).toBe(sidecar.id.replace('id-', 'photo '));
     }
   });
 
-  test('of 255 bytes keep photo and story, twice', async () => {
+  test('of 255 bytes keep photo and sidecar, twice', async () => {
     const { filing, entry, tree } = await setup();
     const name = `${'é'.repeat(125)}x.jpg`;
     expect(Buffer.byteLength(name)).toBe(255);
@@ -362,7 +362,7 @@ describe.skipIf(!hasOtherDisk)('where tagged and failed are on another disk', ()
     expect(await there()).toContain('kitchen/b-2.jpg');
   });
 
-  test('what has no story is set aside, and what cannot be is left and ends nothing', async () => {
+  test('what has no record is set aside, and what cannot be is left and ends nothing', async () => {
     const { filing, there, dir, tree } = await apart('failed');
     await writeFile(join(dir, 'spool/x.photo'), 'the only copy');
     const synced = await syncedPaths();

@@ -14,8 +14,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Originals } from '../../src/daemon/originals.ts';
 import type { NewPhoto } from '../../src/daemon/ports.ts';
+import { recordOf } from '../../src/daemon/spool-record.ts';
 import { FileStore } from '../../src/daemon/store.ts';
-import { storyOf } from '../../src/daemon/story.ts';
 import { silent, temporaryDir } from './support.ts';
 
 const photo: Omit<NewPhoto, 'body'> = {
@@ -39,7 +39,7 @@ async function create() {
   const originals = new Originals({ store, copyOf, log: silent });
   return { place, file, store, copyOf, originals };
 }
-const stories = async (store: FileStore) =>
+const records = async (store: FileStore) =>
   (await readdir(store.dir)).filter((name) => name.endsWith('.json'));
 
 test('a file that has come to the path of another is its own: neither let go nor deleted for that', async () => {
@@ -83,11 +83,11 @@ test('one that could not be deleted is remembered no longer than until another t
   await writeFile(copyOf('a'), 'half');
   const deletable = await undeletable(place);
   expect(await originals.drop(origin, 'a', photo)).toBe(false);
-  expect([originals.stuck, await stories(store)]).toEqual([1, ['a.json']]);
+  expect([originals.stuck, await records(store)]).toEqual([1, ['a.json']]);
   await deletable();
   await appendFile(file, ' and half');
   await originals.claim(file, 'b');
-  expect([originals.stuck, await stories(store)]).toEqual([0, []]);
+  expect([originals.stuck, await records(store)]).toEqual([0, []]);
 });
 
 test('one that cannot be read after a restart may be the same, and stays known', async () => {
@@ -95,10 +95,10 @@ test('one that cannot be read after a restart may be the same, and stays known',
   // What the kernel refuses to root as to anybody: a folder is not read.
   const { ino, size, mtimeMs } = await stat(place);
   const origin = { path: place, ino: ino + 1, size, mtimeMs };
-  const story = storyOf(photo, { body: 'moved', origin, filedSha256: 'of a file' });
-  await store.put('a', story);
-  await originals.recover('a', story, 'of a file');
-  expect([originals.stuck, await stories(store)]).toEqual([1, ['a.json']]);
+  const record = recordOf(photo, { body: 'moved', origin, filedSha256: 'of a file' });
+  await store.put('a', record);
+  await originals.recover('a', record, 'of a file');
+  expect([originals.stuck, await records(store)]).toEqual([1, ['a.json']]);
 });
 
 test('one that cannot be deleted, and has no copy left to know it by, holds up nobody', async () => {
@@ -106,7 +106,7 @@ test('one that cannot be deleted, and has no copy left to know it by, holds up n
   const origin = await originals.claim(file, 'a');
   const deletable = await undeletable(place);
   expect(await originals.drop(origin, 'a', photo)).toBe(true);
-  expect([originals.stuck, await stories(store)]).toEqual([0, []]);
+  expect([originals.stuck, await records(store)]).toEqual([0, []]);
   await deletable();
   await expect(originals.claim(file, 'b')).rejects.toMatchObject({ code: 'file_missing' });
 });

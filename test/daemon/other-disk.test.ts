@@ -127,9 +127,9 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     const { dir, file } = await stick();
     const { spool } = await opened(dir);
     const { key } = await add(spool, photo({ move: file }));
-    const story = join(spool.dir, `${key}.json`);
-    const told = JSON.parse(await readFile(story, 'utf8'));
-    await writeFile(story, JSON.stringify({ ...told, dev: told.dev + 1 }));
+    const record = join(spool.dir, `${key}.json`);
+    const told = JSON.parse(await readFile(record, 'utf8'));
+    await writeFile(record, JSON.stringify({ ...told, dev: told.dev + 1 }));
     const again = await opened(dir);
     for (const entry of again.entries) await again.spool.remove(entry);
     expect(existsSync(file)).toBe(false);
@@ -160,7 +160,7 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     }
   });
 
-  test('that is replaced while the story of an undeletable one is written is its own photo', async () => {
+  test('that is replaced while the record of an undeletable one is written is its own photo', async () => {
     const { dir, file, lock } = await stick();
     const { spool } = await opened(dir);
     const entry = await add(spool, photo({ move: file }));
@@ -270,7 +270,7 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
 
   test('of too many that cannot be deleted no more are taken', async () => {
     const { dir, place, lock } = await stick();
-    const store = new FileStore(join(dir, 'stories'), { maxEntryBytes: 10_000 });
+    const store = new FileStore(join(dir, 'records'), { maxEntryBytes: 10_000 });
     await store.open(() => {});
     const copyOf = (key: string) => join(dir, key);
     const originals = new Originals({ store, copyOf, log: silent, maxStuck: 2 });
@@ -307,7 +307,7 @@ async function withoutPlace(meanwhile: (file: string) => Promise<void> = async (
   const { syncDir } = disk;
   let syncs = 0;
   const spy = vi.spyOn(disk, 'syncDir').mockImplementation(async (path) => {
-    // The first is the story's.
+    // The first is the record's.
     if (++syncs === 2) {
       await meanwhile(file);
       throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });

@@ -355,7 +355,7 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
     expect(await files(spool)).toEqual([`${entry.key}.json`, `${entry.key}.photo`]);
   });
 
-  test('that is filed but there needs its copy no more, and no story when it is gone', async () => {
+  test('that is filed but there needs its copy no more, and no record when it is gone', async () => {
     const { dir, file, spool, entry } = await taken();
     const deletable = await undeletable(file);
     await spool.remove(entry);
@@ -434,7 +434,7 @@ test('a spool folder that somebody removes is made anew', async () => {
 });
 
 describe('a crash', () => {
-  test('between the story and the move leaves the photo where it was, to be handed in again', async () => {
+  test('between the record and the move leaves the photo where it was, to be handed in again', async () => {
     const dir = await temporaryDir();
     const { spool } = await opened(dir);
     const origin = join(dir, 'a.jpg');
@@ -447,7 +447,7 @@ describe('a crash', () => {
     expect(await files(spool)).toEqual([]);
   });
 
-  test('that left a photo without its story does not cost the photo', async () => {
+  test('that left a photo without its record does not cost the photo', async () => {
     const dir = await temporaryDir();
     const { spool } = await opened(dir);
     await writeFile(join(spool.dir, 'stray.photo'), 'the only copy');
@@ -469,7 +469,7 @@ describe('a crash', () => {
     expect(await files(spool)).not.toContain('half.part');
   });
 
-  test.each(['its story', 'its file'])(
+  test.each(['its record', 'its file'])(
     'on a disk that cannot read %s now costs no photo',
     async (which) => {
       const dir = await temporaryDir();
@@ -479,11 +479,11 @@ describe('a crash', () => {
       await writeFile(kept, 'kept');
       const other = await add(spool, photo({ keep: kept }, { id: 'id-2' }));
       // What the kernel refuses to root as to anybody: a folder is not read, a loop not followed.
-      const [victim, whole] = which === 'its story' ? [entry, other] : [other, entry];
-      const story = join(spool.dir, `${victim.key}.json`);
-      const unreadable = which === 'its story' ? story : kept;
+      const [victim, whole] = which === 'its record' ? [entry, other] : [other, entry];
+      const record = join(spool.dir, `${victim.key}.json`);
+      const unreadable = which === 'its record' ? record : kept;
       await rename(unreadable, `${dir}/aside`);
-      if (which === 'its story') await mkdir(story);
+      if (which === 'its record') await mkdir(record);
       else await symlink(kept, kept);
       const second = await opened(dir);
       expect(second.entries.map(({ key }) => key)).toEqual([whole.key]);

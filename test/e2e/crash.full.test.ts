@@ -121,7 +121,7 @@ test.each([
       // In turn while it starts, and well into its work.
       if (next() < 0.6) await run.ready();
       await sleep(next() * 1200);
-      expect(run.ended, run.story).toBe(false);
+      expect(run.ended, run.output).toBe(false);
       const victim = next();
       if (victim < 0.45) {
         await run.kill();
@@ -168,15 +168,15 @@ test.each([
     }
     expect(await run.terminate()).toBe(0);
 
-    // Each photo of the folder is filed once: tagged, or failed with its story.
+    // Each photo of the folder is filed once: tagged, or failed with its error.
     expect(await box.tree('ingest')).toEqual([]);
-    const story = async (folder: string, name: string) =>
+    const sidecar = async (folder: string, name: string) =>
       JSON.parse(await readFile(join(box.dir, folder, name), 'utf8'));
     const sidecars = async (folder: string) =>
       Promise.all(
         (await box.tree(folder))
           .filter((name) => name.endsWith('.json') && !/^_(http|mqtt)\//.test(name))
-          .map((name) => story(folder, name)),
+          .map((name) => sidecar(folder, name)),
       );
     const [tagged, failed] = [await sidecars('tagged'), await sidecars('failed')];
     for (const { file, sha256 } of tagged) expect(accepted.folder.get(file)).toBe(sha256);

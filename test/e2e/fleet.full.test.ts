@@ -70,7 +70,7 @@ test(`${BOXES} boxes share one stream; one killed in the middle loses nothing`, 
     }
   }
   await eventually(() => ids().size === PHOTOS);
-  for (const run of runs) expect(await run.terminate(), run.story).toBe(0);
+  for (const run of runs) expect(await run.terminate(), run.output).toBe(0);
   const counts = boxes.map(({ node }) => by(node));
   print({ accepted: PHOTOS, answered: ids().size, results: results.length, counts });
   expect(counts.every((count) => count > 0)).toBe(true);
@@ -96,7 +96,7 @@ test('1, 2 and 4 boxes of one core: all take part, and how fast they are is prin
     const counts = boxes.map(({ node }) => by(node));
     print({ boxes: count, cores: Math.min(count, cores), photos: PHOTOS, perSecond, counts });
     expect(counts.every((each) => each > 0)).toBe(true);
-    for (const run of runs) expect(await run.terminate(), run.story).toBe(0);
+    for (const run of runs) expect(await run.terminate(), run.output).toBe(0);
   }
 });
 
@@ -107,7 +107,7 @@ test('the share of a box that is stopped waits for it: nothing is lost, and the 
   const stopped = await first.start();
   await second.start();
   const { send, by, ids, results } = await office(lan.url);
-  expect(await stopped.terminate(), stopped.story).toBe(0);
+  expect(await stopped.terminate(), stopped.output).toBe(0);
   const photos = (await payloads).slice(0, 40);
   for (const payload of photos) await send(payload);
   await eventually(() => by('box-1') >= 20);

@@ -97,11 +97,11 @@ export class Run {
     await eventually(() => find() !== undefined || this.ended);
     const line = find();
     if (line) return line;
-    throw new Error(`it ended: ${this.story}`);
+    throw new Error(`it ended: ${this.output}`);
   }
 
   /** What it said, for a test that fails. */
-  get story(): string {
+  get output(): string {
     return `${this.stderr}\n${this.logs.map((line) => JSON.stringify(line)).join('\n')}`;
   }
 

@@ -87,7 +87,7 @@ test(`${FILES} tiny files at once, and photos behind them`, async () => {
   process.stdout.write(
     `${JSON.stringify({ files: FILES, seconds, 'peak MiB': Math.round(peak), watches })}\n`,
   );
-  expect(program.ended, program.story).toBe(false);
+  expect(program.ended, program.output).toBe(false);
   expect(await failed()).toBe(2 * FILES);
   // One a folder, whatever is in it.
   expect(watches).toBeLessThanOrEqual(2);

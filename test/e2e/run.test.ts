@@ -67,7 +67,7 @@ test('photos dropped come out tagged: on the embedded broker, in sidecars, one r
   expect(scores.status).toBe(200);
   expect(Object.keys((await scores.json()) as object)).toHaveLength(6);
 
-  expect(await program.terminate(), program.story).toBe(0);
+  expect(await program.terminate(), program.output).toBe(0);
   expect(program.logs.at(-1)).toMatchObject({ msg: 'stopped' });
   expect(await box.tree('spool')).toEqual([]);
 });
@@ -81,7 +81,7 @@ describe('a restart', () => {
     for (let n = 0; n < count; n++) await box.drop(`${n}.jpg`, await jpeg(n));
     const first = box.run();
     await eventually(() => watch.results.length >= 3 || first.ended);
-    expect(first.ended, first.story).toBe(false);
+    expect(first.ended, first.output).toBe(false);
     expect(await first.terminate()).toBe(0);
     expect(watch.results.length).toBeLessThan(count);
     // "online" comes again when the model is known.
@@ -113,7 +113,7 @@ describe('a restart', () => {
       }
       // At another point of its work each time.
       await eventually(() => watch.results.length > before + round || program.ended);
-      expect(program.ended, program.story).toBe(false);
+      expect(program.ended, program.output).toBe(false);
       await program.kill();
     }
     const last = box.run();
@@ -155,7 +155,7 @@ describe('a stop', () => {
     const box = await home();
     const program = box.run();
     await freeze(program);
-    expect(await program.terminate(), program.story).toBe(0);
+    expect(await program.terminate(), program.output).toBe(0);
     expect([said(program, 'stopped'), said(program, 'ready')]).toEqual([true, false]);
   });
 
@@ -172,7 +172,7 @@ describe('a stop', () => {
     process.kill(program.pid, 'SIGINT');
     process.kill(program.pid, 'SIGTERM');
     await sleep(1000);
-    expect(program.ended, program.story).toBe(false);
+    expect(program.ended, program.output).toBe(false);
     process.kill(program.pid, 'SIGINT');
     expect(await program.exitCode()).toBe(1);
     expect(said(program, 'stopped')).toBe(false);

@@ -94,7 +94,7 @@ test(`${COUNT} malformed HTTP requests, seed ${SEED}`, async () => {
     }
   };
   await Promise.all(Array.from({ length: 8 }, lane));
-  expect(program.ended, program.story).toBe(false);
+  expect(program.ended, program.output).toBe(false);
   expect(await stillTags(box.url)).toBe(200);
   process.stdout.write(`${JSON.stringify({ seed: SEED, requests: COUNT, answers })}\n`);
   expect(Object.keys(answers).filter((status) => /^(silent|500|502)$/.test(status))).toEqual([]);
@@ -150,7 +150,7 @@ test(`${COUNT} malformed MQTT packets to the embedded broker, seed ${SEED}`, asy
     }
   };
   await Promise.all(Array.from({ length: 8 }, lane));
-  expect(program.ended, program.story).toBe(false);
+  expect(program.ended, program.output).toBe(false);
   expect(await stillTags(box.url)).toBe(200);
   process.stdout.write(`${JSON.stringify({ seed: SEED, packets: COUNT, ends })}\n`);
   expect(ends).toEqual({ closed: COUNT });
@@ -191,7 +191,7 @@ test(`${COUNT} malformed messages through Mosquitto are each answered, seed ${SE
     while (n - answered.size > 200) await sleep(5);
   }
   await eventually(() => answered.size === COUNT);
-  expect(program.ended, program.story).toBe(false);
+  expect(program.ended, program.output).toBe(false);
   expect(await stillTags(box.url)).toBe(200);
   process.stdout.write(`${JSON.stringify({ seed: SEED, messages: COUNT, codes })}\n`);
   expect(Object.keys(codes).filter((code) => /^(internal|worker)/.test(code))).toEqual([]);

@@ -147,11 +147,11 @@ describe('what is taken', () => {
       'notes.jpg',
       'notes.jpg.error.json',
     ]);
-    const story = await readFile(
+    const sidecar = await readFile(
       join(folder.config.data.dir, 'failed/empty.jpg.error.json'),
       'utf8',
     );
-    expect(JSON.parse(story)).toMatchObject({
+    expect(JSON.parse(sidecar)).toMatchObject({
       source: 'folder',
       file: 'empty.jpg',
       code: 'image_corrupt',

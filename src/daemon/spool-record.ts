@@ -3,7 +3,7 @@ import { decodePath, encodePath, type StoredPath } from './paths.ts';
 import type { Body, NewPhoto } from './ports.ts';
 
 /** What the spool keeps of a photo besides its bytes: `<key>.json`. */
-export interface Story {
+export interface SpoolRecord {
   readonly id: string;
   readonly source: NewPhoto['source'];
   readonly file: string | null;
@@ -31,7 +31,7 @@ type Where =
     }
   | { readonly body: 'moved'; readonly origin?: Origin; readonly filedSha256?: string };
 
-export function storyOf(photo: Omit<NewPhoto, 'body'>, where: Where): Story {
+export function recordOf(photo: Omit<NewPhoto, 'body'>, where: Where): SpoolRecord {
   return {
     id: photo.id,
     source: photo.source,
@@ -47,19 +47,19 @@ export function storyOf(photo: Omit<NewPhoto, 'body'>, where: Where): Story {
 }
 
 /** The reverse, without the bytes. */
-export const photoOf = (story: Story): Omit<NewPhoto, 'body'> => ({
-  id: story.id,
-  source: story.source,
-  file: story.file,
-  receivedAt: story.received_at,
-  ...(story.reply ? { reply: story.reply } : {}),
+export const photoOf = (record: SpoolRecord): Omit<NewPhoto, 'body'> => ({
+  id: record.id,
+  source: record.source,
+  file: record.file,
+  receivedAt: record.received_at,
+  ...(record.reply ? { reply: record.reply } : {}),
 });
 
-/** @throws SyntaxError for a value that is no story. */
-export function readStory(value: unknown): Story {
-  const story = value as Story | null;
-  if (typeof story?.id !== 'string') throw new SyntaxError('This is not the story of a photo.');
-  return story;
+/** @throws SyntaxError for a value that is no record. */
+export function readRecord(value: unknown): SpoolRecord {
+  const record = value as SpoolRecord | null;
+  if (typeof record?.id !== 'string') throw new SyntaxError('This is not the record of a photo.');
+  return record;
 }
 
 const stored = ({ path, size, mtimeMs }: Omit<Origin, 'ino' | 'dev'>) => ({
@@ -68,8 +68,8 @@ const stored = ({ path, size, mtimeMs }: Omit<Origin, 'ino' | 'dev'>) => ({
 });
 
 /** The file that was copied, as it was; null where none was. */
-export function originOf(story: Story): Origin | null {
-  const { body, path, ino, dev, size, mtime_ms: mtimeMs } = story;
+export function originOf(record: SpoolRecord): Origin | null {
+  const { body, path, ino, dev, size, mtime_ms: mtimeMs } = record;
   if (body !== 'moved' || path === undefined || ino === undefined) return null;
   if (size === undefined || mtimeMs === undefined) return null;
   return { path: decodePath(path), ino, size, mtimeMs, dev };

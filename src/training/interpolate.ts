@@ -4,7 +4,7 @@ import type { Tensor, Tensors } from '../inference/safetensors.ts';
  * Weights on the line between two networks of one kind: `share` of `base`, the rest of `trained`.
  * What the base lacks, or has in another shape (a head for other labels), is left as trained.
  */
-export function mix(trained: Tensors, base: Tensors, share: number): Tensors {
+export function interpolate(trained: Tensors, base: Tensors, share: number): Tensors {
   if (share === 0) return trained;
   return new Map(
     [...trained].map(([name, { shape, data }]): [string, Tensor] => {

@@ -5,7 +5,7 @@ import type { Dataset, Photo } from './dataset.ts';
 import { type GroupOf, isAlone } from './groups.ts';
 
 /** Photos with the same bytes, each set in the data set's order. */
-export async function findCopies({ dir, photos }: Dataset): Promise<Photo[][]> {
+export async function findDuplicates({ dir, photos }: Dataset): Promise<Photo[][]> {
   const sizes = await Promise.all(
     photos.map(async ({ file }) => (await stat(join(dir, file))).size),
   );

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { findCopies, keepTogether } from '../../src/training/copies.ts';
 import { readDataset } from '../../src/training/dataset.ts';
+import { findDuplicates, keepTogether } from '../../src/training/duplicates.ts';
 import { groupPhotos } from '../../src/training/groups.ts';
 
 /** What becomes of these photos (file → bytes) and homes. */
@@ -17,7 +17,7 @@ async function together(files: Record<string, string>, sources: Record<string, s
   const dataset = await readDataset(dir);
   const notes: string[] = [];
   const { of } = groupPhotos(dataset.photos, { sources: new Map(Object.entries(sources)) });
-  const groupOf = keepTogether(await findCopies(dataset), of, (text) => notes.push(text));
+  const groupOf = keepTogether(await findDuplicates(dataset), of, (text) => notes.push(text));
   return { groups: dataset.photos.map(groupOf), notes: notes.join('\n') };
 }
 
