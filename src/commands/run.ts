@@ -4,6 +4,7 @@ import { addConfigFlags, configFrom } from '../config/flags.ts';
 import { forNextStart } from '../config/live.ts';
 import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
+import { RetaggerError } from '../errors.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { isCode, isDiskTrouble } from '../system-errors.ts';
@@ -132,6 +133,7 @@ function onHangUp(log: Logger, config: Config, read: () => Config, up: Promise<R
         if (keys.length > 0) log.warn({ keys }, 'these keys change at the next start only');
         await (await up).reload(next);
       } catch (error) {
+        if (error instanceof RetaggerError && error.code === 'stopping') return;
         log.error({ reason: (error as Error).message }, 'what was in force stays in force');
       }
     });

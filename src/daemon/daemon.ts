@@ -103,13 +103,14 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       await notify.ready();
     },
     async reload(next) {
-      const stays = forNextStart(config, next).includes('ingest.after');
-      filing.ingest = stays ? { ...next.ingest, after: filing.ingest.after } : next.ingest;
       try {
         const before = tagger.info;
         const swapped = await tagger.swap(next.model.dir);
         if (swapped !== before) answers.forget();
         refused = '';
+        // Only now: what is wrong changes nothing, and "delete" least of all.
+        const stays = forNextStart(config, next).includes('ingest.after');
+        filing.ingest = stays ? { ...next.ingest, after: filing.ingest.after } : next.ingest;
         log.info({ model: swapped.model, after: filing.ingest.after }, 'configuration taken over');
       } catch (error) {
         refused = `; ${next.model.dir} is not in use: ${(error as Error).message}`;

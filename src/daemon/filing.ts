@@ -71,7 +71,7 @@ export class Filing {
       const target = await this.#place(root, entry, moved, '.json', outcome.result);
       if (!this.ingest.xmp || tag === null) return;
       if (moved !== null) await this.#describe(target, entry, tag);
-      else await this.#describe(entry.path, entry, tag).catch((err) => this.#noXmp(err, entry));
+      else await this.#describeKept(entry, tag).catch((err) => this.#noXmp(err, entry));
       return;
     }
     if (isFiled) {
@@ -116,6 +116,12 @@ export class Filing {
       await disk.remove(draft);
     }
     await this.#sync(dir);
+  }
+
+  async #describeKept(entry: SpoolEntry, tag: string): Promise<void> {
+    // What was copied is only known by its copy, which goes.
+    if (entry.body !== 'kept') throw new Error('The name of the photo is not UTF-8.');
+    await this.#describe(entry.path, entry, tag);
   }
 
   /** A folder of the user's own may be read-only, or gone. The result is filed all the same. */

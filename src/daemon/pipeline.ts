@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Config } from '../config/schema.ts';
 import { RetaggerError, tooManyBytes, toRetaggerError } from '../errors.ts';
 import type { Tagger } from '../inference/tagger.ts';
@@ -75,6 +76,8 @@ export class TaggingPipeline implements Pipeline, Part {
   constructor(parts: PipelineParts) {
     this.#parts = parts;
     this.#log = parts.log;
+    // Each photo that waits for the disk listens.
+    setMaxListeners(0, this.#ended.signal);
   }
 
   /** Photos accepted and not finished. */

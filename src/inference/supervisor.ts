@@ -126,8 +126,9 @@ export class Supervisor implements Tagger {
     try {
       return await this.#change(bundle);
     } catch (error) {
+      if (this.#isStopped) throw new RetaggerError('stopping');
       // The old one has ended meanwhile, or did not start before.
-      if (!this.#current && !this.#isStopped) this.#respawnLater();
+      if (!this.#current) this.#respawnLater();
       throw error;
     }
   }

@@ -199,6 +199,14 @@ describe('an XMP sidecar', () => {
     expect(await tree('tagged')).toContain('kitchen/c.jpg.json');
   });
 
+  test('of one that stays but was copied, for its name is no UTF-8, is not left in the spool', async () => {
+    const { filing, entry, tree } = await setup('keep', true);
+    const photo = await entry('a\ufffd.jpg', { body: 'upload' });
+    await filing.file(photo, good(photo));
+    expect(await tree('tagged')).toEqual(['kitchen/a\ufffd.jpg.json']);
+    expect((await tree('spool')).filter((name) => name.endsWith('.xmp'))).toEqual([]);
+  });
+
   test('follows a photo that was replaced, as long as nobody has added to it', async () => {
     const { filing, entry, dir } = await setup('keep', true);
     const xmp = () => readFile(join(dir, 'spool/a.jpg.xmp'), 'utf8');

@@ -476,6 +476,21 @@ describe('a disk that does not take an outcome', () => {
     expect((await ls(daemon.spool.dir)).filter((name) => name.endsWith('.json'))).toEqual([]);
   });
 
+  test('nor that of many others: no warning of listeners', async () => {
+    const { config, daemon } = await held('mqtt');
+    const warnings: Error[] = [];
+    const warned = (warning: Error) => warnings.push(warning);
+    process.on('warning', warned);
+    onTestFinished(() => void process.off('warning', warned));
+    for (let n = 0; n < 20; n++) await daemon.pipeline.accept(photo('mqtt', `kitchen ${n}`));
+    await blocked(join(config.data.dir, 'outbox'), notOurs);
+    daemon.tagger.letGo();
+    await eventually(() => daemon.tagger.seen.length === 21);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await daemon.pipeline.stop(0);
+    expect(warnings).toEqual([]);
+  });
+
   test('is asked no more after the stop; the next start files the photo, once', async () => {
     const { config, daemon } = await held('folder');
     const unblock = await blocked(join(config.data.dir, 'tagged'), aFile);

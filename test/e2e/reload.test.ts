@@ -1,4 +1,4 @@
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually, home, jpeg, temporaryDir } from './harness.ts';
@@ -38,12 +38,19 @@ test('SIGHUP: another model without a failed request; what is wrong changes noth
   expect(said('what was in force stays in force')[0]?.reason).toContain('ingest.after');
 
   // A model that is not there, and a key that needs a restart.
-  await writeFile(file, `model:\n  dir: ${dir}/nowhere\nlog:\n  level: debug\n`);
+  await writeFile(
+    file,
+    `model:\n  dir: ${dir}/nowhere\ningest:\n  after: delete\nlog:\n  level: debug\n`,
+  );
   process.kill(run.pid, 'SIGHUP');
   await eventually(() => said('what was in force stays in force').length === 2);
   expect(said('these keys change at the next start only')[0]?.keys).toEqual(['log.level']);
   expect(JSON.stringify(await readyz())).toContain('nowhere is not in use');
   expect((await fetch(`${box.url}/readyz`)).status).toBe(200);
+  await box.drop('stays.jpg', await jpeg(1));
+  await eventually(async () => (await box.tree('tagged')).length === 2);
+  await eventually(async () => (await box.tree('spool')).length === 0);
+  await rm(join(box.dir, 'tagged'), { recursive: true });
 
   // Photos that stay must be remembered from the start on.
   await writeFile(file, 'ingest:\n  after: keep\n');

@@ -357,6 +357,16 @@ describe('a worker', () => {
     expect(tagger.pids).toEqual([]);
   });
 
+  it('that is stopped while another model loads: no fault of that model', async () => {
+    create();
+    await tagger.start();
+    const swapped = tagger.swap(await version('15'));
+    const refused = expect(swapped).rejects.toMatchObject({ code: 'stopping' });
+    await expect.poll(() => tagger.pids.length).toBe(2);
+    await tagger.stop();
+    await refused;
+  });
+
   it('whose replacements end while they load: each counts once', async () => {
     create();
     await tagger.start();
