@@ -25,9 +25,9 @@ export class PhotoJobs {
   #fresh: PhotoJob[] = [];
   #suspects: PhotoJob[] = [];
 
-  /** Photos no worker has yet. */
+  /** Photos no worker has had yet. */
   get waiting(): number {
-    return this.#fresh.length + this.#suspects.length;
+    return this.#fresh.length;
   }
 
   add(job: PhotoJob): void {

@@ -65,7 +65,6 @@ export class Supervisor implements Tagger {
       current: () => this.#current,
       fits: (slot) => !this.#changing && this.#twoFit(slot),
       check: () => this.#rechecked(),
-      onChange: () => this.#photos.dispatch(),
     });
   }
 

@@ -11,8 +11,6 @@ export interface TwoAtOnceParts {
   readonly fits: (slot: Slot) => boolean;
   /** Before a worker loads its engine once more. @throws Error where it must not. */
   readonly check: () => Promise<unknown>;
-  /** The worker may take another number of photos. */
-  readonly onChange: () => void;
 }
 
 /**
@@ -92,13 +90,12 @@ export class TwoAtOnce {
         { err: error, atOnce },
         'the worker does not change its inferences at once',
       );
+      this.#wanted = slot.atOnce > 1;
       // Where it ended over that, the next one must not try the same.
-      this.#wanted = slot === this.#parts.current() && slot.atOnce > 1;
       this.#pause.begin();
     } finally {
       slot.sharing = false;
     }
-    this.#parts.onChange();
     this.#reconcile();
   }
 }

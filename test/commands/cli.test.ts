@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { modelLike } from './model-like.ts';
 
 /** The built program, as a user calls it. */
 function retagger(...args: string[]) {
@@ -68,7 +69,12 @@ test('tag: a folder and a refused file, one JSON line each, in order', () => {
   const sum = Object.values<number>(first.scores).reduce((a, b) => a + b, 0);
   expect(sum).toBeCloseTo(1, 6);
   expect(first).toMatchObject({ source: 'folder', width: 480, height: 360 });
-  expect(results.at(-1).code).toBe('image_unsupported');
+  expect(results.at(-1)).toEqual({
+    ...{ id: expect.any(String), node: first.node, source: 'folder' },
+    ...{ file: 'test/fixtures/refused/text.jpg', code: 'image_unsupported' },
+    message: expect.any(String),
+  });
+  expect(first.node).toMatch(/./);
   expect(status).toBe(1);
 });
 
@@ -76,6 +82,24 @@ test('tag --format table is for people', () => {
   const { status, stdout } = retagger('tag', '--format', 'table', 'test/fixtures/rooms/hall.jpg');
   expect(status).toBe(0);
   expect(stdout).toMatch(/^\w+ +\d{2,3} % {2}test\/fixtures\/rooms\/hall\.jpg\n$/);
+});
+
+test('tag: of a photo the model is not sure of, the tag is open', () => {
+  const photo = 'test/fixtures/rooms/hall.jpg';
+  const unsure = modelLike({ threshold: 1 });
+  const { status, lines } = retagger('tag', '--model-dir', unsure, photo);
+  const { tag, score } = JSON.parse(lines[0] as string);
+  expect([status, tag]).toEqual([0, null]);
+  const table = retagger('tag', '--format', 'table', '--model-dir', unsure, photo);
+  expect(table.stdout).toMatch(/^\? +\d+ % {2}\S+hall\.jpg\n$/);
+  expect(table.stdout).toContain(` ${Math.round(score * 100)} %`);
+});
+
+test('tag: what only the daemon must not do is no fault here', () => {
+  const env = { PATH: process.env.PATH, RETAGGER_HTTP_HOST: '0.0.0.0' };
+  const args = ['dist/cli.js', 'tag', 'test/fixtures/rooms/hall.jpg'];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
 test('tag: Ctrl-C is exit code 130', async () => {
@@ -179,10 +203,15 @@ test('run --check: in order is exit code 0; a wrong key or model is 2 and named'
   expect(key).toMatchObject({ status: 2, stderr: expect.stringContaining('move, keep, delete') });
   const model = retagger('run', '--check', '--model-dir', '/nowhere');
   expect(model).toMatchObject({ status: 2, stderr: expect.stringContaining('model.dir') });
+  const damaged = modelLike({ damaged: 'model.int8.onnx' });
+  const bytes = retagger('run', '--check', '--model-dir', damaged);
+  expect(bytes).toMatchObject({ status: 2, stderr: expect.stringContaining('checksum') });
   const file = retagger('run', '--check', '--data-dir', 'package.json');
   expect(file).toMatchObject({ status: 2, stderr: expect.stringContaining('is not a folder') });
   const ca = retagger('run', '--check', '--mqtt-ca', '/nowhere.pem');
   expect(ca).toMatchObject({ status: 2, stderr: expect.stringContaining('mqtt.ca') });
+  const unused = ['--mqtt-ca', '/nowhere.pem', '--mqtt-enabled', 'false'];
+  expect(retagger('run', '--check', ...unused).status).toBe(0);
   const { stdout: help } = retagger('run', '--help');
   expect(help.replace(/\s+/g, ' ')).toContain('would start and every door would work');
 });
@@ -263,6 +292,7 @@ test('tag: what cannot be read ends no other photo, and no name breaks a line', 
   expect(status).toBe(1);
   expect(stdout.split('\n')).toHaveLength(3);
   expect(stdout).toContain('a\ufffd[31m\ufffdb.jpg');
+  expect(stdout).toMatch(/^– +– {2}\S+loop {2}\(\w+\)$/m);
 });
 
 test('bench: a photo that cannot be read is named, and no engine blamed', () => {

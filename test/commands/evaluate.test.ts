@@ -3,6 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { confusionTable, mistakesCsv } from '../../src/commands/evaluation-tables.ts';
+import { modelLike } from './model-like.ts';
 
 function evaluate(...args: string[]) {
   return spawnSync(process.execPath, ['dist/cli.js', 'evaluate', ...args], {
@@ -83,6 +85,44 @@ test('--limit takes photos of all classes', () => {
       ['hall', 1],
     ]),
   );
+});
+
+test('the confusion matrix has a line for each true label, and the tags across', () => {
+  const counts = [
+    [31, 4],
+    [0, 2],
+  ];
+  expect(confusionTable(['hall', 'bathroom'], counts).split('\n')).toEqual([
+    'truth \\ tag      hall  bathroom',
+    'hall              31         4',
+    'bathroom           0         2',
+  ]);
+});
+
+test('a name may hold what a CSV file is made of', () => {
+  const photos = [',', '"', '\n', '\r', ''].map((mark) => ({ file: `a${mark}.jpg`, label: 0 }));
+  const dataset = { dir: '.', labels: ['hall', 'bathroom'], photos };
+  const scores = photos.map(() => [0.25, 0.75]);
+  const end = ',hall,bathroom,0.7500';
+  const files = ['"a,.jpg"', '"a"".jpg"', '"a\n.jpg"', '"a\r.jpg"', 'a.jpg'];
+  expect(mistakesCsv(dataset, scores)).toBe(
+    `file,truth,answer,score\n${files.map((file) => `${file}${end}\n`).join('')}`,
+  );
+});
+
+test('the reference is compared with, the matrix drawn, and every open tag counted', () => {
+  const dir = photos({ 'kitchen/a.jpg': 'kitchen', 'hall/b.jpg': 'hall', 'hall/c.jpg': null });
+  const [json, plot] = [join(dir, 'figures.json'), join(dir, 'matrix.png')];
+  const outputs = ['--json', json, '--plot', plot, '--reference'];
+  const unsure = modelLike({ threshold: 1 });
+  const { stdout } = evaluate('--data', dir, '--model-dir', unsure, ...outputs);
+  expect(stdout).toContain('abstained (tag null) on 2.');
+  expect(stdout).toContain('Same top tag as the float32 reference on 2 of 2 photos (100.00 %);');
+  const { abstained, agreement } = JSON.parse(readFileSync(json, 'utf8'));
+  expect(abstained).toBe(2);
+  expect(agreement).toMatchObject({ photos: 2, same: 2, share: 1 });
+  expect(agreement.maxDifference).toBeLessThan(0.1);
+  expect(readFileSync(plot).subarray(1, 4).toString()).toBe('PNG');
 });
 
 test('folders of none of the labels, or without a photo, are refused', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, readFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
@@ -72,6 +72,16 @@ test('photos dropped come out tagged: on the embedded broker, in sidecars, one r
   expect(await box.tree('spool')).toEqual([]);
 });
 
+/** The worker does nothing from now on. */
+async function freeze(program: Run): Promise<void> {
+  await eventually(() => childrenOf(program.pid).length > 0 || program.ended);
+  for (const pid of childrenOf(program.pid)) {
+    process.kill(pid, 'SIGSTOP');
+    // Without its daemon it would end by itself, if it could.
+    onTestFinished(() => void spawnSync('kill', ['-CONT', String(pid)]));
+  }
+}
+
 describe('a restart', () => {
   test('in the middle of a backlog loses no photo and tags none twice', async () => {
     const watch = await broker();
@@ -98,6 +108,35 @@ describe('a restart', () => {
     );
     expect(watch.results).toHaveLength(count);
     expect(await box.tree('tagged')).toHaveLength(2 * count);
+  });
+
+  test('sets aside what nothing is known of, and tags no photo whose result waits already', async () => {
+    const watch = await broker();
+    const box = await home();
+    const spool = join(box.dir, 'spool');
+    const first = box.run();
+    await first.ready();
+    await freeze(first);
+    await box.drop('a.jpg', await jpeg(1));
+    await eventually(async () => (await box.tree('spool')).length === 2);
+    await first.kill();
+    await cp(spool, join(box.dir, 'before'), { recursive: true });
+
+    const second = box.run(['env', 'RETAGGER_MQTT_URL=mqtt://127.0.0.1:9']);
+    await eventually(() => second.logs.some(({ msg }) => msg === 'tagged') || second.ended);
+    await eventually(async () => (await box.tree('spool')).length === 0);
+    expect(await second.terminate(), second.output).toBe(0);
+
+    // As if the power had failed before the photo was filed.
+    await cp(join(box.dir, 'before'), spool, { recursive: true });
+    await writeFile(join(spool, 'stray.photo'), 'the only copy');
+    const third = box.run(['env', `RETAGGER_MQTT_URL=${watch.url}`]);
+    await third.ready();
+    await eventually(async () => (await box.tree('spool')).length === 0);
+    await eventually(async () => (await box.tree('outbox')).length === 0);
+    expect(await third.terminate(), third.output).toBe(0);
+    expect(watch.results.map(({ file }) => file)).toEqual(['a.jpg']);
+    expect(await box.tree('failed')).toEqual(['_recovered/stray.photo']);
   });
 
   test('by SIGKILL, again and again: every photo ends once, and its result arrives', async () => {
@@ -141,22 +180,31 @@ describe('a restart', () => {
 describe('a stop', () => {
   const said = (program: Run, msg: string) => program.logs.some((line) => line.msg === msg);
 
-  /** The worker does nothing from now on. */
-  async function freeze(program: Run): Promise<void> {
-    await eventually(() => childrenOf(program.pid).length > 0 || program.ended);
-    for (const pid of childrenOf(program.pid)) {
-      process.kill(pid, 'SIGSTOP');
-      // Without its daemon it would end by itself, if it could.
-      onTestFinished(() => void spawnSync('kill', ['-CONT', String(pid)]));
-    }
-  }
-
   test('while the model loads does not wait for it', async () => {
     const box = await home();
     const program = box.run();
     await freeze(program);
     expect(await program.terminate(), program.output).toBe(0);
     expect([said(program, 'stopped'), said(program, 'ready')]).toEqual([true, false]);
+  });
+
+  test('lets who has been answered by HTTP find the same result on the broker', async () => {
+    const watch = await broker();
+    const box = await home(['--mqtt-url', watch.url]);
+    const program = box.run();
+    await program.ready();
+    const bodies = await Promise.all(Array.from({ length: 12 }, (_, n) => jpeg(n)));
+    const answers = bodies.map(async (bytes) => {
+      const form = new FormData();
+      form.set('image', new Blob([new Uint8Array(bytes)]), 'a.jpg');
+      return (await fetch(`${box.url}/re-tagger`, { method: 'POST', body: form })).status;
+    });
+    await Promise.race(answers);
+    expect(await program.terminate(), program.output).toBe(0);
+    const statuses = await Promise.all(answers);
+    expect(statuses.filter((status) => status !== 200 && status !== 503)).toEqual([]);
+    expect(watch.results.length).toBe(statuses.filter((status) => status === 200).length);
+    expect(await box.tree('outbox')).toEqual([]);
   });
 
   test('asked for twice in one moment is one; once more later ends at once', async () => {

@@ -22,6 +22,14 @@ it('begins once there were many for a second without a gap', () => {
   expect(begin).toHaveBeenCalledOnce();
 });
 
+it('begins no sooner where there was no photo for long', () => {
+  burst.look(true, 60_000);
+  burst.look(true, 60_900);
+  expect(begin).not.toHaveBeenCalled();
+  burst.look(true, 61_000);
+  expect(begin).toHaveBeenCalledOnce();
+});
+
 it('begins also where each photo takes long', () => {
   burst.look(true, 0);
   burst.look(true, 900);

@@ -744,6 +744,13 @@ describe('while more photos come than one inference at once does well', () => {
     await expect.poll(threads).toBe(before);
   });
 
+  it('two photos at a time are not many', async () => {
+    await start();
+    const until = Date.now() + 1500;
+    await keepBusy(() => Date.now() > until, { atOnce: 2 });
+    expect([doesTwo(), said('at once')]).toEqual([false, 0]);
+  });
+
   it('another model begins with one: it may leave no room for two', async () => {
     await start();
     await keepBusy(doesTwo);
@@ -771,6 +778,7 @@ describe('while more photos come than one inference at once does well', () => {
     for (const code of await keepBusy(() => Date.now() > until)) tagged.add(code);
     expect([...tagged]).toEqual(['tagged']);
     expect([doesTwo(), said('two inferences at once from now on')]).toEqual([false, 1]);
+    expect(said('does not change its inferences')).toBe(1);
     expect(tagger.pids).toHaveLength(1);
   });
 
