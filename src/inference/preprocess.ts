@@ -7,6 +7,7 @@ import { decodeFast } from './fast-jpeg.ts';
 import { decodeHeic } from './heic.ts';
 import { INPUT_SIZE } from './inceptionv3.ts';
 import { alone, besideOthers } from './libvips.ts';
+import { mended } from './mended.ts';
 import { tagPngWithProfile } from './png-profile.ts';
 import { sniffFormat } from './sniff.ts';
 import { type DecodeJpeg, turbojpeg } from './turbojpeg.ts';
@@ -50,7 +51,15 @@ const HARMLESS = [
   'tags are not sorted in ascending order',
   'does not end in null byte',
   'Bogus "StripByteCounts" field',
+  'missing required "StripByteCounts" field, calculating from imagelength',
+  'Defining non-color channels as ExtraSamples',
 ];
+
+/**
+ * Samples that libvips brings to 8 bits as viewers do: it takes integers of other sizes as they are, so
+ * that a photo in them is black or white.
+ */
+const DEPTHS = new Set(['uchar', 'ushort', 'float']);
 
 /** What libvips says besides. */
 const SAYS_NOTHING = /^$|^Warning treated as error|^error in tile|^read gave \d+ warnings/;
@@ -84,7 +93,7 @@ async function preprocessBytes(
   try {
     if (format === 'heic') return await preprocessHeic(bytes, limits.pixels);
     const fast = format === 'jpeg' && (await preprocessJpeg(bytes, limits.pixels, await jpegs));
-    return fast || (await preprocessBySharp(bytes, limits.pixels));
+    return fast || (await preprocessBySharp(mended(bytes, format), limits.pixels));
   } catch (error) {
     if (error instanceof RetaggerError) throw error;
     const reason = (error as Error).message.split('\n', 1)[0];
@@ -159,6 +168,11 @@ async function preprocessBySharp(bytes: Uint8Array, maxPixels: number): Promise<
   const { width, height } = header.value.autoOrient;
   if (width * height > maxPixels) throw tooManyPixels(width, height, maxPixels);
   if (decoded.status === 'rejected') throw decoded.reason;
+  const { depth, space } = header.value;
+  // Floats are brought to 8 bits only where they are colours.
+  if (!DEPTHS.has(depth) || (depth === 'float' && space !== 'scrgb')) {
+    throw new RetaggerError('image_unsupported', `Its samples are ${depth} (${space}).`);
+  }
   return { pixels: decoded.value, width, height };
 }
 
@@ -225,8 +239,11 @@ export async function usePhoto<T>(
   shrink: (image: Sharp) => Sharp,
   use: (image: Sharp) => Promise<T>,
 ): Promise<T> {
-  if (sniffFormat(bytes) !== 'heic')
-    return pastHarmless(bytes, maxPixels, (upright) => use(shrink(upright)));
+  const format = sniffFormat(bytes);
+  if (format !== 'heic') {
+    const photo = format === null ? bytes : mended(bytes, format);
+    return pastHarmless(photo, maxPixels, (upright) => use(shrink(upright)));
+  }
   const { image } = await openHeic(bytes, maxPixels, shrink);
   return besideOthers(() => use(shrink(image)));
 }

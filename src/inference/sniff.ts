@@ -19,6 +19,9 @@ const SIGNATURES: readonly [ImageFormat, readonly (readonly [number, Bytes])[]][
   ['gif', [[0, ascii('GIF89a')]]],
   ['tiff', [[0, ascii('II*\0')]]],
   ['tiff', [[0, ascii('MM\0*')]]],
+  // BigTIFF
+  ['tiff', [[0, ascii('II+\0')]]],
+  ['tiff', [[0, ascii('MM\0+')]]],
 ];
 
 const AVIF_BRANDS = new Set(['avif', 'avis']);

@@ -56,6 +56,9 @@ function expectColours(
 describe('formats', async () => {
   const png = await quarters();
   const make = () => sharp(png);
+  const avif = () => make().avif({ quality: 90, effort: 2 }).toBuffer();
+  const withBrand = (heif: Buffer, brand: string) =>
+    Buffer.concat([heif.subarray(0, 8), Buffer.from(brand), heif.subarray(12)]);
   const grey = QUARTERS.map(([r, g, b]) => {
     const luma = 0.2126 * r ** 2.2 + 0.7152 * g ** 2.2 + 0.0722 * b ** 2.2;
     return [1, 1, 1].map(() => luma ** (1 / 2.2));
@@ -70,9 +73,11 @@ describe('formats', async () => {
     ['JPEG, progressive', await make().jpeg({ quality: 95, progressive: true }).toBuffer(), 4],
     ['WebP', await make().webp({ quality: 95 }).toBuffer(), 8],
     ['WebP, lossless', await make().webp({ lossless: true }).toBuffer(), 1],
-    ['AVIF', await make().avif({ quality: 90, effort: 2 }).toBuffer(), 8],
+    ['AVIF', await avif(), 8],
+    ['AVIF, a sequence’s brand', withBrand(await avif(), 'avis'), 8],
     ['GIF', await make().gif().toBuffer(), 6],
     ['TIFF', await make().tiff({ compression: 'lzw' }).toBuffer(), 1],
+    ['BigTIFF', await make().tiff({ compression: 'lzw', bigtiff: true }).toBuffer(), 1],
     [
       'TIFF, 16 bits',
       await make().toColourspace('rgb16').tiff({ compression: 'none' }).toBuffer(),
@@ -299,6 +304,9 @@ describe('a TIFF that every viewer shows', async () => {
       ],
     ],
     ['a strip of no bytes', [[279, 4, 1, 0]]],
+    ['orientation 0', [[274, 3, 1, 0]]],
+    ['orientation 9', [[274, 3, 1, 9]]],
+    ['a unit of resolution that does not exist', [[296, 3, 1, 9]]],
   ];
 
   it.each(odd)('%s', async (_name, tags) => {
@@ -311,6 +319,46 @@ describe('a TIFF that every viewer shows', async () => {
   it.each(odd)('but not half of one: %s', async (_name, tags) => {
     const tiff = tiffOf(rgb, 400, 300, tags);
     await expectRefusal(tiff.subarray(0, tiff.length / 2), 'image_corrupt');
+  });
+
+  it('a fourth sample that nothing is said of', async () => {
+    const rgba = await sharp(rgb, { raw: { width: 400, height: 300, channels: 3 } })
+      .ensureAlpha()
+      .raw()
+      .toBuffer();
+    const tiff = tiffOf(rgba, 400, 300, [
+      [258, 3, 1, 8],
+      [277, 3, 1, 4],
+    ]);
+    await expect(sharp(tiff, { failOn: 'warning' }).raw().toBuffer()).rejects.toThrow();
+    const plain = await preprocess(tiffOf(rgb, 400, 300), LIMITS);
+    expect(await preprocess(tiff, LIMITS)).toEqual(plain);
+    await expectRefusal(tiff.subarray(0, tiff.length / 2), 'image_corrupt');
+  });
+
+  it('no sizes of its strips', async () => {
+    const tiff = tiffOf(rgb, 400, 300);
+    tiff.writeUInt16LE(65000, 10 + 8 * 12); // 279, the last
+    await expect(sharp(tiff, { failOn: 'warning' }).raw().toBuffer()).rejects.toThrow();
+    const plain = await preprocess(tiffOf(rgb, 400, 300), LIMITS);
+    expect(await preprocess(tiff, LIMITS)).toEqual(plain);
+    await expectRefusal(tiff.subarray(0, tiff.length / 2), 'image_corrupt');
+  });
+});
+
+describe('a TIFF of samples that would come out black or white', async () => {
+  const raw = async (depth: 'char' | 'uint' | 'float', grey = false) => {
+    const image = sharp(await quarters());
+    return (grey ? image.toColourspace('b-w') : image.removeAlpha()).raw({ depth }).toBuffer();
+  };
+  const bits = (n: number): TiffTag => [258, 3, 1, n];
+  const kind = (n: number): TiffTag => [339, 3, 1, n];
+  it.each<[string, Buffer, TiffTag[]]>([
+    ['32 bits', await raw('uint'), [bits(32), kind(1)]],
+    ['8 bits with a sign', await raw('char'), [bits(8), kind(2)]],
+    ['grey floats', await raw('float', true), [bits(32), kind(3), [262, 3, 1, 1], [277, 3, 1, 1]]],
+  ])('%s', async (_name, samples, tags) => {
+    await expectRefusal(tiffOf(samples, 160, 120, tags), 'image_unsupported');
   });
 });
 

@@ -40,6 +40,8 @@ it.each<[string, Buffer, ImageFormat | null]>([
   ['an iPhone photo', box('heic', 'mif1', 'heic'), 'heic'],
   ['HEIF that names its codec only as compatible', box('mif1', 'miaf', 'heic'), 'heic'],
   ['AVIF under the common name', box('mif1', 'miaf', 'avif'), 'avif'],
+  ['BigTIFF', Buffer.from('II+\0\x08\0\0\0', 'latin1'), 'tiff'],
+  ['BigTIFF, big-endian', Buffer.from('MM\0+\0\x08\0\0', 'latin1'), 'tiff'],
   ['a video', box('isom', 'mp42', 'avc1'), null],
   ['a codec’s name where the minor version stands', boxWithVersion('heic', 'isom', ['mp42']), null],
   ['HEIF of another codec', box('mif1', 'miaf', 'vvic'), null],

@@ -1,7 +1,10 @@
 /** A tag of a TIFF: number, type (2 text, 3 short, 4 long), count, value or where it lies. */
 export type TiffTag = readonly [tag: number, type: number, count: number, value: number];
 
-/** An uncompressed little-endian TIFF with these tags besides those it needs, in the order given. */
+/**
+ * An uncompressed little-endian TIFF with these tags besides those it needs, in the order given; or in
+ * their place.
+ */
 export function tiffOf(rgb: Buffer, width: number, height: number, more: readonly TiffTag[] = []) {
   const needed: TiffTag[] = [
     [256, 4, 1, width],
@@ -14,7 +17,9 @@ export function tiffOf(rgb: Buffer, width: number, height: number, more: readonl
     [278, 4, 1, height],
     [279, 4, 1, rgb.length],
   ];
-  const tags = [...needed.filter(([tag]) => !more.some((other) => other[0] === tag)), ...more];
+  const given = (tag: number) => more.find((other) => other[0] === tag);
+  const others = more.filter(([tag]) => !needed.some((other) => other[0] === tag));
+  const tags = [...needed.map((tag) => given(tag[0]) ?? tag), ...others];
   const bits = 8 + 2 + tags.length * 12 + 4;
   const head = Buffer.alloc(bits + 6);
   head.write('II*\0\x08\0\0\0', 'latin1');
@@ -24,7 +29,8 @@ export function tiffOf(rgb: Buffer, width: number, height: number, more: readonl
     head.writeUInt16LE(tag, at);
     head.writeUInt16LE(type, at + 2);
     head.writeUInt32LE(count, at + 4);
-    head.writeUInt32LE({ 258: bits, 273: head.length }[tag] ?? value, at + 8);
+    const place = { 258: count > 1 ? bits : value, 273: head.length }[tag];
+    head.writeUInt32LE(place ?? value, at + 8);
   });
   for (let n = 0; n < 3; n++) head.writeUInt16LE(8, bits + n * 2);
   return Buffer.concat([head, rgb]);

@@ -41,10 +41,13 @@ export class Guard {
     return given !== null && timingSafeEqual(digest(given), this.#token);
   }
 
-  /** @throws RetaggerError `host_forbidden` */
-  #checkSite({ headers, method }: FastifyRequest): void {
+  /** @throws RetaggerError `host_forbidden`, `request_invalid` */
+  #checkSite({ headers, method, raw }: FastifyRequest): void {
     const { host, origin } = headers;
-    // No browser leaves Host out; Node refuses HTTP/1.1 without it.
+    // No browser leaves Host out; HTTP/1.0 may.
+    if (host === undefined && raw.httpVersion !== '1.0') {
+      throw new RetaggerError('request_invalid', 'The request has no Host header.');
+    }
     if (host !== undefined && !this.#hosts.accepts(host)) {
       throw new RetaggerError(
         'host_forbidden',

@@ -24,7 +24,12 @@ export function newApp(log: Logger, timings: Timings) {
     connectionTimeout: timings.idle,
     requestTimeout: timings.request,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { headersTimeout: timings.headers, connectionsCheckingInterval: timings.check },
+    http: {
+      headersTimeout: timings.headers,
+      connectionsCheckingInterval: timings.check,
+      // Node's own answer to a missing one has no body; the guard's has.
+      requireHostHeader: false,
+    },
     // What arrives while the daemon stops is answered by the pipeline's own refusal.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),

@@ -82,7 +82,11 @@ test('there is no such route', async () => {
 
 test('not even HTTP', async () => {
   const { url } = await serve();
-  for (const request of ['hello\r\n\r\n', 'GET /%zz HTTP/1.1\r\nhost: localhost\r\n\r\n']) {
+  for (const request of [
+    'hello\r\n\r\n',
+    'GET /%zz HTTP/1.1\r\nhost: localhost\r\n\r\n',
+    'GET /healthz HTTP/1.1\r\n\r\n',
+  ]) {
     const answer = await raw(url, request);
     expect(answer.status).toBe(400);
     expect(JSON.parse(answer.body)).toMatchObject({ code: 'request_invalid' });
