@@ -13,7 +13,7 @@ import { metricsTable } from '../training/model-card.ts';
 import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
 import { confusionTable, mistakesCsv } from './evaluation-tables.ts';
 import { number } from './number.ts';
-import { checkOutputs } from './outputs.ts';
+import { checkApart, checkOutputs } from './outputs.ts';
 import { createProgress } from './progress.ts';
 import { tagFiles } from './tag-files.ts';
 import { tagsWithoutDaemon, withTagger } from './with-tagger.ts';
@@ -60,8 +60,10 @@ export function evaluateCommand(): Command {
 
 async function evaluate(options: Options, config: Config): Promise<void> {
   const { json, plot, errors } = options;
-  await checkOutputs({ '--json': json, '--plot': plot, '--errors': errors });
+  const outputs = { '--json': json, '--plot': plot, '--errors': errors };
+  await checkOutputs(outputs);
   const { manifest } = await loadBundle(config.model.dir);
+  checkApart(outputs, options.data, manifest.labels);
   const dataset = thinned(await readDataset(options.data, manifest.labels, true), options.limit);
   const run = await runEngine(dataset, config, config.engine);
   const unreadable = run.unreadable.map(

@@ -1,6 +1,8 @@
 import type { Dataset } from '../training/dataset.ts';
 import { argmax } from '../training/metrics.ts';
 
+const CORNER = 'truth \\ tag';
+
 /**
  * The confusion matrix as text, truth down, tags across.
  * @param confusion photos by true label and by top tag, in label order.
@@ -9,13 +11,16 @@ export function confusionTable(
   labels: readonly string[],
   confusion: readonly (readonly number[])[],
 ): string {
-  const width = Math.max(...labels.map((label) => label.length)) + 2;
+  const longest = (cells: readonly (string | number)[]) =>
+    Math.max(...cells.map((cell) => String(cell).length));
+  const first = longest([CORNER, ...labels]) + 2;
+  const width = longest([...labels, ...confusion.flat()]) + 2;
   const line = (cells: readonly (string | number)[]) =>
     cells
-      .map((cell, i) => (i === 0 ? String(cell).padEnd(width) : String(cell).padStart(width)))
+      .map((cell, i) => (i === 0 ? String(cell).padEnd(first) : String(cell).padStart(width)))
       .join('');
   return [
-    line(['truth \\ tag', ...labels]),
+    line([CORNER, ...labels]),
     ...confusion.map((counts, i) => line([labels[i] ?? '', ...counts])),
   ].join('\n');
 }

@@ -1,7 +1,8 @@
 import { access, constants, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigError } from '../config/config-error.ts';
-import { realPath } from '../real-path.ts';
+import { isIn, realPath } from '../real-path.ts';
+import { isPhoto } from '../training/dataset.ts';
 
 /**
  * Whether the files that a command will write at its end can be written, before it works for
@@ -25,6 +26,25 @@ export async function checkOutputs(
       await access(there ? file : dirname(file), constants.W_OK);
     } catch (error) {
       throw new ConfigError(`${flag}: ${(error as Error).message}`);
+    }
+  }
+}
+
+/**
+ * Whether they lie apart from the labelled photos that are read.
+ * @throws ConfigError where one would replace a photo, or be a fault among them the next time.
+ */
+export function checkApart(
+  files: Readonly<Record<string, string | undefined>>,
+  data: string,
+  labels: readonly string[],
+): void {
+  for (const [flag, file] of Object.entries(files)) {
+    if (file === undefined) continue;
+    const besideLabels = realPath(dirname(file)) === realPath(data);
+    const amongPhotos = labels.some((label) => isIn(file, join(data, label)));
+    if (amongPhotos || (besideLabels && isPhoto(file))) {
+      throw new ConfigError(`${flag}: ${file} would lie among the photos of --data ${data}`);
     }
   }
 }

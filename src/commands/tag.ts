@@ -30,12 +30,7 @@ export function tagCommand(): Command {
 async function tag(paths: readonly string[], format: Format, config: Config): Promise<void> {
   const files = await expandPhotos(paths);
   if (files.length === 0) throw new Error('there are no photos in what was given');
-  // A warning about the first of a thousand photos is enough; failures are in the output.
-  const quiet = {
-    ...config,
-    log: { level: config.log.level === 'info' ? 'warn' : config.log.level },
-  };
-  await withTagger(quiet as Config, config.engine, async (tagger) => {
+  await withTagger(config, config.engine, async (tagger) => {
     const progress = createProgress('tagging', files.length);
     const received = new Date().toISOString();
     for await (const file of tagFiles(tagger, files)) {

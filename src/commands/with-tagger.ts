@@ -14,12 +14,13 @@ export async function withTagger<T>(
   engine: EngineChoice,
   work: (tagger: Tagger, info: TaggerInfo) => Promise<T>,
 ): Promise<T> {
+  const { level } = config.log;
   const tagger = createTagger({
     modelDir: config.model.dir,
     engine,
     limits: config.limits,
-    // Standard output is data; a person who wants less asks for it.
-    log: await createLogger({ level: config.log.level, fd: 2 }),
+    // Standard output is data, and a warning about the first of a thousand photos is enough.
+    log: await createLogger({ level: level === 'info' ? 'warn' : level, fd: 2 }),
   });
   // The worker ends with this process; 130 is what a shell expects of Ctrl-C.
   const interrupted = () => process.exit(130);

@@ -1,12 +1,12 @@
 import { type Dataset, DatasetError, type Photo } from './dataset.ts';
-import { parseTable, tail } from './table.ts';
+import { byPhoto, parseTable } from './table.ts';
 
 /** File below the data folder → its right label, or '' to leave the photo out. */
 type Corrections = ReadonlyMap<string, string>;
 
 /** Reads `file` and `label` columns. @throws Error */
 export function parseCorrections(csv: string): Corrections {
-  return new Map(parseTable(csv, ['file', 'label']).map(([file, label]) => [tail(file), label]));
+  return byPhoto(parseTable(csv, ['file', 'label']));
 }
 
 /**

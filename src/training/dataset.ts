@@ -25,7 +25,7 @@ const EXTENSIONS = new Set(
 );
 export const TRAINING_LIMITS = { pixels: 100_000_000, bytes: 64 * 1024 * 1024 };
 const MAX_NAMED = 10;
-const isPhoto = (name: string): boolean => EXTENSIONS.has(extname(name).toLowerCase());
+export const isPhoto = (name: string): boolean => EXTENSIONS.has(extname(name).toLowerCase());
 
 /** Bad training data; `faults` has one line each. */
 export class DatasetError extends Error {

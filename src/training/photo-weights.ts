@@ -1,5 +1,5 @@
 import { DatasetError, type Photo } from './dataset.ts';
-import { parseTable, tail } from './table.ts';
+import { byPhoto, parseTable } from './table.ts';
 
 /** How often a photo is drawn against others of its class, by file below the data folder. */
 type PhotoWeights = ReadonlyMap<string, number>;
@@ -10,8 +10,8 @@ type PhotoWeights = ReadonlyMap<string, number>;
  */
 export function parseWeights(csv: string, dir: string, photos: readonly Photo[]): PhotoWeights {
   const files = new Set(photos.map(({ file }) => file));
-  const rows = parseTable(csv, ['file', 'weight']).map(
-    ([file, weight]) => [tail(file), Number(weight)] as const,
+  const rows = [...byPhoto(parseTable(csv, ['file', 'weight']))].map(
+    ([file, weight]) => [file, Number(weight)] as const,
   );
   const faults = rows.flatMap(([file, weight]) => {
     if (!files.has(file)) return [`weight for ${file}: no such photo`];

@@ -3,7 +3,7 @@ import { INPUT, inceptionV3, type Layer } from '../inference/inceptionv3.ts';
 import type { Tensors } from '../inference/safetensors.ts';
 import { readBase } from './base.ts';
 import { applyCorrections, parseCorrections } from './corrections.ts';
-import { type Dataset, type Photo, readDataset } from './dataset.ts';
+import { type Dataset, DatasetError, type Photo, readDataset } from './dataset.ts';
 import { findDuplicates, keepTogether } from './duplicates.ts';
 import { plainExamples, planExamples, type Weight } from './examples.ts';
 import type { Example } from './features.ts';
@@ -87,6 +87,7 @@ export async function prepare(
   const { labels, photos } = dataset;
   const focus = options.focus ? new RegExp(options.focus) : null;
   const focused = ({ file }: Photo) => focus?.test(file.slice(file.indexOf('/') + 1)) ?? true;
+  if (!photos.some(focused)) throw new DatasetError('--focus', [`${focus} fits no photo's name`]);
   const listed = options.weights
     ? await withTable('--weights', options.weights, (csv) => parseWeights(csv, dataset.dir, photos))
     : new Map<string, number>();

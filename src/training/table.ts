@@ -45,3 +45,20 @@ export async function withTable<T>(
 
 /** Of a path only `label/name` counts: the table may have been written from another folder. */
 export const tail = (file: string): string => file.split('/').slice(-2).join('/');
+
+/**
+ * Rows by photo.
+ * @throws Error where two rows say different things of one photo: nobody knows which is meant.
+ */
+export function byPhoto(rows: readonly [string, string][]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [path, value] of rows) {
+    const file = tail(path);
+    const before = found.get(file);
+    if (before !== undefined && before !== value) {
+      throw new Error(`${file} is listed with "${before}" and with "${value}"`);
+    }
+    found.set(file, value);
+  }
+  return found;
+}

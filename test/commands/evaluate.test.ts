@@ -67,6 +67,25 @@ test('the surest mistakes come first, and a photo that cannot be read is exit co
   expect(scores).toEqual(scores.toSorted((a, b) => b - a));
 });
 
+test('the confusion matrix has each count below its label, also below a short one', () => {
+  const lines = confusionTable(
+    ['in', 'out'],
+    [
+      [12345, 2],
+      [30, 45678],
+    ],
+  ).split('\n');
+  const ends = lines.map((line) =>
+    [...line.matchAll(/\S+/g)].slice(-2).map((m) => m.index + m[0].length),
+  );
+  expect(new Set(ends.map(String)).size).toBe(1);
+  expect(lines.map((line) => line.split(/ {2,}/))).toEqual([
+    ['truth \\ tag', 'in', 'out'],
+    ['in', '12345', '2'],
+    ['out', '30', '45678'],
+  ]);
+});
+
 test('--limit takes photos of all classes', () => {
   const rooms = ['bathroom', 'hall'].flatMap((room) =>
     [1, 2].map((n) => [`${room}/${n}.jpg`, room]),
@@ -93,9 +112,9 @@ test('the confusion matrix has a line for each true label, and the tags across',
     [0, 2],
   ];
   expect(confusionTable(['hall', 'bathroom'], counts).split('\n')).toEqual([
-    'truth \\ tag      hall  bathroom',
-    'hall              31         4',
-    'bathroom           0         2',
+    'truth \\ tag        hall  bathroom',
+    'hall                 31         4',
+    'bathroom              0         2',
   ]);
 });
 
@@ -112,7 +131,8 @@ test('a name may hold what a CSV file is made of', () => {
 
 test('the reference is compared with, the matrix drawn, and every open tag counted', () => {
   const dir = photos({ 'kitchen/a.jpg': 'kitchen', 'hall/b.jpg': 'hall', 'hall/c.jpg': null });
-  const [json, plot] = [join(dir, 'figures.json'), join(dir, 'matrix.png')];
+  const out = photos({});
+  const [json, plot] = [join(out, 'figures.json'), join(out, 'matrix.png')];
   const outputs = ['--json', json, '--plot', plot, '--reference'];
   const unsure = modelLike({ threshold: 1 });
   const { stdout } = evaluate('--data', dir, '--model-dir', unsure, ...outputs);
@@ -152,4 +172,21 @@ test('two outputs into one file are refused at the start', () => {
     status: 2,
     stderr: expect.stringMatching(/^retagger: --errors: .* is what --json writes, too/),
   });
+});
+
+test('an output among the photos is refused: it would replace one, or be a fault among them', () => {
+  const dir = photos({ 'hall/a.jpg': 'hall' });
+  const before = readFileSync(join(dir, 'hall/a.jpg'));
+  for (const [flag, file] of [
+    ['--errors', 'hall/a.jpg'],
+    ['--json', 'hall/figures.json'],
+    ['--plot', 'confusion.png'],
+  ] as const) {
+    const { status, stderr } = evaluate('--data', dir, flag, join(dir, file));
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringContaining(`${flag}: ${join(dir, file)} would lie among the photos`),
+    });
+  }
+  expect(readFileSync(join(dir, 'hall/a.jpg'))).toEqual(before);
 });

@@ -34,3 +34,10 @@ test('names unknown photos, unknown labels and a class left empty', () => {
   expect(() => corrected('kitchen/c.jpg,hall')).toThrow('class "kitchen" is left empty');
   expect(() => parseCorrections('name,tag\na,b')).toThrow('"file" and "label"');
 });
+
+test('two rows that say different things of one photo are refused', () => {
+  expect(() => corrected('hall/a.jpg,kitchen\nphotos/hall/a.jpg,')).toThrow(
+    'hall/a.jpg is listed with "kitchen" and with ""',
+  );
+  expect(corrected('hall/a.jpg,kitchen\nhall/a.jpg,kitchen')).toHaveLength(3);
+});

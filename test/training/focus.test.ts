@@ -1,8 +1,14 @@
-import { expect, test } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Photo } from '../../src/training/dataset.ts';
 import { planExamples } from '../../src/training/examples.ts';
+import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
+import { prepare } from '../../src/training/prepare.ts';
 import { createSampler } from '../../src/training/sampler.ts';
 import { splitByGroup } from '../../src/training/split.ts';
+import { drawPhotos } from './fixture-photos.ts';
 
 /** Of each of two classes 100 photos; every fifth is from a site. */
 const photos: Photo[] = [0, 1].flatMap((label) =>
@@ -45,4 +51,13 @@ test('photos in focus get more variants and are drawn in proportion to their wei
   const drawn = Array.from({ length: 20 }, (_, i) => sampler(i + 1)).flat();
   const inFocus = drawn.filter(({ photo }) => ofSite(photo)).length / drawn.length;
   expect(inFocus).toBeCloseTo((20 * 3) / (20 * 3 + 80), 1);
+});
+
+test('a focus that fits no photo is named', async () => {
+  const data = await mkdtemp(join(tmpdir(), 'retagger-focus-'));
+  onTestFinished(() => rm(data, { recursive: true, force: true }));
+  await drawPhotos(data, 2);
+  const options = { ...TRAIN_DEFAULTS, data, out: join(data, 'out'), base: '' };
+  const preparing = prepare({ ...options, focus: '^site_' });
+  await expect(preparing).rejects.toThrow(/^--focus:\s+\/\^site_\/ fits no photo's name$/);
 });

@@ -19,3 +19,9 @@ test('names unknown photos and weights that are none', () => {
   expect(() => weights('hall/a.jpg,0')).toThrow('hall/a.jpg: not from 0.01 to 100');
   expect(() => weights('hall/a.jpg,many')).toThrow('hall/a.jpg: not from 0.01 to 100');
 });
+
+test('two weights for one photo are refused', () => {
+  expect(() => weights('hall/a.jpg,2\nphotos/hall/a.jpg,3')).toThrow(
+    'hall/a.jpg is listed with "2" and with "3"',
+  );
+});
