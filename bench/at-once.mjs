@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 
 const load = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
-const { WorkerProcess } = await load('inference/worker-process.js');
+const { WorkerProcess } = await load('inference/supervisor/worker-process.js');
 const { photosIn } = await load('inference/worker-protocol.js');
 const { BUNDLED_MODEL_DIR, loadBundle } = await load('inference/bundle.js');
 const { expandPhotos } = await load('commands/photo-files.js');

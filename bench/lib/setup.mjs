@@ -40,9 +40,9 @@ function pythonWith(venv) {
 }
 
 async function writeModel(cache) {
-  const { inceptionV3 } = await load('inference/inceptionv3.js');
+  const { inceptionV3 } = await load('inference/network/inceptionv3.js');
   const { loadBundle, BUNDLED_MODEL_DIR } = await load('inference/bundle.js');
-  const { readSafetensors } = await load('inference/safetensors.js');
+  const { readSafetensors } = await load('inference/network/safetensors.js');
   const { exportF32 } = await load('training/export/float-graph.js');
   const { dir, manifest } = await loadBundle(BUNDLED_MODEL_DIR);
   const layers = inceptionV3(manifest.labels.length);

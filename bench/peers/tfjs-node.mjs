@@ -9,7 +9,7 @@ import sharp from 'sharp';
 const [port, layersFile, weightsFile] = process.argv.slice(2);
 const load = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 const { loadTfjs } = await load('inference/tfjs.js');
-const { readSafetensors } = await load('inference/safetensors.js');
+const { readSafetensors } = await load('inference/network/safetensors.js');
 const tf = await loadTfjs(2);
 const weights = await readSafetensors(weightsFile);
 const LABELS = ['bedroom', 'bathroom', 'balcony', 'kitchen', 'hall', 'others'];

@@ -79,7 +79,7 @@ const softmax = (row) => {
 async function compare({ python, rounds, photos }) {
   const dir = mkdtempSync(join(tmpdir(), 'retagger-ways-'));
   try {
-    const { inceptionV3 } = await load('inference/inceptionv3.js');
+    const { inceptionV3 } = await load('inference/network/inceptionv3.js');
     const { loadBundle, BUNDLED_MODEL_DIR } = await load('inference/bundle.js');
     const { dir: model, manifest } = await loadBundle(BUNDLED_MODEL_DIR);
     writeFileSync(join(dir, 'layers.json'), JSON.stringify(inceptionV3(manifest.labels.length)));

@@ -6,7 +6,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { prepare } from '../../dist/training/prepare.js';
-import { isAlone } from '../../dist/training/groups.js';
+import { isAlone } from '../../dist/training/data/groups.js';
 
 const [data, groups] = process.argv.slice(2);
 if (!data || !groups) {

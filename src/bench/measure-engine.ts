@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createTagger } from '../inference/supervisor.ts';
+import { createTagger } from '../inference/supervisor/supervisor.ts';
 import type { TaggerOptions } from '../inference/tagger.ts';
 import { median } from './median.ts';
 

@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { loadBundle } from '../inference/bundle.ts';
 import type { EngineChoice } from '../inference/engine.ts';
 import type { TaggerInfo, Tagging } from '../inference/tagger.ts';
-import { type Dataset, DatasetError, readDataset } from '../training/dataset.ts';
+import { type Dataset, DatasetError, readDataset } from '../training/data/dataset.ts';
 import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { confusionMatrix } from '../training/plot/confusion-matrix.ts';

@@ -1,4 +1,4 @@
-import type { Dataset } from '../training/dataset.ts';
+import type { Dataset } from '../training/data/dataset.ts';
 import { argmax } from '../training/metrics.ts';
 
 const CORNER = 'truth \\ tag';

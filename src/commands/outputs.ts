@@ -2,7 +2,7 @@ import { access, constants, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../config/config-error.ts';
 import { isIn, realPath } from '../real-path.ts';
-import { isPhoto } from '../training/dataset.ts';
+import { isPhoto } from '../training/data/dataset.ts';
 
 /**
  * Whether the files that a command will write at its end can be written, before it works for

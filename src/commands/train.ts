@@ -7,7 +7,7 @@ import { BUNDLED_MODEL_DIR, fitsManifest, loadBundle } from '../inference/bundle
 import { isIn, overlap } from '../real-path.ts';
 import { heldBy } from '../training/begin.ts';
 import { claimFolders } from '../training/claim.ts';
-import { DatasetError } from '../training/dataset.ts';
+import { DatasetError } from '../training/data/dataset.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { TRAIN_DEFAULTS as D, type TrainOptions } from '../training/options.ts';
 import { cutBelow } from '../training/prepare.ts';

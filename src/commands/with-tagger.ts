@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { EngineChoice } from '../inference/engine.ts';
-import { createTagger } from '../inference/supervisor.ts';
+import { createTagger } from '../inference/supervisor/supervisor.ts';
 import type { Tagger, TaggerInfo } from '../inference/tagger.ts';
 import { createLogger } from '../log.ts';
 

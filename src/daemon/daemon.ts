@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forNextStart } from '../config/live.ts';
 import type { Config } from '../config/schema.ts';
-import { createTagger } from '../inference/supervisor.ts';
+import { createTagger } from '../inference/supervisor/supervisor.ts';
 import type { Tagger } from '../inference/tagger.ts';
 import { type Logger, withoutCredentials } from '../log.ts';
 import { FolderDoor } from '../transport/folder/door.ts';

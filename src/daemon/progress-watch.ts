@@ -1,5 +1,5 @@
-import { MAX_TRIES } from '../inference/photo-jobs.ts';
-import { loadMs } from '../inference/workers.ts';
+import { MAX_TRIES } from '../inference/supervisor/photo-jobs.ts';
+import { loadMs } from '../inference/supervisor/workers.ts';
 import type { Outcome } from './ports.ts';
 
 export interface ProgressParts {

@@ -3,7 +3,7 @@ import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
 import { cpuFeatures, multipliesMatrices } from '../inference/engines/cpu-features.ts';
 import { findOpenvino, NOT_INSTALLED } from '../inference/engines/openvino-path.ts';
 import { orderFor } from '../inference/engines.ts';
-import { createTagger } from '../inference/supervisor.ts';
+import { createTagger } from '../inference/supervisor/supervisor.ts';
 import { createLogger } from '../log.ts';
 import { type Check, type Finding, fail, ok, warn } from './check.ts';
 

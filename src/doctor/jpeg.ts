@@ -1,5 +1,5 @@
-import { turbojpeg } from '../inference/turbojpeg.ts';
-import { findTurbojpeg } from '../inference/turbojpeg-path.ts';
+import { turbojpeg } from '../inference/decoders/turbojpeg.ts';
+import { findTurbojpeg } from '../inference/decoders/turbojpeg-path.ts';
 import { type Check, type Finding, ok, warn } from './check.ts';
 
 /** What decodes most JPEGs. There is always sharp; the pixels are the same. */

@@ -1,12 +1,12 @@
 import { webcrypto } from 'node:crypto';
 import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
 import type { ModelBundle } from './bundle.ts';
-import { isCostly } from './costly.ts';
+import { isCostly } from './decoders/costly.ts';
+import { sniffFormat } from './decoders/sniff.ts';
 import { type Engine, PIXEL_BYTES } from './engine.ts';
 import { Inferences } from './inferences.ts';
 import { type ImageLimits, type Preprocessed, preprocess, readPhoto } from './preprocess.ts';
 import { toVerdict } from './scores.ts';
-import { sniffFormat } from './sniff.ts';
 import type { Tagging } from './tagger.ts';
 
 /**

@@ -3,14 +3,14 @@ import { open } from 'node:fs/promises';
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { RetaggerError, tooManyBytes, tooManyPixels } from '../errors.ts';
 import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
-import { decodeFast } from './fast-jpeg.ts';
-import { decodeHeic } from './heic.ts';
-import { INPUT_SIZE } from './inceptionv3.ts';
-import { alone, besideOthers } from './libvips.ts';
-import { mended } from './mended.ts';
-import { tagPngWithProfile } from './png-profile.ts';
-import { sniffFormat } from './sniff.ts';
-import { type DecodeJpeg, turbojpeg } from './turbojpeg.ts';
+import { decodeFast } from './decoders/fast-jpeg.ts';
+import { decodeHeic } from './decoders/heic.ts';
+import { alone, besideOthers } from './decoders/libvips.ts';
+import { mended } from './decoders/mended.ts';
+import { tagPngWithProfile } from './decoders/png-profile.ts';
+import { sniffFormat } from './decoders/sniff.ts';
+import { type DecodeJpeg, turbojpeg } from './decoders/turbojpeg.ts';
+import { INPUT_SIZE } from './network/inceptionv3.ts';
 
 /**
  * The one way from a photo's bytes to the network's input. Serving, evaluation and training all

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
-import { besideOthers } from '../inference/libvips.ts';
+import { besideOthers } from '../inference/decoders/libvips.ts';
 import { usePhoto } from '../inference/preprocess.ts';
-import { TRAINING_LIMITS } from './dataset.ts';
+import { TRAINING_LIMITS } from './data/dataset.ts';
 import type { Random } from './random.ts';
 
 /**

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { loadBundle } from '../inference/bundle.ts';
-import { LOGITS } from '../inference/inceptionv3.ts';
-import { decodeSafetensors, type Tensor, type Tensors } from '../inference/safetensors.ts';
+import { LOGITS } from '../inference/network/inceptionv3.ts';
+import { decodeSafetensors, type Tensor, type Tensors } from '../inference/network/safetensors.ts';
 
 /** What a run begins with. */
 export interface Base {

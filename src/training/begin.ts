@@ -3,7 +3,7 @@ import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere } from '../system-errors.ts';
 import { CheckpointStore, writeFileSafely } from './checkpoint.ts';
-import { checkPhotos, type Dataset } from './dataset.ts';
+import { checkPhotos, type Dataset } from './data/dataset.ts';
 import type { TrainOptions, TrainReporter } from './options.ts';
 import { StageRecords } from './stage-record.ts';
 

@@ -5,7 +5,7 @@ import {
   type Tensor as HostTensor,
   readSafetensors,
   type Tensors,
-} from '../inference/safetensors.ts';
+} from '../inference/network/safetensors.ts';
 
 /** One line of the learning curve. */
 export interface EpochRecord {

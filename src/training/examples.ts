@@ -1,4 +1,4 @@
-import type { Photo } from './dataset.ts';
+import type { Photo } from './data/dataset.ts';
 import type { Example } from './features.ts';
 
 /** More copies of one photo than this teach nothing new. */

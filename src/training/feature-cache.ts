@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { float16ToFloat32, float32ToFloat16 } from '../inference/float16.ts';
+import { float16ToFloat32, float32ToFloat16 } from '../inference/network/float16.ts';
 import { ifThere } from '../system-errors.ts';
 import { namingFile } from './checkpoint.ts';
 

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { forward, layersBetween, scalePixels, type Weights } from '../inference/forward.ts';
-import { INPUT, INPUT_SIZE, type Layer } from '../inference/inceptionv3.ts';
+import { forward, layersBetween, scalePixels, type Weights } from '../inference/network/forward.ts';
+import { INPUT, INPUT_SIZE, type Layer } from '../inference/network/inceptionv3.ts';
 import { preprocess } from '../inference/preprocess.ts';
 import type { Tensor, Tensor4D, Tfjs } from '../inference/tfjs.ts';
 import { augment, drawAugmentation } from './augment.ts';
-import { type Dataset, type Photo, TRAINING_LIMITS } from './dataset.ts';
+import { type Dataset, type Photo, TRAINING_LIMITS } from './data/dataset.ts';
 import type { FeatureCache } from './feature-cache.ts';
 import { random } from './random.ts';
 

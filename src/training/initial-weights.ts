@@ -1,8 +1,8 @@
-import { forward, uploadWeights } from '../inference/forward.ts';
-import { type Layer, MISSING_KERNELS } from '../inference/inceptionv3.ts';
-import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import { forward, uploadWeights } from '../inference/network/forward.ts';
+import { type Layer, MISSING_KERNELS } from '../inference/network/inceptionv3.ts';
+import type { Tensor as HostTensor, Tensors } from '../inference/network/safetensors.ts';
+import { weightShapes } from '../inference/network/weights.ts';
 import type { Tensor, Tensor4D, Tfjs } from '../inference/tfjs.ts';
-import { weightShapes } from '../inference/weights.ts';
 import { random } from './random.ts';
 
 /** Names of the weights that the base has not, or not in the shape these layers need. */

@@ -1,4 +1,4 @@
-import type { Tensor, Tensors } from '../inference/safetensors.ts';
+import type { Tensor, Tensors } from '../inference/network/safetensors.ts';
 
 /**
  * Weights on the line between two networks of one kind: `share` of `base`, the rest of `trained`.

@@ -1,4 +1,4 @@
-import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import type { Tensor as HostTensor, Tensors } from '../inference/network/safetensors.ts';
 import type { Optimizer, Tfjs } from '../inference/tfjs.ts';
 import { download } from './parameters.ts';
 

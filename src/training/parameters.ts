@@ -1,6 +1,6 @@
-import { layersBetween } from '../inference/forward.ts';
-import { type Layer, LOGITS } from '../inference/inceptionv3.ts';
-import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import { layersBetween } from '../inference/network/forward.ts';
+import { type Layer, LOGITS } from '../inference/network/inceptionv3.ts';
+import type { Tensor as HostTensor, Tensors } from '../inference/network/safetensors.ts';
 import type { Tensor, Tfjs, Variable } from '../inference/tfjs.ts';
 
 /** The weights of the layers above the cut: what one stage trains and what it only reads there. */

@@ -1,5 +1,5 @@
-import { forward, type Weights } from '../inference/forward.ts';
-import { type Layer, LOGITS } from '../inference/inceptionv3.ts';
+import { forward, type Weights } from '../inference/network/forward.ts';
+import { type Layer, LOGITS } from '../inference/network/inceptionv3.ts';
 import type { Tensor, Tfjs } from '../inference/tfjs.ts';
 import type { Example } from './features.ts';
 

@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
-import { INPUT, inceptionV3, type Layer } from '../inference/inceptionv3.ts';
-import type { Tensors } from '../inference/safetensors.ts';
+import { INPUT, inceptionV3, type Layer } from '../inference/network/inceptionv3.ts';
+import type { Tensors } from '../inference/network/safetensors.ts';
 import { readBase } from './base.ts';
-import { applyCorrections, parseCorrections } from './corrections.ts';
-import { type Dataset, DatasetError, type Photo, readDataset } from './dataset.ts';
-import { findDuplicates, keepTogether } from './duplicates.ts';
+import { applyCorrections, parseCorrections } from './data/corrections.ts';
+import { type Dataset, DatasetError, type Photo, readDataset } from './data/dataset.ts';
+import { findDuplicates, keepTogether } from './data/duplicates.ts';
+import { type GroupOf, groupPhotos, parseGroups, unmatchedSources } from './data/groups.ts';
+import { checkLabels, hiddenFolders } from './data/label-names.ts';
+import { parseWeights } from './data/photo-weights.ts';
+import { type Split, splitByGroup } from './data/split.ts';
+import { withTable } from './data/table.ts';
 import { plainExamples, planExamples, type Weight } from './examples.ts';
 import type { Example } from './features.ts';
-import { type GroupOf, groupPhotos, parseGroups, unmatchedSources } from './groups.ts';
 import { missingWeights } from './initial-weights.ts';
-import { checkLabels, hiddenFolders } from './label-names.ts';
 import type { TrainOptions } from './options.ts';
-import { parseWeights } from './photo-weights.ts';
-import { type Split, splitByGroup } from './split.ts';
-import { withTable } from './table.ts';
 
 /** The layer after which the first stage trains: all that the ImageNet weights fully have. */
 export const HEAD_CUT = 'mixed8';

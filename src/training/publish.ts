@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXPORT_DIR, type Manifest } from '../inference/bundle.ts';
-import { uploadWeights } from '../inference/forward.ts';
-import { LOGITS } from '../inference/inceptionv3.ts';
+import { uploadWeights } from '../inference/network/forward.ts';
+import { LOGITS } from '../inference/network/inceptionv3.ts';
 import {
   encodeSafetensors,
   type Tensor as HostTensor,
   type Tensors,
-} from '../inference/safetensors.ts';
+} from '../inference/network/safetensors.ts';
 import { softmax } from '../inference/scores.ts';
 import { type Calibration, calibrated, chooseThresholds, fitCalibration } from './calibration.ts';
 import { type EpochRecord, writeFileSafely } from './checkpoint.ts';
 import type { TrainContext } from './context.ts';
-import { doubts } from './doubts.ts';
+import { doubts } from './data/doubts.ts';
 import { exchange } from './exchange.ts';
 import { exportInt8 } from './export/int8-graph.ts';
 import { type Example, examplePixels } from './features.ts';

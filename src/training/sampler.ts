@@ -1,7 +1,7 @@
-import type { Photo } from './dataset.ts';
+import type { Photo } from './data/dataset.ts';
+import { type GroupOf, isAlone } from './data/groups.ts';
 import type { Weight } from './examples.ts';
 import type { Example } from './features.ts';
-import { type GroupOf, isAlone } from './groups.ts';
 import { type Random, random } from './random.ts';
 
 /**

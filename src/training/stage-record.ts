@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeSafetensors, readSafetensors, type Tensors } from '../inference/safetensors.ts';
+import {
+  encodeSafetensors,
+  readSafetensors,
+  type Tensors,
+} from '../inference/network/safetensors.ts';
 import { type EpochRecord, readLeft, writeFileSafely } from './checkpoint.ts';
 
 /** What a finished stage leaves in the training folder, beside its weights. */

@@ -1,5 +1,5 @@
-import type { Layer } from '../inference/inceptionv3.ts';
-import type { Tensors } from '../inference/safetensors.ts';
+import type { Layer } from '../inference/network/inceptionv3.ts';
+import type { Tensors } from '../inference/network/safetensors.ts';
 import type { Tensor, Tfjs } from '../inference/tfjs.ts';
 import {
   type CheckpointStore,

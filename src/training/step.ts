@@ -1,5 +1,5 @@
-import { forward } from '../inference/forward.ts';
-import { type Layer, LOGITS } from '../inference/inceptionv3.ts';
+import { forward } from '../inference/network/forward.ts';
+import { type Layer, LOGITS } from '../inference/network/inceptionv3.ts';
 import type {
   Optimizer,
   Scalar,

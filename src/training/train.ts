@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { TRAINING_DIR } from '../inference/bundle.ts';
-import { INPUT } from '../inference/inceptionv3.ts';
-import type { Tensor as HostTensor, Tensors } from '../inference/safetensors.ts';
+import { INPUT } from '../inference/network/inceptionv3.ts';
+import type { Tensor as HostTensor, Tensors } from '../inference/network/safetensors.ts';
 import { loadTfjs, type Tensor4D } from '../inference/tfjs.ts';
 import { beginRun, saveRun } from './begin.ts';
 import { CheckpointStore, type EpochRecord } from './checkpoint.ts';
 import { claimFolders } from './claim.ts';
 import type { TrainContext } from './context.ts';
+import { openSources, type Sources } from './data/sources.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
 import { interpolate } from './interpolate.ts';
 import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
@@ -15,7 +16,6 @@ import { HEAD_CUT, type Plan, prepare, type StagePlan } from './prepare.ts';
 import { publish } from './publish.ts';
 import type { Published } from './published.ts';
 import { createSampler } from './sampler.ts';
-import { openSources, type Sources } from './sources.ts';
 import { runStage } from './stage.ts';
 import { recordKey, type StageRecord, StageRecords } from './stage-record.ts';
 

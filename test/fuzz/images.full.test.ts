@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
-import { createTagger } from '../../src/inference/supervisor.ts';
+import { createTagger } from '../../src/inference/supervisor/supervisor.ts';
 import { temporaryDir } from '../daemon/support.ts';
 import { random } from '../e2e/victims.ts';
 import { mutate } from './mutate.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ModelBundle } from '../../src/inference/bundle.ts';
 import { type Engine, type EngineName, PIXEL_BYTES } from '../../src/inference/engine.ts';
 import { infersTwice, loadEngine } from '../../src/inference/engines.ts';
-import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
+import { INPUT_SIZE } from '../../src/inference/network/inceptionv3.ts';
 import { randomPixels } from '../training/export/tiny-network.ts';
 import { LABELS } from './tiny-bundle.ts';
 

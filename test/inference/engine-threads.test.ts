@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { loadBundle, type ModelBundle } from '../../src/inference/bundle.ts';
 import { inThreads } from '../../src/inference/engine-threads.ts';
 import { loadHere } from '../../src/inference/engines.ts';
-import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
+import { INPUT_SIZE } from '../../src/inference/network/inceptionv3.ts';
 import { randomPixels } from '../training/export/tiny-network.ts';
 import { writeTinyBundle } from './tiny-bundle.ts';
 

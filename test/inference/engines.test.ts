@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadBundle, type ModelBundle } from '../../src/inference/bundle.ts';
 import { type EngineChoice, type EngineName, PIXEL_BYTES } from '../../src/inference/engine.ts';
 import { firstThatLoads, loadEngine, orderFor } from '../../src/inference/engines.ts';
-import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
+import { INPUT_SIZE } from '../../src/inference/network/inceptionv3.ts';
 import { randomPixels } from '../training/export/tiny-network.ts';
 import { promisesOfEngine } from './engine-promises.ts';
 import { writeTinyBundle } from './tiny-bundle.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { createTagger } from '../../src/inference/supervisor.ts';
+import { createTagger } from '../../src/inference/supervisor/supervisor.ts';
 import { temporaryDir } from '../daemon/support.ts';
 import { writeTinyBundle } from './tiny-bundle.ts';
 

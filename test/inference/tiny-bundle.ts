@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Manifest } from '../../src/inference/bundle.ts';
-import { INPUT_SIZE } from '../../src/inference/inceptionv3.ts';
-import { encodeSafetensors } from '../../src/inference/safetensors.ts';
+import { INPUT_SIZE } from '../../src/inference/network/inceptionv3.ts';
+import { encodeSafetensors } from '../../src/inference/network/safetensors.ts';
 import { exportInt8 } from '../../src/training/export/int8-graph.ts';
 import { randomPixels, randomWeights, tinyNetwork } from '../training/export/tiny-network.ts';
 

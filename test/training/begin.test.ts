@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { beginRun, saveRun } from '../../src/training/begin.ts';
-import { readDataset } from '../../src/training/dataset.ts';
+import { readDataset } from '../../src/training/data/dataset.ts';
 import { SILENT } from '../../src/training/options.ts';
 import { drawPhotos } from './fixture-photos.ts';
 

@@ -2,12 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Photo } from '../../src/training/dataset.ts';
+import type { Photo } from '../../src/training/data/dataset.ts';
+import { splitByGroup } from '../../src/training/data/split.ts';
 import { planExamples } from '../../src/training/examples.ts';
 import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 import { prepare } from '../../src/training/prepare.ts';
 import { createSampler } from '../../src/training/sampler.ts';
-import { splitByGroup } from '../../src/training/split.ts';
 import { drawPhotos } from './fixture-photos.ts';
 
 /** Of each of two classes 100 photos; every fifth is from a site. */

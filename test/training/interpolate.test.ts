@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Tensors } from '../../src/inference/safetensors.ts';
+import type { Tensors } from '../../src/inference/network/safetensors.ts';
 import { interpolate } from '../../src/training/interpolate.ts';
 
 const one = (name: string, ...values: number[]): Tensors =>

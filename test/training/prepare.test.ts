@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { INPUT, inceptionV3, LOGITS } from '../../src/inference/inceptionv3.ts';
-import { weightShapes } from '../../src/inference/weights.ts';
+import { INPUT, inceptionV3, LOGITS } from '../../src/inference/network/inceptionv3.ts';
+import { weightShapes } from '../../src/inference/network/weights.ts';
 import { initialWeights, missingWeights } from '../../src/training/initial-weights.ts';
 import { weightNames } from '../../src/training/parameters.ts';
 import { cutBelow } from '../../src/training/prepare.ts';

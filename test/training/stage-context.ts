@@ -1,6 +1,6 @@
 import { BUNDLED_MODEL_DIR, loadBundle } from '../../src/inference/bundle.ts';
+import { loadWeights } from '../../src/inference/network/weights.ts';
 import { loadTfjs } from '../../src/inference/tfjs.ts';
-import { loadWeights } from '../../src/inference/weights.ts';
 import { SILENT } from '../../src/training/options.ts';
 import type { StageContext } from '../../src/training/stage.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Tensors } from '../../src/inference/safetensors.ts';
+import type { Tensors } from '../../src/inference/network/safetensors.ts';
 import type { Progress } from '../../src/training/checkpoint.ts';
 import { runStage } from '../../src/training/stage.ts';
 import { network, stageContext } from './stage-context.ts';

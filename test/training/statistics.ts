@@ -1,6 +1,6 @@
-import { forward, type Weights } from '../../src/inference/forward.ts';
-import type { Layer } from '../../src/inference/inceptionv3.ts';
-import { LOGITS } from '../../src/inference/inceptionv3.ts';
+import { forward, type Weights } from '../../src/inference/network/forward.ts';
+import type { Layer } from '../../src/inference/network/inceptionv3.ts';
+import { LOGITS } from '../../src/inference/network/inceptionv3.ts';
 import type { Tensor, Tensor4D, Tfjs } from '../../src/inference/tfjs.ts';
 
 /**

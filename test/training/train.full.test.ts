@@ -9,9 +9,9 @@ import { loadBundle, verifyBundle } from '../../src/inference/bundle.ts';
 import type { EngineFactory } from '../../src/inference/engine.ts';
 import { createOnnxruntimeEngine } from '../../src/inference/engines/onnxruntime.ts';
 import { createTfjsNodeEngine } from '../../src/inference/engines/tfjs-node.ts';
+import { readSafetensors } from '../../src/inference/network/safetensors.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
-import { readSafetensors } from '../../src/inference/safetensors.ts';
-import { TRAINING_LIMITS } from '../../src/training/dataset.ts';
+import { TRAINING_LIMITS } from '../../src/training/data/dataset.ts';
 import { argmax } from '../../src/training/metrics.ts';
 import { drawPhotos, PATTERN_LABELS } from './fixture-photos.ts';
 

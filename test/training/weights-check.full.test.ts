@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { forward, uploadWeights } from '../../src/inference/forward.ts';
-import { inceptionV3, MISSING_KERNELS } from '../../src/inference/inceptionv3.ts';
-import { readSafetensors } from '../../src/inference/safetensors.ts';
+import { forward, uploadWeights } from '../../src/inference/network/forward.ts';
+import { inceptionV3, MISSING_KERNELS } from '../../src/inference/network/inceptionv3.ts';
+import { readSafetensors } from '../../src/inference/network/safetensors.ts';
 import { loadTfjs, type Tensor4D } from '../../src/inference/tfjs.ts';
-import { readDataset } from '../../src/training/dataset.ts';
+import { readDataset } from '../../src/training/data/dataset.ts';
 import { plainExamples } from '../../src/training/examples.ts';
 import { exampleBatch } from '../../src/training/features.ts';
 import { initialWeights, normaliseFresh } from '../../src/training/initial-weights.ts';

@@ -6,7 +6,7 @@ import {
   type EngineName,
   type EngineOptions,
 } from '../engine.ts';
-import { INPUT_SIZE } from '../inceptionv3.ts';
+import { INPUT_SIZE } from '../network/inceptionv3.ts';
 
 /** What the ONNX engines share. */
 

@@ -1,5 +1,5 @@
 import type { EngineFactory } from '../engine.ts';
-import { loadWeights } from '../weights.ts';
+import { loadWeights } from '../network/weights.ts';
 import { nativeSessionOptions, onnxEngine } from './onnx.ts';
 
 /**

@@ -1,9 +1,9 @@
 import type { ModelBundle } from '../bundle.ts';
 import { checkPixels, type Engine, type EngineFactory, type EngineOptions } from '../engine.ts';
-import { forward, scalePixels, uploadWeights } from '../forward.ts';
-import { INPUT_SIZE, LOGITS } from '../inceptionv3.ts';
+import { forward, scalePixels, uploadWeights } from '../network/forward.ts';
+import { INPUT_SIZE, LOGITS } from '../network/inceptionv3.ts';
+import { loadWeights } from '../network/weights.ts';
 import { loadTfjs } from '../tfjs.ts';
-import { loadWeights } from '../weights.ts';
 
 /**
  * f32 by TensorFlow, convolution, bias and ReLU fused, one photo of one shape at a time. Slower than

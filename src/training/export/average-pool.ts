@@ -1,6 +1,6 @@
 import { type GraphBuilder, MICROSOFT } from '../../inference/engines/graph-builder.ts';
 import { EDGES, ONES } from '../../inference/engines/qdq-graph.ts';
-import { pads } from '../../inference/shapes.ts';
+import { pads } from '../../inference/network/shapes.ts';
 import { type GraphContext, windowAttributes } from './float-graph.ts';
 import type { PoolLayer } from './pools.ts';
 

@@ -1,8 +1,8 @@
 import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import { nativeSessionOptions, PIXELS } from '../../inference/engines/onnx.ts';
 import { InferenceSession, Tensor } from '../../inference/engines/onnxruntime-node.ts';
-import { INPUT, INPUT_SIZE } from '../../inference/inceptionv3.ts';
-import type { Tensors } from '../../inference/safetensors.ts';
+import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
+import type { Tensors } from '../../inference/network/safetensors.ts';
 import { exportF32 } from './float-graph.ts';
 import { Histogram, type Quantization } from './histogram.ts';
 import type { ExportLayer } from './pools.ts';

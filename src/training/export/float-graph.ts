@@ -1,8 +1,8 @@
 import { GraphBuilder, type Port } from '../../inference/engines/graph-builder.ts';
 import { PIXELS } from '../../inference/engines/onnx.ts';
-import { INPUT, INPUT_SIZE, type Layer } from '../../inference/inceptionv3.ts';
-import type { Tensors } from '../../inference/safetensors.ts';
-import { layerShapes, pads, type Shape } from '../../inference/shapes.ts';
+import { INPUT, INPUT_SIZE, type Layer } from '../../inference/network/inceptionv3.ts';
+import type { Tensors } from '../../inference/network/safetensors.ts';
+import { layerShapes, pads, type Shape } from '../../inference/network/shapes.ts';
 import { kernelToOihw } from './kernels.ts';
 import type { ExportLayer } from './pools.ts';
 

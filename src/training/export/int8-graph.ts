@@ -1,9 +1,9 @@
 import { GraphBuilder, MICROSOFT } from '../../inference/engines/graph-builder.ts';
 import { PRODUCT_ZERO, paysAsProduct } from '../../inference/engines/matrix-products.ts';
 import { PIXELS } from '../../inference/engines/onnx.ts';
-import { INPUT, INPUT_SIZE } from '../../inference/inceptionv3.ts';
-import { layerShapes, type Shape } from '../../inference/shapes.ts';
-import { checkWeights } from '../../inference/weights.ts';
+import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
+import { layerShapes, type Shape } from '../../inference/network/shapes.ts';
+import { checkWeights } from '../../inference/network/weights.ts';
 import { addAveragePool } from './average-pool.ts';
 import { type CalibrationOptions, calibrate } from './calibrate.ts';
 import {

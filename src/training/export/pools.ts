@@ -1,4 +1,4 @@
-import type { Layer } from '../../inference/inceptionv3.ts';
+import type { Layer } from '../../inference/network/inceptionv3.ts';
 
 /** A layer with what the export may have changed about it. */
 export type ExportLayer = Layer & {

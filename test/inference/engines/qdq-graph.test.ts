@@ -7,7 +7,7 @@ import { GraphBuilder } from '../../../src/inference/engines/graph-builder.ts';
 import { decodeGraph } from '../../../src/inference/engines/onnx-proto.ts';
 import { InferenceSession, Tensor } from '../../../src/inference/engines/onnxruntime-node.ts';
 import { toQdq } from '../../../src/inference/engines/qdq-graph.ts';
-import { INPUT_SIZE } from '../../../src/inference/inceptionv3.ts';
+import { INPUT_SIZE } from '../../../src/inference/network/inceptionv3.ts';
 import { preprocess } from '../../../src/inference/preprocess.ts';
 import { exportInt8 } from '../../../src/training/export/int8-graph.ts';
 import { randomPixels, randomWeights, tinyNetwork } from '../../training/export/tiny-network.ts';

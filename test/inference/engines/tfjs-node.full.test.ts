@@ -7,12 +7,12 @@ import type { ModelBundle } from '../../../src/inference/bundle.ts';
 import { type Engine, PIXEL_BYTES } from '../../../src/inference/engine.ts';
 import { createReferenceEngine } from '../../../src/inference/engines/reference.ts';
 import { createTfjsNodeEngine } from '../../../src/inference/engines/tfjs-node.ts';
-import { inceptionV3 } from '../../../src/inference/inceptionv3.ts';
+import { inceptionV3 } from '../../../src/inference/network/inceptionv3.ts';
+import { encodeSafetensors, readSafetensors } from '../../../src/inference/network/safetensors.ts';
 import { preprocess } from '../../../src/inference/preprocess.ts';
-import { encodeSafetensors, readSafetensors } from '../../../src/inference/safetensors.ts';
 import { softmax } from '../../../src/inference/scores.ts';
 import { loadTfjs } from '../../../src/inference/tfjs.ts';
-import { readDataset, TRAINING_LIMITS } from '../../../src/training/dataset.ts';
+import { readDataset, TRAINING_LIMITS } from '../../../src/training/data/dataset.ts';
 import { initialWeights } from '../../../src/training/initial-weights.ts';
 import { random } from '../../../src/training/random.ts';
 

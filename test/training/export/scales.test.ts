@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { inceptionV3 } from '../../../src/inference/inceptionv3.ts';
+import { inceptionV3 } from '../../../src/inference/network/inceptionv3.ts';
 import { poolsBehindConvolutions } from '../../../src/training/export/pools.ts';
 import { isQuantized, planScales } from '../../../src/training/export/scales.ts';
 

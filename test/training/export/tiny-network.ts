@@ -1,7 +1,7 @@
-import { INPUT, type Layer, LOGITS } from '../../../src/inference/inceptionv3.ts';
-import type { Tensor, Tensors } from '../../../src/inference/safetensors.ts';
-import { layerShapes, type Shape } from '../../../src/inference/shapes.ts';
-import { weightShapes } from '../../../src/inference/weights.ts';
+import { INPUT, type Layer, LOGITS } from '../../../src/inference/network/inceptionv3.ts';
+import type { Tensor, Tensors } from '../../../src/inference/network/safetensors.ts';
+import { layerShapes, type Shape } from '../../../src/inference/network/shapes.ts';
+import { weightShapes } from '../../../src/inference/network/weights.ts';
 
 /** Every kind of layer and every odd shape of InceptionV3, small enough to be checked by hand. */
 export function tinyNetwork(labelCount: number): readonly Layer[] {

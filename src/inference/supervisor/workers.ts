@@ -1,0 +1,120 @@
+import type { Logger } from '../../log.ts';
+import type { TaggerInfo, TaggerOptions } from '../tagger.ts';
+import type { WorkerOptions } from '../worker-protocol.ts';
+import type { PhotoJob } from './photo-jobs.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+/**
+ * A worker whose model takes longer to load is taken for hung.
+ * @param photoSeconds `limits.photo_seconds`: where one photo may take longer, so may the model.
+ */
+export const loadMs = (photoSeconds: number): number => Math.max(60, photoSeconds) * 1000;
+/** What photos in flight may still take when the tagger stops, and then the process to end. */
+const STOP_GRACE_MS = 1000;
+
+/** One worker and what it is busy with. */
+export interface Slot {
+  readonly process: WorkerProcess;
+  readonly jobs: Set<PhotoJob>;
+  /** Its end is our doing, and why. */
+  ending?: 'timeout' | 'stop';
+  /** Inferences at once. */
+  atOnce: number;
+  /** It is going over to another number of them. */
+  sharing?: boolean;
+  /** It takes no more photos and ends with its last. */
+  retired?: boolean;
+}
+
+/** Every worker process there is, from its start to its end. Which one gets a photo is not its concern. */
+export class Workers {
+  readonly #options: TaggerOptions;
+  readonly #log: Logger;
+  readonly #onExit: (slot: Slot, how: string) => void;
+  readonly #slots = new Set<Slot>();
+
+  /** @param onExit called once a worker's process has ended, however. */
+  constructor(options: TaggerOptions, log: Logger, onExit: (slot: Slot, how: string) => void) {
+    this.#options = options;
+    this.#log = log;
+    this.#onExit = onExit;
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#slots].flatMap(({ process }) => process.pid ?? []);
+  }
+
+  has(slot: Slot): boolean {
+    return this.#slots.has(slot);
+  }
+
+  /** Starts one; it loads the model, see `load`. */
+  spawn(what: Required<Pick<WorkerOptions, 'bundle' | 'engine' | 'threads'>>): Slot {
+    const { limits, workerPath, cacheDir } = this.#options;
+    const process = new WorkerProcess(
+      {
+        ...{ ...what, cacheDir, workerPath },
+        limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
+        log: this.#log,
+      },
+      {
+        onExit: (how) => {
+          this.#slots.delete(slot);
+          this.#onExit(slot, how);
+        },
+      },
+    );
+    const slot: Slot = { process, jobs: new Set(), atOnce: 1 };
+    this.#slots.add(slot);
+    return slot;
+  }
+
+  /**
+   * Waits until the slot's worker is ready; one that does not get there is killed. Until then it takes
+   * no photos, and its end is no fault: whoever waits hears of it.
+   */
+  async load(slot: Slot): Promise<TaggerInfo> {
+    const ms = loadMs(this.#options.limits.photo_seconds);
+    const timer = setTimeout(() => void slot.process.kill(), ms);
+    slot.ending = 'stop';
+    try {
+      const info = await slot.process.ready;
+      delete slot.ending;
+      return info;
+    } catch (error) {
+      await slot.process.kill();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Lets it finish what it has. */
+  retire(slot: Slot): void {
+    slot.ending = 'stop';
+    slot.retired = true;
+    if (slot.jobs.size === 0) void slot.process.stop();
+  }
+
+  /** Ends all at once. */
+  kill(): void {
+    for (const slot of this.#slots) {
+      slot.ending = 'stop';
+      void slot.process.kill();
+    }
+  }
+
+  /** Ends all; photos in flight have a moment to finish. */
+  async stop(): Promise<void> {
+    await Promise.all(
+      [...this.#slots].map(async (slot) => {
+        slot.ending = 'stop';
+        const until = performance.now() + STOP_GRACE_MS;
+        while (slot.jobs.size > 0 && this.#slots.has(slot) && performance.now() < until) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        await slot.process.stop(STOP_GRACE_MS);
+      }),
+    );
+  }
+}

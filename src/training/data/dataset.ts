@@ -1,0 +1,127 @@
+import { readdir, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { preprocess } from '../../inference/preprocess.ts';
+
+/** One labelled photo. */
+export interface Photo {
+  /** Path below the data folder, with `/`: `kitchen/a.jpg`. Names the photo everywhere. */
+  readonly file: string;
+  /** Index into the data set's labels. */
+  readonly label: number;
+  /** Size and time of the last change: another one is another photo. */
+  readonly version?: string;
+}
+
+export interface Dataset {
+  readonly dir: string;
+  readonly labels: readonly string[];
+  /** Sorted by file, so that runs on any file system agree. */
+  readonly photos: readonly Photo[];
+}
+
+/** What training and evaluation accept; everything else in a label's folder is a fault. */
+const EXTENSIONS = new Set(
+  ['jpg', 'jpeg', 'png', 'webp', 'avif', 'gif', 'tif', 'tiff', 'heic', 'heif'].map((e) => `.${e}`),
+);
+export const TRAINING_LIMITS = { pixels: 100_000_000, bytes: 64 * 1024 * 1024 };
+const MAX_NAMED = 10;
+export const isPhoto = (name: string): boolean => EXTENSIONS.has(extname(name).toLowerCase());
+
+/** Bad training data; `faults` has one line each. */
+export class DatasetError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(dir: string, faults: readonly string[]) {
+    const more = faults.length > MAX_NAMED ? `\n  … and ${faults.length - MAX_NAMED} more` : '';
+    super(`${dir}:\n  ${faults.slice(0, MAX_NAMED).join('\n  ')}${more}`);
+    this.name = 'DatasetError';
+    this.faults = faults;
+  }
+}
+
+/**
+ * Reads `DIR/<label>/*`. Hidden entries are passed over.
+ * @param labels their order in the model; default: the folders' names, sorted.
+ * @param partial some labels may have no photo here, but not all.
+ * @throws DatasetError naming every empty, missing or unknown class and every foreign file.
+ */
+export async function readDataset(
+  dir: string,
+  labels?: readonly string[],
+  partial = false,
+): Promise<Dataset> {
+  const faults: string[] = [];
+  const entries = await readdir(dir, { withFileTypes: true }).catch((error: Error) => {
+    throw new DatasetError(dir, [`cannot be read: ${error.message}`]);
+  });
+  const folders: string[] = [];
+  for (const { name } of entries.filter((entry) => !entry.name.startsWith('.'))) {
+    // A link to a folder is as good as one.
+    const isFolder = await stat(join(dir, name)).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    );
+    if (isFolder) folders.push(name);
+    else if (isPhoto(name)) faults.push(`${name} lies in no label's folder`);
+  }
+  folders.sort();
+  const order = labels ?? folders;
+  for (const [i, label] of order.entries()) {
+    if (order.indexOf(label) !== i) faults.push(`label "${label}" is given twice`);
+    if (!folders.includes(label) && !partial) faults.push(`no folder for label "${label}"`);
+  }
+  for (const folder of folders) {
+    if (!order.includes(folder)) {
+      faults.push(`folder "${folder}" is none of the labels ${order.join(', ')}`);
+    }
+  }
+  if (order.length < 2) {
+    faults.push(`needs at least two folders of labelled photos, found ${order.length}`);
+  }
+  const photos: Photo[] = [];
+  for (const [index, label] of order.entries()) {
+    if (!folders.includes(label)) continue;
+    const files = (await readdir(join(dir, label))).filter((name) => !name.startsWith('.'));
+    if (files.length === 0 && !partial) faults.push(`class "${label}" has no photo`);
+    for (const name of files) {
+      const file = `${label}/${name}`;
+      const stats = isPhoto(name) ? await stat(join(dir, file)).catch(() => null) : null;
+      if (stats?.isFile()) {
+        photos.push({ file, label: index, version: `${stats.size}-${stats.mtimeMs}` });
+      } else faults.push(`${file} is no photo`);
+    }
+  }
+  if (partial && photos.length === 0) faults.push(`no photo of ${order.join(', ')}`);
+  if (faults.length > 0) throw new DatasetError(dir, faults);
+  photos.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0));
+  return { dir, labels: order, photos };
+}
+
+/**
+ * Decodes every photo once, so that a damaged one is named before hours of training.
+ * @throws DatasetError naming each photo that cannot be read.
+ */
+export async function checkPhotos(
+  dataset: Dataset,
+  onProgress: (done: number) => void = () => {},
+  signal?: AbortSignal,
+): Promise<void> {
+  const faults: string[] = [];
+  let next = 0;
+  let done = 0;
+  const lane = async () => {
+    for (;;) {
+      const photo = dataset.photos[next++];
+      if (!photo || signal?.aborted) return;
+      try {
+        await preprocess(join(dataset.dir, photo.file), TRAINING_LIMITS);
+      } catch (error) {
+        faults.push(`${photo.file}: ${(error as Error).message}`);
+      }
+      onProgress(++done);
+    }
+  };
+  await Promise.all([lane(), lane(), lane(), lane()]);
+  signal?.throwIfAborted();
+  if (faults.length > 0) throw new DatasetError(dataset.dir, faults.sort());
+}

@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { expect, it, onTestFinished } from 'vitest';
+import { loadBundle } from '../../../src/inference/bundle.ts';
+import { WorkerGone, WorkerProcess } from '../../../src/inference/supervisor/worker-process.ts';
+import { writeTinyBundle } from '../tiny-bundle.ts';
+
+async function started(threads: number) {
+  const model = await writeTinyBundle();
+  onTestFinished(model.remove);
+  const told: string[] = [];
+  const said: string[] = [];
+  const worker = new WorkerProcess(
+    {
+      ...{ bundle: await loadBundle(model.dir), engine: 'onnxruntime', threads },
+      limits: { pixels: 1e6, bytes: 1e6 },
+      log: pino({ level: 'warn' }, { write: (line) => said.push(line) }),
+    },
+    { onExit: (how) => told.push(how) },
+  );
+  onTestFinished(() => worker.kill());
+  await worker.ready;
+  return { worker, told, said };
+}
+
+it('ends at any moment of a change to two inferences without a word', async () => {
+  for (const ms of [0, 20, 40, 60, 80, 100, 120, 140]) {
+    const { worker, told, said } = await started(2);
+    const shared = worker.share(2).catch((error) => error);
+    await sleep(ms);
+    await worker.stop();
+    await shared;
+    expect({ said, told }).toEqual({ said: [], told: ['signal SIGKILL'] });
+  }
+});
+
+it('a photo that the worker leaves unanswered is told so, after its end', async () => {
+  const { worker, told } = await started(1);
+  const photo = fileURLToPath(new URL('../../fixtures/rooms/hall.jpg', import.meta.url));
+  process.kill(worker.pid as number, 'SIGSTOP');
+  const tagging = worker.tag(photo).catch((error) => {
+    told.push('photo');
+    return error;
+  });
+  await worker.kill();
+  expect(await tagging).toBeInstanceOf(WorkerGone);
+  expect(told).toEqual(['signal SIGKILL', 'photo']);
+});

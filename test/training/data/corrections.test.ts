@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { applyCorrections, parseCorrections } from '../../../src/training/data/corrections.ts';
+
+const dataset = {
+  dir: 'data',
+  labels: ['hall', 'kitchen'],
+  photos: [
+    { file: 'hall/a.jpg', label: 0 },
+    { file: 'hall/b.jpg', label: 0 },
+    { file: 'kitchen/c.jpg', label: 1 },
+  ],
+};
+const corrected = (rows: string) =>
+  applyCorrections(dataset, parseCorrections(`file,label\n${rows}`)).photos;
+
+test('puts labels right and leaves photos out; files stay where they are', () => {
+  expect(corrected('hall/a.jpg,kitchen\nphotos/hall/b.jpg,\nkitchen/c.jpg,hall')).toEqual([
+    { file: 'hall/a.jpg', label: 1 },
+    { file: 'kitchen/c.jpg', label: 0 },
+  ]);
+});
+
+test('takes a table that Excel has saved', () => {
+  const { photos } = applyCorrections(
+    dataset,
+    parseCorrections('\uFEFFfile,label\r\nhall/a.jpg,\r\n'),
+  );
+  expect(photos).toHaveLength(2);
+});
+
+test('names unknown photos, unknown labels and a class left empty', () => {
+  expect(() => corrected('hall/z.jpg,hall')).toThrow('hall/z.jpg: no such photo');
+  expect(() => corrected('hall/a.jpg,attic')).toThrow('hall/a.jpg: no label "attic"');
+  expect(() => corrected('kitchen/c.jpg,hall')).toThrow('class "kitchen" is left empty');
+  expect(() => parseCorrections('name,tag\na,b')).toThrow('"file" and "label"');
+});
+
+test('two rows that say different things of one photo are refused', () => {
+  expect(() => corrected('hall/a.jpg,kitchen\nphotos/hall/a.jpg,')).toThrow(
+    'hall/a.jpg is listed with "kitchen" and with ""',
+  );
+  expect(corrected('hall/a.jpg,kitchen\nhall/a.jpg,kitchen')).toHaveLength(3);
+});

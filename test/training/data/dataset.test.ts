@@ -1,0 +1,108 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { checkPhotos, readDataset } from '../../../src/training/data/dataset.ts';
+import { exampleName } from '../../../src/training/features.ts';
+
+let dir = '';
+const jpeg = await sharp({
+  create: { width: 40, height: 30, channels: 3, background: '#336699' },
+})
+  .jpeg()
+  .toBuffer();
+
+async function put(file: string, bytes: Uint8Array | string = jpeg): Promise<void> {
+  await mkdir(join(dir, file, '..'), { recursive: true });
+  await writeFile(join(dir, file), bytes);
+}
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'retagger-dataset-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+describe('readDataset', () => {
+  test('labels are the folders, sorted, or in the order asked for', async () => {
+    await put('kitchen/b.jpg');
+    await put('kitchen/a.JPEG');
+    await put('attic/c.png');
+    await put('attic/.DS_Store', 'x');
+    const dataset = await readDataset(dir);
+    expect(dataset.labels).toEqual(['attic', 'kitchen']);
+    expect(dataset.photos.map(({ file, label }) => [file, label])).toEqual([
+      ['attic/c.png', 0],
+      ['kitchen/a.JPEG', 1],
+      ['kitchen/b.jpg', 1],
+    ]);
+    expect((await readDataset(dir, ['kitchen', 'attic'])).photos[0]?.label).toBe(1);
+  });
+
+  test('a link to a folder is a label; a photo beside the folders is a fault', async () => {
+    await put('kitchen/a.jpg');
+    await put('attic/a.jpg');
+    const elsewhere = await mkdtemp(join(tmpdir(), 'retagger-dataset-'));
+    onTestFinished(() => rm(elsewhere, { recursive: true }));
+    await writeFile(join(elsewhere, 'b.jpg'), jpeg);
+    await symlink(elsewhere, join(dir, 'hall'));
+    await put('sources.csv', 'no photo');
+    expect((await readDataset(dir)).labels).toEqual(['attic', 'hall', 'kitchen']);
+    await put('loose.jpg');
+    await expect(readDataset(dir)).rejects.toMatchObject({
+      faults: ["loose.jpg lies in no label's folder"],
+    });
+  });
+
+  test('another photo under the same name is another photo', async () => {
+    await put('kitchen/a.jpg');
+    await put('attic/a.jpg');
+    const names = async () =>
+      (await readDataset(dir)).photos.map((photo) => exampleName({ photo, variant: 1 }));
+    const before = await names();
+    expect(await names()).toEqual(before);
+    await put('attic/a.jpg', Buffer.concat([jpeg, jpeg]));
+    const after = await names();
+    expect([after[0] === before[0], after[1] === before[1]]).toEqual([false, true]);
+  });
+
+  test('names every fault at once', async () => {
+    await put('kitchen/a.jpg');
+    await put('kitchen/notes.txt', 'x');
+    await put('stray/a.jpg');
+    await mkdir(join(dir, 'attic'));
+    await expect(readDataset(dir, ['kitchen', 'attic', 'hall'])).rejects.toMatchObject({
+      faults: [
+        'no folder for label "hall"',
+        'folder "stray" is none of the labels kitchen, attic, hall',
+        'kitchen/notes.txt is no photo',
+        'class "attic" has no photo',
+      ],
+    });
+  });
+
+  test('refuses one class only, and a folder that is not there', async () => {
+    await put('kitchen/a.jpg');
+    await expect(readDataset(dir)).rejects.toThrow(/at least two/);
+    await expect(readDataset(join(dir, 'nowhere'))).rejects.toThrow(/cannot be read/);
+  });
+});
+
+describe('checkPhotos', () => {
+  test('names each photo that cannot be decoded', async () => {
+    await put('kitchen/good.jpg');
+    await put('kitchen/text.jpg', 'no picture');
+    await put('attic/cut.jpg', jpeg.subarray(0, jpeg.length / 2));
+    await put('attic/empty.jpg', '');
+    const seen: number[] = [];
+    const checked = checkPhotos(await readDataset(dir), (done) => seen.push(done));
+    await expect(checked).rejects.toMatchObject({
+      faults: [
+        expect.stringMatching(/^attic\/cut.jpg: /),
+        expect.stringMatching(/^attic\/empty.jpg: /),
+        expect.stringMatching(/^kitchen\/text.jpg: /),
+      ],
+    });
+    expect(seen).toEqual([1, 2, 3, 4]);
+  });
+});
