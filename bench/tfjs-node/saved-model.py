@@ -1,7 +1,7 @@
 """Writes the bundled network as TensorFlow SavedModels, in float32 and in bfloat16.
 
 Usage: saved-model.py LAYERS.json WEIGHTS.safetensors OUT
-LAYERS.json is what src/inference/inceptionv3.ts describes; run.mjs writes it.
+LAYERS.json is what src/inference/network/inceptionv3.ts describes; run.mjs writes it.
 """
 
 import json

@@ -9,7 +9,7 @@ Seven networks are trained on the same photos: one from `mixed8` up and three fr
 which counts twice, teach two more by their mean answer on ever new variants of the photos (Hinton et
 al. 2015; Beyer et al. 2022, "a good teacher is patient and consistent"). These start from the mean of
 the three whole networks' weights, and the mean of their own is the result. BASE is InceptionV3 on
-ImageNet, BatchNorm folded, names as in src/inference/inceptionv3.ts; PREVIOUS is version 6. Needs
+ImageNet, BatchNorm folded, names as in src/inference/network/inceptionv3.ts; PREVIOUS is version 6. Needs
 torch, numpy and Pillow; 10 minutes and 40 GiB on an H200.
 
 No photo of the validation side is trained on.

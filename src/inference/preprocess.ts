@@ -61,6 +61,10 @@ const HARMLESS = [
  */
 const DEPTHS = new Set(['uchar', 'ushort', 'float']);
 
+/** How a decoder says that it does not take this kind of picture, whole or not. */
+const UNSUPPORTED =
+  /not (configured|implemented|supported)|data precision \d+$|samples out of range|not a whole number of bytes|bad labq format/;
+
 /** What libvips says besides. */
 const SAYS_NOTHING = /^$|^Warning treated as error|^error in tile|^read gave \d+ warnings/;
 
@@ -96,8 +100,9 @@ async function preprocessBytes(
     return fast || (await preprocessBySharp(mended(bytes, format), limits.pixels));
   } catch (error) {
     if (error instanceof RetaggerError) throw error;
-    const reason = (error as Error).message.split('\n', 1)[0];
-    throw new RetaggerError('image_corrupt', `${format}: ${reason}`, { cause: error });
+    const [reason = ''] = (error as Error).message.split('\n', 1);
+    const code = UNSUPPORTED.test(reason) ? 'image_unsupported' : 'image_corrupt';
+    throw new RetaggerError(code, `${format}: ${reason}`, { cause: error });
   }
 }
 

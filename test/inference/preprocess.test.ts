@@ -177,7 +177,7 @@ describe('HEIF in another coding than HEVC', () => {
   it.each([
     ['unci', 'image_unsupported', "Image item of type 'unci' is not supported"],
     ['mski', 'image_unsupported', 'Unsupported data version'],
-    ['jpeg', 'image_corrupt', 'has not been built in'],
+    ['jpeg', 'image_unsupported', 'has not been built in'],
     ['av01', 'image_corrupt', "No 'av1C' box"],
     ['avc1', 'image_corrupt', "No 'av1C' box"],
     ['vvc1', 'image_corrupt', "No 'av1C' box"],
@@ -359,6 +359,29 @@ describe('a TIFF of samples that would come out black or white', async () => {
     ['grey floats', await raw('float', true), [bits(32), kind(3), [262, 3, 1, 1], [277, 3, 1, 1]]],
   ])('%s', async (_name, samples, tags) => {
     await expectRefusal(tiffOf(samples, 160, 120, tags), 'image_unsupported');
+  });
+});
+
+describe('a whole picture of a kind that no decoder here takes is not called damaged', async () => {
+  const samples = await sharp(await quarters())
+    .removeAlpha()
+    .raw()
+    .toBuffer();
+  it.each<[string, TiffTag]>([
+    ['a TIFF packed by ZSTD', [259, 3, 1, 50_000]],
+    ['a TIFF packed by JPEG 2000', [259, 3, 1, 34_712]],
+    ['a TIFF of 12 bits', [258, 3, 1, 12]],
+    ['a TIFF of 64 bits', [258, 3, 1, 64]],
+  ])('%s', async (_name, tag) => {
+    await expectRefusal(tiffOf(samples, 160, 120, [tag]), 'image_unsupported');
+  });
+
+  it('a JPEG of 12 bits', async () => {
+    const jpeg = await sharp(await quarters())
+      .jpeg()
+      .toBuffer();
+    jpeg[jpeg.indexOf(Buffer.from([0xff, 0xc0])) + 4] = 12;
+    await expectRefusal(jpeg, 'image_unsupported');
   });
 });
 

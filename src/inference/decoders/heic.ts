@@ -57,9 +57,11 @@ const COLORSPACE_RGB = 1;
 const CHROMA_INTERLEAVED_RGB = 10;
 const CHROMA_INTERLEAVED_RGBA = 11;
 const CHANNEL_INTERLEAVED = 10;
-// Of heif_error.h: what the file asks for was not built in. libheif-js is built with HEVC alone.
-const UNSUPPORTED_FILETYPE = 3;
-const UNSUPPORTED_FEATURE = 4;
+/**
+ * Of heif_error.h, `Unsupported_filetype`, `Unsupported_feature`, `Plugin_loading_error`: what the file
+ * asks for was not built in. libheif-js is built with HEVC alone.
+ */
+const UNSUPPORTED = new Set([3, 4, 11]);
 /** More is not a colour profile of a camera. */
 const MAX_ICC_BYTES = 4 * 1024 * 1024;
 
@@ -108,9 +110,8 @@ function decodeWith(heif: Libheif, bytes: Uint8Array, maxPixels: number): HeicIm
     if (code === 0) return;
     const text = heif.HEAPU8.subarray(word(error + 8), word(error + 8) + 200);
     const message = Buffer.from(text).toString('latin1').split('\0', 1)[0];
-    const unsupported = code === UNSUPPORTED_FILETYPE || code === UNSUPPORTED_FEATURE;
     throw new RetaggerError(
-      unsupported ? 'image_unsupported' : 'image_corrupt',
+      UNSUPPORTED.has(code) ? 'image_unsupported' : 'image_corrupt',
       `HEIC: ${message}`,
     );
   };
