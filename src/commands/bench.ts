@@ -12,7 +12,7 @@ import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
 import { autoOrder } from '../inference/engines.ts';
 import { preprocess } from '../inference/preprocess.ts';
 import { createLogger } from '../log.ts';
-import { number } from './number.ts';
+import { number } from './arguments.ts';
 import { checkOutputs } from './outputs.ts';
 import { expandPhotos } from './photo-files.ts';
 import { createProgress } from './progress.ts';

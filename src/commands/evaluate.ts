@@ -11,8 +11,8 @@ import { type Dataset, DatasetError, readDataset } from '../training/data/datase
 import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
+import { folder, number } from './arguments.ts';
 import { confusionTable, mistakesCsv } from './evaluation-tables.ts';
-import { number } from './number.ts';
 import { checkApart, checkOutputs } from './outputs.ts';
 import { createProgress } from './progress.ts';
 import { tagFiles } from './tag-files.ts';
@@ -38,7 +38,7 @@ interface Run {
 export function evaluateCommand(): Command {
   const command = new Command('evaluate')
     .description('precision, recall and F1 per class on labelled photos (DIR/<label>/*)')
-    .requiredOption('--data <dir>', 'labelled photos, one folder a label')
+    .requiredOption('--data <dir>', 'labelled photos, one folder a label', folder)
     .option('--json <file>', 'also write all figures as JSON')
     .option('--plot <file>', 'also draw the confusion matrix as PNG')
     .option(

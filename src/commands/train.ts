@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
 import { BUNDLED_MODEL_DIR, fitsManifest, loadBundle } from '../inference/bundle.ts';
 import { isIn, overlap } from '../real-path.ts';
@@ -13,23 +13,9 @@ import { TRAIN_DEFAULTS as D, type TrainOptions } from '../training/options.ts';
 import { cutBelow } from '../training/prepare.ts';
 import { Interrupted } from '../training/stage.ts';
 import { train, trainingDir } from '../training/train.ts';
-import { number } from './number.ts';
+import { checked, file, folder, number } from './arguments.ts';
 import { createTrainReporter } from './train-reporter.ts';
 
-/** Passes the text on where `check` accepts it, for commander. */
-const checked =
-  (check: (text: string) => unknown) =>
-  (text: string): string => {
-    try {
-      check(text);
-    } catch (error) {
-      throw new InvalidArgumentError((error as Error).message);
-    }
-    return text;
-  };
-const folder = checked((text) => {
-  if (text === '') throw new Error('It must name a folder.');
-});
 const regex = checked((text) => new RegExp(text));
 const unfreeze = checked((text) => text === 'none' || cutBelow(text));
 
@@ -126,7 +112,7 @@ export function trainCommand(): Command {
     command.addOption(new Option(flags, text).argParser(parse).default(value));
   add('--model-name <name>', 'name in model.json', manifest('name'), D.name);
   add('--model-version <version>', 'version in model.json', manifest('version'), D.version);
-  add('--notes <file>', 'Markdown for the model card: where the photos come from', String);
+  add('--notes <file>', 'Markdown for the model card: where the photos come from', file);
   add(
     '--base <file>',
     'base weights (safetensors), or a model folder; default: the bundled one',
