@@ -18,6 +18,8 @@ const STABLE_MS = 10_000;
 const STOP_MS = 1000;
 /** Another client with our id has connected. */
 const TAKEN_OVER = 142;
+/** Not all brokers say so. So many connections in a row that came up and were soon closed look like it. */
+const MANY_BRIEF = 3;
 
 const ONCE_MORE = new Error('MQTT 5 once more');
 
@@ -53,6 +55,8 @@ export class Connection {
   readonly #events = new EventEmitter();
   #running: Promise<void> | null = null;
   #session: Session | null = null;
+  /** Connections in a row that came up and did not last. */
+  #brief = 0;
   /** Ends the wait for the next try. */
   #pause = new AbortController();
   /** The message that is being taken, and what ends its waiting for room. */
@@ -126,8 +130,13 @@ export class Connection {
       const end = await this.#once();
       if (signal.aborted) return;
       if (this.#version.isRefused(end) || end === ONCE_MORE) continue;
+      if (performance.now() - begun >= STABLE_MS) {
+        this.#backoff.reset();
+        this.#brief = 0;
+      } else if (this.#state.up) {
+        this.#brief += 1;
+      }
       this.#down(end);
-      if (performance.now() - begun >= STABLE_MS) this.#backoff.reset();
       this.#pause = new AbortController();
       const over = this.#pause.signal;
       await setTimeout(this.#backoff.next(), undefined, { signal: over }).catch(() => {});
@@ -195,7 +204,7 @@ export class Connection {
   #down(error: Error): void {
     const { log, role, url, onDown } = this.#parts;
     this.#version.failed(error);
-    const reason = explain(error);
+    const reason = explain(error, this.#brief);
     const first = this.#state.up || this.#state.reason === null;
     const since = first ? new Date() : this.#state.since;
     // One line for an outage, and one whenever its reason changes.
@@ -207,10 +216,13 @@ export class Connection {
   }
 }
 
-function explain(error: Error): string {
+function explain(error: Error, brief: number): string {
   if (!(error instanceof ConnectionError)) return error.message;
   if (error.reason === TAKEN_OVER) {
     return 'another client has our client id: give every box its own node.id';
+  }
+  if (error.reason === null && brief >= MANY_BRIEF) {
+    return `${error.message}, again soon after it had come up: perhaps another client has our client id (every box needs its own node.id)`;
   }
   if (error.silent)
     return `what listens there does not answer as an MQTT broker (${error.message})`;

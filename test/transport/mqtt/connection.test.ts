@@ -131,6 +131,25 @@ test('a broker that hangs up at MQTT 5 is spoken to in 3.1.1', async () => {
   expect(taken).toBe(1);
 });
 
+test('a broker that closes one connection after the other: node.id may be the reason', async () => {
+  const url = await brokerThat(
+    (socket) => {
+      socket.write(Buffer.from(CONNACK));
+      setTimeout(() => socket.destroy(), 20);
+    },
+    () => {},
+  );
+  const reasons = new Set<string>();
+  const connection = await connectionTo(() => url);
+  await eventually(() => {
+    connection.hurry();
+    const { reason } = connection.state;
+    if (reason !== null) reasons.add(reason);
+    return reason?.includes('node.id') === true;
+  });
+  expect([...reasons][0]).not.toContain('node.id');
+});
+
 test('a message that was not taken is not acknowledged, and comes again', async () => {
   const happened: string[] = [];
   const url = await brokerThat(
