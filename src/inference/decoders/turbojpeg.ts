@@ -1,5 +1,5 @@
 import { acquireBuffer, releaseBuffer } from '../buffer-pool.ts';
-import { called } from './native-call.ts';
+import { called } from '../native-call.ts';
 import { findTurbojpeg } from './turbojpeg-path.ts';
 
 /**

@@ -1,5 +1,5 @@
 import koffi from 'koffi';
-import { type Call, called } from '../decoders/native-call.ts';
+import { type Call, called } from '../native-call.ts';
 import { mapFile } from './mapped-file.ts';
 
 /** What is used here of OpenVINO's C API (2.0, `openvino/c/*.h`), called without a compiler. */
