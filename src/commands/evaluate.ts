@@ -72,7 +72,8 @@ async function evaluate(options: Options, config: Config): Promise<void> {
   if (run.taggings.every((tagging) => tagging === null)) {
     throw new Error(['no photo could be read', ...unreadable].join('\n'));
   }
-  const { evaluation, abstained } = assess(dataset, run);
+  const scores = scoresOf(dataset, run);
+  const { evaluation, abstained } = assess(dataset, run, scores);
   const absent = evaluation.perClass.filter(({ support }) => support === 0);
 
   const out = [
@@ -113,7 +114,7 @@ async function evaluate(options: Options, config: Config): Promise<void> {
   if (options.plot) {
     await writeFile(options.plot, await confusionMatrix(dataset.labels, evaluation.confusion));
   }
-  if (options.errors) await writeFile(options.errors, mistakesCsv(dataset, scoresOf(dataset, run)));
+  if (options.errors) await writeFile(options.errors, mistakesCsv(dataset, scores));
   if (run.unreadable.length > 0) process.exitCode = 1;
 }
 
@@ -150,19 +151,17 @@ const scoresOf = ({ labels }: Dataset, { taggings }: Run): (number[] | null)[] =
   taggings.map((tagging) => tagging && row(tagging, labels));
 
 function assess(
-  dataset: Dataset,
+  { photos, labels }: Dataset,
   { taggings }: Run,
+  scores: readonly (readonly number[] | null)[],
 ): { evaluation: Evaluation; abstained: number } {
-  const truth: number[] = [];
-  const scores: number[][] = [];
-  let abstained = 0;
-  for (const [i, tagging] of taggings.entries()) {
-    if (!tagging) continue;
-    truth.push(dataset.photos[i]?.label ?? 0);
-    scores.push(row(tagging, dataset.labels));
-    if (tagging.tag === null) abstained += 1;
-  }
-  return { evaluation: evaluateScores(dataset.labels, truth, scores), abstained };
+  const read = scores.flatMap((own, i) => (own ? [{ truth: photos[i]?.label ?? 0, own }] : []));
+  const evaluation = evaluateScores(
+    labels,
+    read.map(({ truth }) => truth),
+    read.map(({ own }) => own),
+  );
+  return { evaluation, abstained: taggings.filter((tagging) => tagging?.tag === null).length };
 }
 
 function compare(run: Run, reference: Run) {

@@ -246,8 +246,7 @@ export async function usePhoto<T>(
 ): Promise<T> {
   const format = sniffFormat(bytes);
   if (format !== 'heic') {
-    const photo = format === null ? bytes : mended(bytes, format);
-    return pastHarmless(photo, maxPixels, (upright) => use(shrink(upright)));
+    return pastHarmless(mended(bytes, format), maxPixels, (upright) => use(shrink(upright)));
   }
   const { image } = await openHeic(bytes, maxPixels, shrink);
   return besideOthers(() => use(shrink(image)));

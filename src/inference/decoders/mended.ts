@@ -14,7 +14,7 @@ const TAGS = new Map([
  * The photo without what libvips refuses in its header and viewers pass over: the same bytes where
  * there is nothing of it, else a copy.
  */
-export function mended(bytes: Uint8Array, format: ImageFormat): Uint8Array {
+export function mended(bytes: Uint8Array, format: ImageFormat | null): Uint8Array {
   if (format === 'avif') return withAvifBrand(bytes);
   return format === 'tiff' ? withTagsInRange(bytes) : bytes;
 }
