@@ -29,7 +29,7 @@ export interface Load {
   readonly spoolBytes: number;
   /** Messages waiting for the broker. */
   readonly outbox: number;
-  /** False where the model cannot be loaded. */
+  /** False until the spool has been read, and where the model cannot be loaded. */
   readonly ready: boolean;
   readonly stopping: boolean;
 }
@@ -46,6 +46,8 @@ export class Admission implements Part, HealthSource {
   #fault: string | null = null;
   #low = false;
   #doubtful = false;
+  /** Whether it was well, as last logged. */
+  #said = true;
 
   constructor(limits: Config['limits'], dataDir: string, log: Logger) {
     this.#limits = limits;
@@ -95,7 +97,6 @@ export class Admission implements Part, HealthSource {
 
   /** Looks at the disk now. */
   async measure(): Promise<void> {
-    const before = this.#low || this.#fault !== null;
     try {
       const { bavail, bsize } = await statfs(this.#dir);
       this.#free = bavail * bsize;
@@ -107,9 +108,10 @@ export class Admission implements Part, HealthSource {
     } catch (error) {
       this.#fault = `${this.#dir}: ${(error as Error).message}`;
     }
-    const now = this.#low || this.#fault !== null;
-    if (now === before) return;
     const { ok, detail } = this.health();
+    // Many may ask at once; one says it.
+    if (ok === this.#said) return;
+    this.#said = ok;
     if (ok) this.#log.info({ disk: detail }, 'photos are accepted again');
     else this.#log.error({ disk: detail }, 'nothing is accepted until the disk is well again');
   }

@@ -130,7 +130,6 @@ export class DiskOutbox implements Outbox {
     this.#tell();
   }
 
-  /** Keeps the message of a photo that was found at start, as `put` does for a new one. */
   hold({ photo, until }: Hold): void {
     const held = until
       .then(
@@ -193,35 +192,37 @@ export class DiskOutbox implements Outbox {
   async #take(limit: number): Promise<readonly OutboxEntry[]> {
     this.#away = false;
     const entries: OutboxEntry[] = [];
-    for (let late = true; entries.length < limit; late = !late) {
-      if (this.#late.length === 0 && this.#unlisted) await this.#list();
-      const next = this.#next(late);
-      if (next === null) break;
-      const { key } = next;
-      if (this.#delivered.has(key)) continue;
-      this.#taken.add(key);
-      try {
-        const message = await this.#read(key);
+    try {
+      for (let late = true; entries.length < limit; late = !late) {
+        if (this.#late.length === 0 && this.#unlisted) await this.#list();
+        const next = this.#next(late);
+        if (next === null) break;
+        const { key } = next;
+        if (this.#delivered.has(key)) continue;
+        this.#taken.add(key);
+        const message = await this.#read(key).catch((error) => this.#putOff(key, error));
+        if (message === undefined) continue;
         if (message !== null) entries.push({ ...next, message });
         else {
           this.#taken.delete(key);
           // Somebody has removed it: the count is wrong until the next listing.
           this.#unlisted = true;
         }
-      } catch (error) {
-        if (this.#unread.size < UNREAD) this.#putOff(key, error);
-        else {
-          // A failing disk: all go back to where a listing finds them.
-          this.giveBack([key, ...entries.map((entry) => entry.key)]);
-          throw error;
-        }
       }
+    } catch (error) {
+      // A failing disk: all go back to where a listing finds them.
+      this.giveBack(entries.map(({ key }) => key));
+      throw error;
     }
     return entries;
   }
 
   /** One file that cannot be read (another's, a bad block) holds up no other. */
   #putOff(key: string, error: unknown): void {
+    if (this.#unread.size >= UNREAD) {
+      this.giveBack([key]);
+      throw error;
+    }
     if (this.#unread.size === 0) {
       this.#log.error({ err: error, entry: key }, 'a message cannot be read; it is tried again');
       setTimeout(() => this.#readAgain(), READ_AGAIN_MS).unref();

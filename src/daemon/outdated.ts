@@ -3,9 +3,7 @@ import { sha256OfFile } from '../file-hash.ts';
 import { isStill, whatIsThere } from './origin.ts';
 import type { Outcome } from './ports.ts';
 import type { SpoolEntry } from './spool.ts';
-
-/** What half a file fails with. */
-const HALF = ['image_corrupt', 'image_unsupported'];
+import { mayBeHalf } from './writers.ts';
 
 /**
  * Whether a photo of the folder is another one by now, which the folder takes, or has taken, as
@@ -27,7 +25,7 @@ export async function isOutdated(
       const { size, mtimeMs } = await stat(path);
       return size !== taken.size || mtimeMs !== taken.mtimeMs;
     }
-    if (outcome.ok || !HALF.includes(outcome.failure.code) || origin === undefined) return false;
+    if (outcome.ok || !mayBeHalf(outcome.failure.code) || origin === undefined) return false;
     const now = await whatIsThere(origin);
     return now === null || !(await isStill(now, origin, () => sha256OfFile(path)));
   } catch {

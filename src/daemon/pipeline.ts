@@ -9,7 +9,6 @@ import type { Admission } from './admission.ts';
 import type { Answers } from './answers.ts';
 import type { Filing } from './filing.ts';
 import { type Job, newJob } from './job.ts';
-import type { DiskOutbox } from './outbox.ts';
 import { failed, messageOf, outcomeOf, tagged } from './outcome.ts';
 import { isOutdated } from './outdated.ts';
 import type {
@@ -39,7 +38,7 @@ export interface PipelineParts {
   readonly tagger: Tagger;
   readonly answers: Answers;
   readonly spool: Spool;
-  readonly outbox: Outbox & Pick<DiskOutbox, 'hold'>;
+  readonly outbox: Outbox;
   readonly filing: Filing;
   readonly admission: Admission;
 }
@@ -247,7 +246,7 @@ export class TaggingPipeline implements Pipeline, Part {
 
   /** @returns null where the photo is left for later. */
   async #tag(job: Job): Promise<Outcome | null> {
-    const { answers, tagger, config } = this.#parts;
+    const { answers, config } = this.#parts;
     const { entry } = job;
     const queuedMs = performance.now() - job.since;
     try {
@@ -257,10 +256,6 @@ export class TaggingPipeline implements Pipeline, Part {
     } catch (thrown) {
       const error = toRetaggerError(thrown);
       if (error.code === 'stopping') return null;
-      if (error.code === 'internal' && tagger.state === 'failed') {
-        this.#later(job, 1000);
-        return null;
-      }
       const writer = await stillWritten(entry, error, job.look, config.ingest.settle_ms);
       if (writer === null) return failed(entry, error);
       job.look = writer.look;

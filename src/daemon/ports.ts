@@ -98,6 +98,8 @@ export interface Outbox {
    *   been filed: after a crash in between, the outcome is known and not made a second time.
    */
   put(message: Message, hold?: Hold): Promise<void>;
+  /** The same for the message of a photo that was found at start. */
+  hold(hold: Hold): void;
   /** Oldest first; at most `limit` of those that are not taken yet. */
   take(limit: number): Promise<readonly OutboxEntry[]>;
   /** Called by the MQTT door after PUBACK. */

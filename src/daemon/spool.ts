@@ -223,6 +223,10 @@ export class Spool {
       ),
     );
     if (moved.origin) await this.#originals.hold(moved.origin, key);
+    if (moved.body === 'kept' && photo.source === 'mqtt') {
+      // After a crash the folder meets it again; a sender waits for its answer.
+      await this.#store.put(key, recordOf(photo, { ...moved, body: 'kept' }));
+    }
     // The folder takes again what a power cut puts back, where it was renamed; a sender has its
     // acknowledgement.
     if (moved.origin || photo.source === 'mqtt') {

@@ -9,6 +9,10 @@ const MAX_GRACE_MS = 10_000;
 const MAX_LOOKS = 30;
 const MAX_WAIT_MS = 5000;
 
+/** Half a file fails with these. */
+export const mayBeHalf = (code: string): boolean =>
+  code === 'image_corrupt' || code === 'image_unsupported';
+
 /** What was seen of a file at the last look. */
 export interface Look {
   readonly size: number;
@@ -30,7 +34,7 @@ export async function stillWritten(
   settleMs: number,
 ): Promise<{ waitMs: number; look: Look } | null> {
   if (entry.body === 'upload') return null;
-  if (error.code !== 'image_corrupt' && error.code !== 'image_unsupported') return null;
+  if (!mayBeHalf(error.code)) return null;
   if (last.number >= MAX_LOOKS) return null;
   const now = await stat(entry.path).catch(() => null);
   if (now === null) return null;

@@ -123,6 +123,16 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     await daemon.crash();
   });
 
+  test('that is too large for a copy has its answer after a crash, where MQTT asked for it', async () => {
+    const { dir, file } = await stick();
+    await writeFile(file, Buffer.alloc(2000));
+    const { spool } = await opened(dir);
+    const entry = await add(spool, photo({ move: file }, { source: 'mqtt' }));
+    expect(entry).toMatchObject({ body: 'kept', path: file, size: 2000 });
+    const { entries } = await opened(dir);
+    expect(entries).toMatchObject([{ key: entry.key, body: 'kept', path: file, size: 2000 }]);
+  });
+
   test('that goes though its disk has another number by now is forgotten', async () => {
     const { dir, file } = await stick();
     const { spool } = await opened(dir);

@@ -394,6 +394,18 @@ test('a connection lost while the folder is listed leaves nothing there', async 
   ]);
 });
 
+test('a listing that fails holds back nothing of what was taken before it', async () => {
+  const dir = await temporaryDir();
+  await putAll(await opened(dir), 'a', 'b', 'c');
+  const outbox = await opened(dir, 2);
+  const spy = vi.spyOn(FileStore.prototype, 'keys').mockImplementationOnce(() => {
+    throw new Error('EMFILE');
+  });
+  onTestFinished(() => spy.mockRestore());
+  await expect(outbox.take(9)).rejects.toThrow('EMFILE');
+  expect(ids(await outbox.take(9)).sort()).toEqual(['a', 'b', 'c']);
+});
+
 test('a listing that fails is done again', async () => {
   const outbox = await opened(await temporaryDir());
   await putAll(outbox, 'a', 'b');

@@ -158,17 +158,14 @@ describe('a photo accepted', () => {
 
   test('waits where the model cannot be loaded, and no other is taken meanwhile', async () => {
     const tagger = new TextTagger();
-    const tag = tagger.tag.bind(tagger);
-    tagger.tag = async () => {
-      tagger.tag = tag;
-      tagger.state = 'failed';
-      throw new Error('no model');
-    };
     const daemon = build(configIn(await temporaryDir()), tagger);
     await daemon.start();
+    tagger.hold();
     const { outcome } = await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
-    await eventually(() => daemon.pipeline.refusal('mqtt') === 'not_ready');
+    tagger.state = 'failed';
+    expect(daemon.pipeline.refusal('mqtt')).toBe('not_ready');
     tagger.state = 'ready';
+    tagger.letGo();
     expect(await outcome).toMatchObject({ ok: true });
   });
 });

@@ -75,6 +75,7 @@ export class WorkerProcess {
         events.onExit(how);
         for (const reply of this.#replies.values()) reply.reject(new WorkerGone(how));
         this.#replies.clear();
+        this.#shared?.reject(new WorkerGone(how));
       });
     });
     this.ready.catch(() => {}); // whoever waits for it sees the error
@@ -102,8 +103,8 @@ export class WorkerProcess {
   share(atOnce: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#shared = { resolve, reject };
-      void this.#gone.then((how) => reject(new WorkerGone(how)));
-      this.#send({ type: 'share', atOnce });
+      if (this.#child.connected) this.#send({ type: 'share', atOnce });
+      else reject(new WorkerGone('it has ended'));
     });
   }
 

@@ -1,4 +1,4 @@
-import { constants, createReadStream, type Stats } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { access, lstat, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
@@ -61,7 +61,7 @@ export class FolderDoor implements Part, HealthSource {
   readonly #left = new Set<string>();
   #unsubscribe = () => {};
   #lookTimer: NodeJS.Timeout | null = null;
-  #lookingAtRoot: Promise<void> = Promise.resolve();
+  #lookingAtRoot: Promise<void> | null = null;
   #scans: Promise<void> = Promise.resolve();
 
   constructor({ config, log, pipeline }: FolderDoorParts) {
@@ -91,7 +91,10 @@ export class FolderDoor implements Part, HealthSource {
     await mkdir(this.#config.dir, { recursive: true }).catch(() => {});
     await this.#lookAtRoot();
     this.#lookTimer = setInterval(() => {
-      this.#lookingAtRoot = this.#lookingAtRoot.then(() => this.#lookAtRoot());
+      // One at a time: while a network share hangs they would pile up.
+      this.#lookingAtRoot ??= this.#lookAtRoot().finally(() => {
+        this.#lookingAtRoot = null;
+      });
     }, LOOK_MS);
     this.#scans = this.#scanForEver();
   }
@@ -161,8 +164,8 @@ export class FolderDoor implements Part, HealthSource {
   async #consider(path: Buffer, key: string): Promise<number> {
     const name = path.subarray(path.lastIndexOf(0x2f) + 1).toString('utf8');
     const stats = await lstat(path);
+    if (!stats.isFile()) this.#settle.forget(key);
     if (stats.isDirectory()) {
-      this.#settle.forget(key);
       if (!isIgnoredFolder(name) && !this.#watcher.has(path)) await this.#walk(path);
       return 0;
     }
@@ -176,20 +179,16 @@ export class FolderDoor implements Part, HealthSource {
     if (this.#settle.full && !this.#settle.has(key)) return 0;
     const waitMs = this.#settle.look(key, stats);
     if (waitMs > 0) return waitMs;
-    return (await this.#take(path, id, stats)) ? 0 : 1;
+    return (await this.#take(path, id)) ? 0 : 1;
   }
 
   /** @returns false where the file changed while it waited for room. */
-  async #take(path: Buffer, id: string, before: Stats): Promise<boolean> {
+  async #take(path: Buffer, id: string): Promise<boolean> {
     await access(path, constants.R_OK);
     for (;;) {
       await this.#pipeline.room('folder', this.#stopped.signal);
       const now = await lstat(path);
-      if (
-        fileId(this.#below(path), now, this.#keep) !== fileId(this.#below(path), before, this.#keep)
-      ) {
-        return false;
-      }
+      if (fileId(this.#below(path), now, this.#keep) !== id) return false;
       try {
         await this.#pipeline.accept(this.#photo(path, id));
         return true;

@@ -24,6 +24,7 @@ export interface Visitor {
 export async function walk(root: Buffer, visitor: Visitor): Promise<void> {
   const open: { path: Buffer; depth: number }[] = [{ path: root, depth: 0 }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (visitor.signal.aborted) return;
     const { path, depth } = next;
     visitor.folder(path);
     try {

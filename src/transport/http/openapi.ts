@@ -69,6 +69,11 @@ export async function registerOpenApi(app: App, secured: boolean): Promise<void>
     // Else it looks for both beside itself, and the build has moved it.
     baseDir: join(dirname(require.resolve('@fastify/swagger-ui')), 'static'),
     logo: NO_LOGO,
+    uiHooks: {
+      // Its links are relative to there alone, and a proxy may have put all this below a path.
+      onRequest: async (request, reply) =>
+        /^\/docs(\?|$)/.test(request.url) ? reply.redirect('docs/') : undefined,
+    },
     // Nothing is asked of other hosts, as the validator's badge would.
     // The standalone layout's bar has an inline style, which the page's policy rightly blocks.
     uiConfig: { validatorUrl: null, docExpansion: 'list', layout: 'BaseLayout' },

@@ -8,6 +8,13 @@ const FIELD = 'image';
 const LIMITS = { files: 1, fields: 16, parts: 17, fieldNameSize: 128, fieldSize: 4096 };
 const MAX_NAME = 255;
 
+/**
+ * A file has a name, or the type of bytes. Clients that send bytes and not a file (.NET's
+ * `ByteArrayContent`, Python's `(None, bytes, 'image/jpeg')`) give a picture's type and no name.
+ */
+const isPartAFile = (_field?: string, type?: string, name?: string): boolean =>
+  name !== undefined || /^(application\/octet-stream$|image\/)/i.test(type ?? '');
+
 export interface Upload {
   /** The sender's name for the file. */
   readonly file: string | null;
@@ -32,7 +39,7 @@ export async function openUpload(
   signal: AbortSignal,
 ): Promise<Upload> {
   const givenUp = watch(request, stallMs, signal);
-  const parts = request.parts({ limits: { ...LIMITS, fileSize: limit } });
+  const parts = request.parts({ isPartAFile, limits: { ...LIMITS, fileSize: limit } });
   const next = () => Promise.race([parts.next(), givenUp]).catch(malformed);
   for (;;) {
     const { value: part, done } = await next();

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { pino } from 'pino';
 import { expect, it, onTestFinished } from 'vitest';
 import { loadBundle } from '../../../src/inference/bundle.ts';
@@ -46,4 +48,18 @@ it('a photo that the worker leaves unanswered is told so, after its end', async 
   await worker.kill();
   expect(await tagging).toBeInstanceOf(WorkerGone);
   expect(told).toEqual(['signal SIGKILL', 'photo']);
+});
+
+it('keeps nothing of a change that is over: it may live for months', async () => {
+  const { worker } = await started(2);
+  const over = await (async () => {
+    const change = worker.share(2);
+    await change;
+    await worker.share(1);
+    return new WeakRef(change);
+  })();
+  await sleep(0);
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  expect(over.deref()).toBeUndefined();
 });

@@ -84,6 +84,12 @@ test('the upload is multipart with a binary image, and both answers are describe
   expect(Object.keys(tag?.responses['422']?.content ?? {})).toEqual(['application/problem+json']);
 });
 
+test('the docs page is found below the path that a proxy puts it at', async () => {
+  const { url } = await serve();
+  const answer = await fetch(`${url}/docs?a=b`, { redirect: 'manual' });
+  expect([answer.status, answer.headers.get('location')]).toEqual([302, 'docs/']);
+});
+
 test('the docs page loads nothing from elsewhere', async () => {
   const { url } = await serve();
   const html = await (await fetch(`${url}/docs/`)).text();

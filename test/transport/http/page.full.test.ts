@@ -53,6 +53,9 @@ test('the feed shows what the folder brings, and counts it', async () => {
   const { page, complaints } = await open(await browse(), url);
   await page.locator('#health li').first().waitFor();
   await page.getByText('shows up here').waitFor();
+  const tiles = page.locator('#counts b');
+  await tiles.first().waitFor();
+  expect(await tiles.allTextContents()).toEqual(Array(8).fill('0'));
   await drop('from the folder.jpg', await readFile(ROOMS[0] as string));
   const row = page.locator('#feed li', { hasText: 'from the folder.jpg' });
   await row.waitFor();

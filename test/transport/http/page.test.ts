@@ -29,6 +29,15 @@ test('browsers ask again, and get it only where it changed', async () => {
   expect(other.status).toBe(200);
 });
 
+test('a proxy that compresses makes the tag weak', async () => {
+  const { url } = await serve();
+  const etag = (await fetch(`${url}/app.js`)).headers.get('etag') ?? '';
+  for (const asked of [`W/${etag}`, `"other", W/${etag}`, '*']) {
+    const again = await fetch(`${url}/app.js`, { headers: { 'if-none-match': asked } });
+    expect([asked, again.status]).toEqual([asked, 304]);
+  }
+});
+
 test('nothing from elsewhere, nothing inline', async () => {
   for (const name of await readdir(PAGE)) {
     const text = await readFile(`${PAGE}/${name}`, 'utf8');

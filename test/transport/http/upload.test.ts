@@ -31,6 +31,19 @@ test('a large photo arrives as it was sent', async () => {
   expect(await response.json()).toMatchObject({ sha256 });
 });
 
+test.each(['image/jpeg', 'Image/PNG', 'application/octet-stream'])(
+  'bytes without a name are a photo where their type says so: %s',
+  async (type) => {
+    // As .NET's ByteArrayContent sends it.
+    const body = `--b\r\ncontent-disposition: form-data; name="image"\r\ncontent-type: ${type}\r\n\r\nkitchen\r\n--b--\r\n`;
+    const { url } = await serve();
+    const headers = { 'content-type': 'multipart/form-data; boundary=b', accept: RESULT };
+    const answer = await fetch(`${url}/re-tagger`, { method: 'POST', headers, body });
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ tag: 'kitchen', file: null });
+  },
+);
+
 test('what Python requests sends', async () => {
   // As requests 2.34 writes it: no Content-Type in the part, a boundary of hexadecimal digits.
   const boundary = '8d9b1c62a0d7ea4fb0b1a2f0b5a1c9de';

@@ -30,6 +30,8 @@ export function showRecent({ labels, counts: { tags, abstained, failed }, items 
   byId('feed').replaceChildren();
   pending = [];
   for (const item of items.toReversed()) add(item);
+  // Without any item too: a box that has begun anew counts from 0.
+  drawSoon();
 }
 
 /** @param {FeedItem} item */
@@ -51,6 +53,10 @@ function add(item) {
   pending.push(item);
   // A hidden tab draws nothing for hours; no more is kept than will be shown.
   if (pending.length > ROWS) pending.shift();
+  drawSoon();
+}
+
+function drawSoon() {
   if (drawing) return;
   drawing = true;
   requestAnimationFrame(draw);

@@ -25,9 +25,18 @@ export async function pageRoutes(app: App): Promise<void> {
       { config: { open: true }, schema: { hide: true } },
       async (request, reply) => {
         reply.header('etag', etag).header('cache-control', 'no-cache');
-        if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+        if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send();
         return reply.type(type).send(content);
       },
     );
   }
+}
+
+/**
+ * By the weak comparison of RFC 9110, 13.1.2: a proxy that compresses (nginx, `gzip on`) makes the
+ * tag weak, and may ask for several at once.
+ */
+function matches(asked: string | undefined, etag: string): boolean {
+  const tags = (asked ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || tags.includes('*');
 }
