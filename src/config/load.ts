@@ -1,11 +1,11 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Value } from 'typebox/value';
-import { parse } from 'yaml';
 import { BUNDLED_MODEL_DIR } from '../inference/bundle.ts';
 import { withoutCredentials } from '../log.ts';
 import { isBrokerUrl, isEncrypted, plainScheme } from './broker-url.ts';
 import { ConfigError } from './config-error.ts';
+import { readDocument } from './document.ts';
 import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
 import { nearest } from './nearest.ts';
@@ -29,7 +29,6 @@ export interface ConfigSources {
 
 /** Read where it exists and `--config` was not given. */
 const SYSTEM_CONFIG_FILE = '/etc/retagger/config.yaml';
-const MAX_FILE_BYTES = 1024 * 1024;
 
 interface Given {
   readonly value: unknown;
@@ -103,16 +102,14 @@ function fromFile(file: string | undefined, tolerant = false): [string, Given][]
   if (path === undefined) return [];
   let document: unknown;
   try {
-    if (statSync(path).size > MAX_FILE_BYTES) throw new Error('it is larger than 1 MiB');
-    document = parse(readFileSync(path, 'utf8'), { maxAliasCount: 0 });
+    document = readDocument(path);
   } catch (error) {
     if (tolerant && file === undefined && (error as NodeJS.ErrnoException).code === 'EACCES') {
       process.stderr.write(`retagger: without ${path}, which this user may not read\n`);
       return [];
     }
     const { message } = error as Error;
-    const why = /multiple documents/.test(message) ? 'it holds more than one document' : message;
-    throw new ConfigError(`cannot read the configuration file ${path}: ${why}`);
+    throw new ConfigError(`cannot read the configuration file ${path}: ${message}`);
   }
   if (document === null || document === undefined) return [];
   const entries = flatten(document, '', path);

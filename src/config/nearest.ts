@@ -18,5 +18,5 @@ export function nearest(word: string, names: readonly string[]): string {
   const [best] = names
     .map((name) => ({ name, edits: distance(word.slice(0, 64), name) }))
     .sort((a, b) => a.edits - b.edits);
-  return best && best.edits <= 4 ? `; did you mean "${best.name}"?` : '';
+  return best && best.edits <= Math.min(4, word.length / 2) ? `; did you mean "${best.name}"?` : '';
 }

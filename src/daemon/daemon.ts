@@ -60,11 +60,10 @@ export function createDaemon(config: Config, log: Logger): Daemon {
   const filing = new Filing(dir, config.ingest, log);
   const parts = { config, log, tagger, answers, spool, outbox, filing, admission };
   const pipeline = new TaggingPipeline(parts);
-  const queueLength = () => pipeline.length;
   const progress = new ProgressWatch({
-    pending: queueLength,
+    pending: () => pipeline.underWay,
     onOutcome: (listener) => pipeline.onOutcome(listener),
-    // A model that still loads has the start's own deadline; a full disk is mended by no restart.
+    // A model that still loads has the start's own deadline; a disk is mended by no restart.
     excused: () => tagger.state === 'starting' || pipeline.refusal('folder') === 'disk_low',
     photoSeconds: config.limits.photo_seconds,
   });
@@ -73,7 +72,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     alive: () => progress.alive(),
     status: () => `${pipeline.length} photos waiting, ${outbox.length} results for the broker`,
   });
-  const metrics = createMetrics({ pipeline, outbox, tagger, queueLength });
+  const metrics = createMetrics({ pipeline, outbox, tagger, queueLength: () => pipeline.length });
   const info = () => tagger.info;
   /** Why the model that was asked for last is not in use. */
   let refused = '';

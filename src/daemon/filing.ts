@@ -113,7 +113,8 @@ export class Filing {
       const isTaken = (await linkNew(draft, sidecar)) === null;
       if (isTaken && (await isOurs(sidecar))) await disk.rename(draft, sidecar);
     } finally {
-      await disk.remove(draft);
+      // Where it cannot be removed it could not be written, and that tells more.
+      await disk.remove(draft).catch(() => {});
     }
     await this.#sync(dir);
   }
@@ -161,7 +162,7 @@ export class Filing {
         if (number === entry.key) throw new Error(`${target} is there, and another photo`);
       }
     } finally {
-      await disk.remove(draft);
+      await disk.remove(draft).catch(() => {});
     }
   }
 

@@ -65,6 +65,8 @@ export class TaggingPipeline implements Pipeline, Part {
   readonly #adding = new Map<string, Promise<Job>>();
   readonly #pending: Record<Source, number> = { http: 0, mqtt: 0, folder: 0 };
   readonly #listeners = new Set<(outcome: Outcome) => void>();
+  /** What the disk says to those whose outcome it does not take, or that cannot be filed. */
+  readonly #heldUp = new Map<Job, string>();
   readonly #waiters = new Waiters();
   readonly #ended = new AbortController();
   #tagging = 0;
@@ -82,6 +84,11 @@ export class TaggingPipeline implements Pipeline, Part {
   /** Photos accepted and not finished. */
   get length(): number {
     return this.#pending.http + this.#pending.mqtt + this.#pending.folder;
+  }
+
+  /** Of these, the ones that do not wait for the disk. */
+  get underWay(): number {
+    return this.length - this.#heldUp.size;
   }
 
   /** Puts back to work what the last run left. */
@@ -175,8 +182,10 @@ export class TaggingPipeline implements Pipeline, Part {
   health(): Record<'queue' | 'outbox', Health> {
     const { queue, outbox } = this.#parts.config.limits;
     const reason = this.refusal('http');
+    const [why] = this.#heldUp.values();
+    const held = why === undefined ? '' : `; ${this.#heldUp.size} held up by the disk: ${why}`;
     return {
-      queue: { ok: reason !== 'queue_full', detail: `${this.length} of ${queue}` },
+      queue: { ok: reason !== 'queue_full', detail: `${this.length} of ${queue}${held}` },
       outbox: {
         ok: reason !== 'outbox_full',
         detail: `${this.#parts.outbox.length} of ${outbox}`,
@@ -281,11 +290,11 @@ export class TaggingPipeline implements Pipeline, Part {
     try {
       if (recorded) outbox.hold(hold);
       else if (!entry.durable) await outbox.put(messageOf(outcome));
-      else await this.#insist(() => outbox.put(messageOf(outcome), hold), entry);
+      else await this.#insist(() => outbox.put(messageOf(outcome), hold), job);
       this.#tell(outcome);
       job.resolve(outcome);
-      await this.#insist(() => filing.file(entry, outcome), entry);
-      await this.#insist(() => spool.remove(entry), entry);
+      await this.#insist(() => filing.file(entry, outcome), job);
+      await this.#insist(() => spool.remove(entry), job);
       job.setFiled();
       this.#forget(job);
     } catch (error) {
@@ -319,15 +328,16 @@ export class TaggingPipeline implements Pipeline, Part {
     this.#waiters.wake();
   }
 
-  #insist<T>(work: () => Promise<T>, entry: SpoolEntry): Promise<T> {
-    return whileTrouble(work, this.#ended.signal, (error, tries) => {
+  #insist<T>(work: () => Promise<T>, job: Job): Promise<T> {
+    const trouble = (error: unknown, tries: number) => {
+      this.#heldUp.set(job, (error as Error).message);
       if (tries > 1 && tries % 20 !== 0) return;
-      this.#log.warn(
-        { err: error, id: entry.id },
-        'the disk does not take an outcome; trying again',
-      );
+      const { id } = job.entry;
+      this.#log.warn({ err: error, id }, 'the disk does not take an outcome; trying again');
       void this.#parts.admission.failed();
-    });
+    };
+    const done = whileTrouble(work, this.#ended.signal, trouble);
+    return done.finally(() => this.#heldUp.delete(job));
   }
 
   #tell(outcome: Outcome): void {

@@ -3,7 +3,7 @@ import { loadMs } from '../inference/supervisor/workers.ts';
 import type { Outcome } from './ports.ts';
 
 export interface ProgressParts {
-  /** Photos accepted and not finished. */
+  /** Photos that one may expect to end. */
   readonly pending: () => number;
   readonly onOutcome: (listener: (outcome: Outcome) => void) => () => void;
   /** True while work waits for something that a restart does not mend: a full disk, the model. */

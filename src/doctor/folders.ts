@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, readlink, realpath, stat } from 'node:fs/promises';
+import { access, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { checkFolders, OWN_FOLDERS } from '../config/own-folders.ts';
 import { isCode } from '../system-errors.ts';
@@ -58,6 +58,11 @@ function barred(key: string, path: string, at: string): Finding {
   );
 }
 
+async function foldersIn(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(path, name));
+}
+
 export const folders: Check = {
   name: 'folders',
   startup: true,
@@ -78,13 +83,15 @@ export const folders: Check = {
         return refused(at, (error as NodeJS.ErrnoException).code);
       }
     }
-    for (const name of OWN_FOLDERS) {
-      const own = join(data.dir, name);
+    const tagged = join(data.dir, 'tagged');
+    const own = OWN_FOLDERS.map((name) => join(data.dir, name));
+    // A daemon that another user ran may have left some to that one.
+    for (const folder of [...own, ...(await foldersIn(tagged))]) {
       try {
-        await access(own, R_OK | W_OK | X_OK);
+        await access(folder, R_OK | W_OK | X_OK);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (code !== 'ENOENT') return refused(own, code);
+        if (code !== 'ENOENT') return refused(folder, code);
       }
     }
     try {

@@ -13,7 +13,7 @@ import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
 const dir = mkdtempSync(join(tmpdir(), 'retagger-config-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-function yaml(text: string): string {
+function yaml(text: string | Buffer): string {
   const file = join(dir, `${Math.random()}.yaml`);
   writeFileSync(file, text);
   return file;
@@ -95,6 +95,25 @@ describe('what is wrong is named', () => {
     ['a list for text in YAML', { file: yaml('node: {id: [a]}\n') }, /\{1,64\}\$$/],
     ['text for a number in YAML', { file: yaml('http:\n  port: "1"\n') }, /http.port in .*"1"/],
     ['broken YAML', { file: yaml('a: [') }, /cannot read the configuration file/],
+    ...[
+      '"s3cret',
+      's3cret: x',
+      '{s3cret',
+      '!s3cret',
+      '!s3cret x',
+      '&s3cret',
+      '*s3cret',
+      '|s3cret',
+      "'x's3cret",
+      '@s3cret',
+      '"\\Us3cret"',
+      'a\n  password: s3cret',
+    ].map((value): [string, ConfigSources, RegExp] => [
+      `a password that is no value in YAML, and is not repeated: ${value}`,
+      { file: yaml(`mqtt:\n  password: ${value}\n`) },
+      /yaml: line \d, column \d+: (?!.*(s3cret|\n))\w/s,
+    ]),
+    ['another encoding', { file: yaml(Buffer.from('node: {id: B\xfcro}\n', 'latin1')) }, /UTF-8/],
     ['a missing file', { file: '/nowhere.yaml' }, /cannot read .*nowhere/],
     [
       'an open address without token',
@@ -115,6 +134,7 @@ describe('what is wrong is named', () => {
     ],
     ['a large file', { file: yaml(`# ${'x'.repeat(2 ** 20)}`) }, /larger than 1 MiB/],
     ['a file that refers to itself', { file: yaml('http: &h {port: 1}\nmqtt: *h') }, /cannot read/],
+    ['a short key like no other', { file: yaml('a: 1\n') }, /"a" is unknown$/],
     [
       'a key like no other',
       { file: yaml('dishwasher_no_7: 1\n') },

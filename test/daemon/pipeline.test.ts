@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import {
   appendFile,
   mkdir,
@@ -471,6 +472,27 @@ describe('a disk that does not take an outcome', () => {
     expect(await outcome).toMatchObject({ ok: true });
     expect(daemon.outbox.length).toBe(1);
     expect((await ls(daemon.spool.dir)).filter((name) => name.endsWith('.json'))).toEqual([]);
+  });
+
+  test('of one label alone: named, nobody else is held up, and no restart is called for', async () => {
+    const { config, daemon, outcome } = await held('folder');
+    const unblock = await blocked(join(config.data.dir, 'tagged'), async (place) => {
+      await mkdir(place);
+      await notOurs(join(place, 'kitchen'));
+    });
+    daemon.tagger.letGo();
+    await outcome;
+    const detail = () => daemon.pipeline.health().queue.detail;
+    await eventually(() => /^1 of \d+; 1 held up by the disk: E\w+: .*kitchen/.test(detail()));
+    expect([daemon.pipeline.length, daemon.pipeline.underWay]).toEqual([1, 0]);
+    const other = join(config.data.dir, 'b.jpg');
+    await writeFile(other, 'hall');
+    const body = { move: other };
+    await daemon.pipeline.accept({ ...photo('folder', '', 'b'), body });
+    await eventually(() => existsSync(join(config.data.dir, 'tagged/hall/b.jpg')));
+    await unblock();
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(detail()).toMatch(/^0 of \d+$/);
   });
 
   test('nor that of many others: no warning of listeners', async () => {

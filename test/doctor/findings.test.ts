@@ -194,6 +194,13 @@ describe.skipIf(process.geteuid?.() !== 0)('folders that only their owner may wr
     );
   });
 
+  it('one label alone, left by a daemon that another user ran', async () => {
+    const hall = join(dir, 'data/tagged/hall');
+    await mkdir(hall, { recursive: true });
+    for (const folder of [join(hall, '../..'), join(hall, '..')]) await chmod(folder, 0o777);
+    expect(await asNobody(0o777, {})).toMatch(/^fail .*data\/tagged\/hall: no right to read/);
+  });
+
   it('a data folder, though photos are kept', async () => {
     const data = { RETAGGER_DATA_DIR: join(dir, 'photos'), RETAGGER_INGEST_AFTER: 'keep' };
     const elsewhere = { ...data, RETAGGER_INGEST_DIR: '/' };
