@@ -2,6 +2,7 @@ import { listens } from '../accepts.ts';
 import { withoutCredentials } from '../log.ts';
 import { connectOptions } from '../transport/mqtt/connect-options.ts';
 import { loadMqtt } from '../transport/mqtt/libraries.ts';
+import { tlsReason } from '../transport/mqtt/tls-reason.ts';
 import { type Check, type Finding, fail, ok } from './check.ts';
 import { listenFault, noRightTo } from './listen-fault.ts';
 
@@ -37,7 +38,8 @@ export const broker: Check = {
       return ok(`${withoutCredentials(url)} answers and lets us in`);
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
-      return fail(`${withoutCredentials(url)}: ${message || code}`, adviceFor(message, code));
+      const reason = tlsReason(error) ?? (message || code);
+      return fail(`${withoutCredentials(url)}: ${reason}`, adviceFor(message, code));
     }
   },
 };
@@ -56,6 +58,10 @@ export function adviceFor(message: string, code: unknown): string {
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return "Use in mqtt.url a name that the broker's certificate holds.";
+  }
+  // An alert is the broker's own word: of our certificate, not of its.
+  if (/_ALERT_.*(CERTIFICATE|UNKNOWN_CA)/.test(String(code))) {
+    return 'Set mqtt.cert and mqtt.key to a certificate that the broker accepts and that has not expired.';
   }
   if (/not authorized|bad user ?name/i.test(message)) {
     return 'Check mqtt.username, mqtt.password and the access rules of the broker.';

@@ -349,6 +349,8 @@ describe('broker', () => {
 
   it.each([
     ['self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT', /mqtt\.ca/],
+    ['certificate required', 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', /^Set mqtt\.cert and/],
+    ['unknown ca', 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', /^Set mqtt\.cert and/],
     ['Connection refused: Bad username or password', 4, /mqtt\.password/],
     ['the name is another', 'ERR_TLS_CERT_ALTNAME_INVALID', /mqtt\.url a name.*certificate holds/],
     ["mqtt.ca: ENOENT, open '/etc/ssl/x'", 'ENOENT', /^Mend that file/],

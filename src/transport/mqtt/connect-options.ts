@@ -31,7 +31,10 @@ export async function connectOptions(
   role: Role,
   version: 4 | 5,
 ): Promise<IClientOptions & { keepalive: number }> {
-  const { username, password } = config.mqtt;
+  const { password } = config.mqtt;
+  // MQTT 3.1.1 knows no password without a user name; an empty one will do.
+  const nameless = version === 4 && password !== undefined;
+  const username = config.mqtt.username ?? (nameless ? '' : undefined);
   const inbound = role === 'in';
   const files = await certificates(config);
   return {

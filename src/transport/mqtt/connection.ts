@@ -18,6 +18,8 @@ const STABLE_MS = 10_000;
 const STOP_MS = 1000;
 /** Another client with our id has connected. */
 const TAKEN_OVER = 142;
+/** The broker keeps no messages and takes no will that it would have to keep. */
+const RETAIN_NOT_SUPPORTED = 154;
 /** Not all brokers say so. So many connections in a row that came up and were soon closed look like it. */
 const MANY_BRIEF = 3;
 
@@ -63,6 +65,8 @@ export class Connection {
   #receiving: Promise<unknown> = Promise.resolve();
   #waits = new AbortController();
   #state: ConnectionState;
+  /** Whether the will may be one that the broker keeps. */
+  #retains = true;
   readonly #version = new ProtocolVersion();
 
   constructor(parts: ConnectionParts) {
@@ -130,6 +134,7 @@ export class Connection {
       const end = await this.#once();
       if (signal.aborted) return;
       if (this.#version.isRefused(end) || end === ONCE_MORE) continue;
+      if (this.#isRetainRefused(end)) continue;
       if (performance.now() - begun >= STABLE_MS) {
         this.#backoff.reset();
         this.#brief = 0;
@@ -151,7 +156,7 @@ export class Connection {
     this.#waits = waits;
     try {
       const options = await connectOptions(config, role, this.#version.current);
-      if (will) options.will = will();
+      if (will) options.will = this.#retains ? will() : { ...will(), retain: false };
       const maxPacket = largestPacket(config.limits.upload_bytes);
       // On a connection that is ended at once nothing is taken: it comes again on the next.
       const onMessage = (packet: IPublishPacket, gone: AbortSignal) =>
@@ -166,6 +171,8 @@ export class Connection {
         this.#version.check();
         return ONCE_MORE;
       }
+      // Asked anew each time: the broker may keep messages from now on.
+      this.#retains = session.connack.properties?.retainAvailable !== false;
       this.#session = session;
       await Promise.race([onUp(session), session.ended]).catch((error) => {
         session.client.end(true);
@@ -179,6 +186,14 @@ export class Connection {
       waits.abort();
       this.#session = null;
     }
+  }
+
+  /** @returns whether the connection was refused for its will, and one without retain is to be tried. */
+  #isRetainRefused(end: Error): boolean {
+    const reason = end instanceof ConnectionError ? end.reason : null;
+    if (!this.#retains || this.#state.up || reason !== RETAIN_NOT_SUPPORTED) return false;
+    this.#retains = false;
+    return true;
   }
 
   async #receive(packet: IPublishPacket, gone: AbortSignal, waits: AbortSignal): Promise<void> {

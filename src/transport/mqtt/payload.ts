@@ -5,6 +5,10 @@ import { decodeBase64 } from './base64.ts';
 import { largestMessage } from './limits.ts';
 import { splitLongString, TAKEN_OUT } from './long-string.ts';
 
+const PATH_CHARACTERS = 4096;
+/** Bytes of a character as some encoders write all that is not ASCII: `\u0436`. */
+const ESCAPED_BYTES = 6;
+
 /** The JSON form of a message on an ingest topic. */
 const IngestSchema = Type.Object(
   {
@@ -19,7 +23,7 @@ const IngestSchema = Type.Object(
     path: Type.Optional(
       Type.String({
         minLength: 1,
-        maxLength: 4096,
+        maxLength: PATH_CHARACTERS,
         description: 'A file below the ingest folder, relative to it.',
       }),
     ),
@@ -70,7 +74,8 @@ async function readJson(payload: Buffer, uploadBytes: number): Promise<Ask> {
     return refuse(id, 'The message has neither "image" nor "path".');
   }
   if (image === undefined) {
-    return split.long === null ? { id, path: path as string } : refuse(id, '"path" is too long.');
+    const whole = split.long === null ? (path as string) : longPath(split.long);
+    return whole === null ? refuse(id, '"path" is too long.') : { id, path: whole };
   }
   if (path !== undefined) return refuse(id, 'The message has both "image" and "path".');
   const bytes = await readImage(image, split.long);
@@ -87,6 +92,17 @@ async function readImage(image: string, long: Buffer | null): Promise<Buffer | n
   // Some encoders write "/" as "\/".
   try {
     return decodeBase64(Buffer.from(JSON.parse(`"${long.toString('latin1')}"`), 'latin1'));
+  } catch {
+    return null;
+  }
+}
+
+/** A path that is long only as it is written. @returns null for one that is too long, or no text. */
+function longPath(long: Buffer): string | null {
+  if (long.length > PATH_CHARACTERS * ESCAPED_BYTES) return null;
+  try {
+    const path = JSON.parse(`"${long.toString('utf8')}"`) as string;
+    return path.length > PATH_CHARACTERS ? null : path;
   } catch {
     return null;
   }

@@ -1,12 +1,15 @@
 import type { TaggerInfo } from '../../inference/tagger.ts';
 import type { Logger } from '../../log.ts';
 import { version } from '../../version.ts';
+import { Backoff } from './backoff.ts';
 import type { Announcement } from './discovery.ts';
 import type { Session } from './session.ts';
 import { within } from './within.ts';
 
 /** How often the model and engine are looked at, in milliseconds. */
 const LOOK_MS = 2000;
+/** Milliseconds between tries at what the broker refused. */
+const RETRY = { first: LOOK_MS, longest: 60_000 };
 /** Longest wait for the broker's acknowledgement, in milliseconds. */
 const ACK_MS = 1000;
 
@@ -27,6 +30,8 @@ export class Presence {
   #session: Session | null = null;
   /** Payloads on this connection by topic. */
   readonly #told = new Map<string, string>();
+  /** What the broker has refused on this connection, by topic, and when it is tried again. */
+  readonly #refused = new Map<string, { backoff: Backoff; next: number }>();
   #timer: NodeJS.Timeout | null = null;
   #left = false;
 
@@ -45,6 +50,7 @@ export class Presence {
     if (this.#left) return;
     this.#session = session;
     this.#told.clear();
+    this.#refused.clear();
     this.#look();
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
   }
@@ -71,18 +77,30 @@ export class Presence {
       if (this.#session === null || announcement === null) continue;
       const { topic, payload } = announcement;
       if (this.#told.get(topic) === payload) continue;
+      if ((this.#refused.get(topic)?.next ?? 0) > performance.now()) continue;
       this.#told.set(topic, payload);
       void this.#publish(this.#session, announcement);
     }
   }
 
-  async #publish({ client, connack }: Session, { topic, payload }: Announcement): Promise<void> {
-    const retain = connack.properties?.retainAvailable !== false;
+  async #publish(session: Session, { topic, payload }: Announcement): Promise<void> {
+    const retain = session.connack.properties?.retainAvailable !== false;
     try {
-      await client.publishAsync(topic, payload, { qos: 1, retain });
+      await session.client.publishAsync(topic, payload, { qos: 1, retain });
+      this.#refused.delete(topic);
     } catch (error) {
-      this.#parts.log.warn({ err: error, topic }, 'the broker refused our status');
+      // The next connection says it all anew.
+      if (session === this.#session && !session.signal.aborted) this.#refuse(topic, error);
     }
+  }
+
+  /** Who gets the right to the topic later, or room in a quota, has no new connection for it. */
+  #refuse(topic: string, error: unknown): void {
+    const before = this.#refused.get(topic);
+    if (!before) this.#parts.log.warn({ err: error, topic }, 'the broker refused our status');
+    const backoff = before?.backoff ?? new Backoff(RETRY);
+    this.#refused.set(topic, { backoff, next: performance.now() + backoff.next() });
+    this.#told.delete(topic);
   }
 
   #status(state: State): Announcement {

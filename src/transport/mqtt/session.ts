@@ -2,6 +2,7 @@ import { type Duplex, Transform } from 'node:stream';
 import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
 import { loadMqtt } from './libraries.ts';
 import { PacketCutter } from './packet-cutter.ts';
+import { tlsReason } from './tls-reason.ts';
 
 /** How a connection ended, or why there was none. */
 export class ConnectionError extends Error {
@@ -101,7 +102,8 @@ function endOf(error: (Error & { code?: unknown }) | undefined, wasUp: boolean):
   const reason = typeof code === 'number' ? code : null;
   // Refused, unreachable, no such host, no such certificate: there was nothing to talk to.
   const reached = typeof code !== 'string' || HUNG_UP.includes(code);
-  const message = error?.message || String(code ?? 'the connection was closed');
+  const message =
+    tlsReason(error) ?? (error?.message || String(code ?? 'the connection was closed'));
   return new ConnectionError(message, reason, !wasUp && reason === null && reached);
 }
 

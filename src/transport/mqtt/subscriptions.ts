@@ -37,8 +37,14 @@ export class Subscriptions {
 
   async #subscribeFleet(session: Session): Promise<void> {
     try {
-      const topic = (await this.#canShare(session)) ? FLEET_SHARE : this.#topics.fleet;
-      await session.client.subscribeAsync(topic, OPTIONS);
+      const { fleet } = this.#topics;
+      const shares = await this.#canShare(session);
+      await session.client.subscribeAsync(shares ? FLEET_SHARE : fleet, OPTIONS);
+      // An older session may have the other, from when the broker was asked last: each photo would
+      // come once by either.
+      if (session.connack.sessionPresent) {
+        await session.client.unsubscribeAsync(shares ? fleet : FLEET_SHARE);
+      }
     } catch (error) {
       if (session.signal.aborted) return;
       this.#log.warn({ err: error }, 'the broker refuses the fleet topic; going on without');

@@ -89,6 +89,15 @@ test('the embedded broker asks for the configured password', async () => {
   await (await enter('me', 'secret-word')).endAsync();
 });
 
+test('a password without a user name is enough, for our own connection too', async () => {
+  const { door } = await openDoor({ mqtt: { password: 'secret-word' } });
+  await eventually(() => door.health().ok);
+  const enter = (password: string) =>
+    mqtt.connectAsync(door.url, { username: 'any', password, reconnectPeriod: 0 }, false);
+  await expect(enter('wrong')).rejects.toThrow(/not authorized/i);
+  await (await enter('secret-word')).endAsync();
+});
+
 test('the embedded broker does not serve more than its connections', async () => {
   const { door } = await openDoor();
   await eventually(() => door.health().ok);

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
+import { clientId } from '../../../src/transport/mqtt/connect-options.ts';
 import { temporaryDir } from '../../daemon/support.ts';
 import { mosquitto, withoutMqtt5 } from './mosquitto.ts';
-import { doorIn, eventually, listener, openDoor } from './support.ts';
+import { connected, doorIn, eventually, listener, openDoor } from './support.ts';
 
 test('MQTT 5: photo in, result out, answer to the Response Topic', async () => {
   const broker = await mosquitto();
@@ -51,4 +52,25 @@ test.each([5, 4] as const)('two boxes share the fleet topic (MQTT %i)', async (v
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(sub.on('/result')).toHaveLength(20);
   expect(new Set(results.map(({ json }) => json.node))).toEqual(new Set(['one', 'two']));
+});
+
+test('a session with both of the fleet’s subscriptions takes a photo once', async () => {
+  const broker = await mosquitto();
+  const box = await doorIn(await temporaryDir(), { mqtt: { url: broker.url } });
+  // As of a time when the broker could not share, or answered too late that it can.
+  const before = await connected(broker.url, {
+    clientId: clientId(box.config, 'in'),
+    clean: false,
+  });
+  await before.subscribeAsync('retagger/fleet/ingest', { qos: 1 });
+  await before.endAsync();
+  await box.open();
+  await eventually(() => box.door.health().ok);
+  const sub = await listener(broker.url, ['retagger/box/result']);
+  // The fleet's subscription follows after the box's own.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await sub.client.publishAsync('retagger/fleet/ingest', 'kitchen', { qos: 1 });
+  await sub.first('/result');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(sub.on('/result')).toHaveLength(1);
 });

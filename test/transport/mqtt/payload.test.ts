@@ -29,6 +29,19 @@ test('JSON with a path', async () => {
   expect(await read('{"path":"a/é.jpg"}')).toEqual({ id: null, path: 'a/é.jpg' });
 });
 
+test('a path counts as it is, not as it is written', async () => {
+  const written = (characters: number) => `{"id":"p","path":"${'\\u0436'.repeat(characters)}"}`;
+  expect(await read(written(4096))).toEqual({ id: 'p', path: 'ж'.repeat(4096) });
+  for (const long of [
+    written(4097),
+    `{"id":"p","path":"${'a'.repeat(4097)}"}`,
+    `{"id":"p","path":"${'\\q'.repeat(3000)}"}`,
+  ]) {
+    const ask = await read(long);
+    expect(ask).toMatchObject({ id: 'p', error: { code: 'request_invalid' } });
+  }
+});
+
 test.each([
   ['nothing', ''],
   ['an open brace', '{'],

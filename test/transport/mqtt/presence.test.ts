@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../../daemon/support.ts';
+import { PUBLISH, puback, scriptedBroker, topicOf } from './scripted-broker.ts';
 import { listener, openDoor, otherBroker } from './support.ts';
 
 const STATUS = 'retagger/box/status';
@@ -72,6 +73,47 @@ test('offline stays for who asks later, when the box does not come back', async 
     json: { state: 'offline', model: 'text@1' },
     packet: { retain: true },
   });
+});
+
+test('a status that the broker refuses is said again', async () => {
+  const NOT_AUTHORIZED = 0x87;
+  const reasons = [NOT_AUTHORIZED];
+  let taken = 0;
+  const url = await scriptedBroker([], (packet, socket) => {
+    if (packet.type !== PUBLISH || topicOf(packet) !== STATUS) return;
+    const reason = reasons.shift();
+    if (reason === undefined) taken += 1;
+    socket.write(Buffer.from(puback(packet, reason)));
+  });
+  const { door } = await openDoor({ mqtt: { url } });
+  await eventually(() => taken === 1);
+  expect(door.health().ok).toBe(true);
+});
+
+test('a broker that keeps no messages is told all the same, and gets a will', async () => {
+  const [WILL, WILL_RETAIN, RETAIN] = [0x04, 0x20, 1];
+  const RETAIN_NOT_SUPPORTED = 154;
+  const RETAIN_AVAILABLE = 0x25;
+  const flagsOf = (connect: { body: Buffer }) => connect.body[7] as number;
+  const wills: number[] = [];
+  const kept: boolean[] = [];
+  const url = await scriptedBroker(
+    [RETAIN_AVAILABLE, 0],
+    (packet, socket) => {
+      if (packet.type !== PUBLISH) return;
+      kept.push((packet.flags & RETAIN) !== 0);
+      socket.write(Buffer.from(puback(packet)));
+    },
+    (connect) => {
+      if ((flagsOf(connect) & WILL_RETAIN) !== 0) return RETAIN_NOT_SUPPORTED;
+      if ((flagsOf(connect) & WILL) !== 0) wills.push(flagsOf(connect));
+      return 0;
+    },
+  );
+  const { door } = await openDoor({ mqtt: { url } });
+  await eventually(() => door.health().ok && kept.length > 0);
+  expect(wills).toHaveLength(1);
+  expect(kept).toEqual([false]);
 });
 
 test('offline after a clean stop, by our own word alone', async () => {

@@ -4,6 +4,8 @@ import { onTestFinished } from 'vitest';
 
 interface Packet {
   readonly type: number;
+  /** The lower half of the first byte. */
+  readonly flags: number;
   /** What follows the fixed header. */
   readonly body: Buffer;
 }
@@ -18,10 +20,12 @@ export const PUBLISH = 3;
 /**
  * A broker that does just what a test wants: takes connections of MQTT 5 with these CONNACK
  * properties, grants subscriptions, and else says nothing but what `onPacket` answers.
+ * @param refuse the CONNACK's reason; 0 for a connection.
  */
 export async function scriptedBroker(
   properties: number[],
   onPacket: (packet: Packet, socket: Socket) => void,
+  refuse: (connect: Packet) => number = () => 0,
 ): Promise<string> {
   const server = createServer((socket) => {
     onTestFinished(() => void socket.destroy());
@@ -32,7 +36,7 @@ export async function scriptedBroker(
       for (let packet = first(data); packet !== null; packet = first(data)) {
         data = data.subarray(packet.size);
         if (packet.type === CONNECT) {
-          const answer = [0, 0, properties.length, ...properties];
+          const answer = [0, refuse(packet), properties.length, ...properties];
           socket.write(Buffer.from([CONNACK, answer.length, ...answer]));
         } else if (packet.type === SUBSCRIBE) {
           const [high = 0, low = 0] = packet.body;
@@ -54,7 +58,8 @@ function first(data: Buffer): (Packet & { size: number }) | null {
     if (digit >= 0x80) continue;
     const size = n + 1 + length;
     if (data.length < size) return null;
-    return { type: (data[0] as number) >> 4, body: data.subarray(n + 1, size), size };
+    const [head = 0] = data;
+    return { type: head >> 4, flags: head & 0x0f, body: data.subarray(n + 1, size), size };
   }
   return null;
 }
