@@ -7,7 +7,7 @@ export function configurationReference(): string {
 Every key is a flag, an environment variable and a YAML key. Order: flags, then environment, then the
 YAML file (\`--config\`, else \`/etc/retagger/config.yaml\` where it exists), then the default. A wrong key
 or value stops the start with exit code 2 and says what is allowed. An empty environment variable
-counts as not set.
+counts as not set. Put passwords into quotes in YAML: unquoted, \`#\` begins a comment.
 
 | key | environment | flag | default | allowed | what |
 | --- | --- | --- | --- | --- | --- |
