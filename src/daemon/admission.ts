@@ -7,6 +7,7 @@ import type { Source } from '../result.ts';
 import { isCode } from '../system-errors.ts';
 import { disk } from './disk.ts';
 import type { Health, HealthSource, Part, Refusal } from './ports.ts';
+import { SharedRun } from './shared-run.ts';
 
 /** How often the free disk is looked at. A photo is small beside `limits.disk_free_bytes`. */
 const DISK_EVERY_MS = 3000;
@@ -46,8 +47,7 @@ export class Admission implements Part, HealthSource {
   #fault: string | null = null;
   #low = false;
   #doubtful = false;
-  /** Whether it was well, as last logged. */
-  #said = true;
+  readonly #looks = new SharedRun(() => this.#look());
 
   constructor(limits: Config['limits'], dataDir: string, log: Logger) {
     this.#limits = limits;
@@ -90,28 +90,33 @@ export class Admission implements Part, HealthSource {
   }
 
   /** A write failed: until one works again nothing is accepted. */
-  async failed(): Promise<void> {
+  failed(): Promise<void> {
     this.#doubtful = true;
-    await this.measure();
+    return this.measure();
   }
 
   /** Looks at the disk now. */
-  async measure(): Promise<void> {
+  measure(): Promise<void> {
+    return this.#looks.run();
+  }
+
+  async #look(): Promise<void> {
+    const before = this.health().ok;
+    const doubtful = this.#doubtful;
+    this.#doubtful = false;
     try {
       const { bavail, bsize } = await statfs(this.#dir);
       this.#free = bavail * bsize;
       this.#low = this.#free < this.#limits.disk_free_bytes;
       // Free bytes say nothing of quotas, inodes, rights and disks gone read-only.
-      if (this.#doubtful) await this.#probe();
-      this.#doubtful = false;
+      if (doubtful) await this.#probe();
       this.#fault = null;
     } catch (error) {
+      this.#doubtful ||= doubtful;
       this.#fault = `${this.#dir}: ${(error as Error).message}`;
     }
     const { ok, detail } = this.health();
-    // Many may ask at once; one says it.
-    if (ok === this.#said) return;
-    this.#said = ok;
+    if (ok === before) return;
     if (ok) this.#log.info({ disk: detail }, 'photos are accepted again');
     else this.#log.error({ disk: detail }, 'nothing is accepted until the disk is well again');
   }

@@ -3,11 +3,12 @@ import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import { ifThere, isCode } from '../system-errors.ts';
-import { DirSync, disk } from './disk.ts';
+import { disk } from './disk.ts';
 import { folderName, NextNumbers, numbered, placeOf } from './filed-name.ts';
 import { fitName, NAME_BYTES } from './paths.ts';
 import type { Outcome } from './ports.ts';
 import { linkNew, moveAcross, putPhoto } from './put-photo.ts';
+import { SharedRun } from './shared-run.ts';
 import type { SpoolEntry } from './spool.ts';
 import { isXmpOfOurs, xmpOf } from './xmp.ts';
 
@@ -37,7 +38,7 @@ export class Filing {
   /** May change at any time. */
   ingest: Ingest;
   readonly #log: Logger;
-  readonly #syncs = new Map<string, DirSync>();
+  readonly #syncs = new Map<string, SharedRun>();
   readonly #numbers = new NextNumbers();
 
   constructor(dataDir: string, ingest: Ingest, log: Logger) {
@@ -187,9 +188,9 @@ export class Filing {
 
   #sync(dir: string): Promise<void> {
     if (this.#syncs.size > 500) this.#syncs.clear();
-    const sync = this.#syncs.get(dir) ?? new DirSync(dir);
+    const sync = this.#syncs.get(dir) ?? new SharedRun(() => disk.syncDir(dir));
     this.#syncs.set(dir, sync);
-    return sync.sync();
+    return sync.run();
   }
 }
 

@@ -1,7 +1,8 @@
 import { mkdir, opendir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCode } from '../system-errors.ts';
-import { DirSync, type Disk, disk } from './disk.ts';
+import { type Disk, disk } from './disk.ts';
+import { SharedRun } from './shared-run.ts';
 
 /** Suffix of an entry's file. */
 const SUFFIX = '.json';
@@ -25,14 +26,14 @@ export class FileStore {
   readonly dir: string;
   readonly #maxEntryBytes: number;
   readonly #disk: Disk;
-  readonly #dirSync: DirSync;
+  readonly #dirSync: SharedRun;
   #temporary = 0;
 
   constructor(dir: string, options: StoreOptions) {
     this.dir = dir;
     this.#maxEntryBytes = options.maxEntryBytes;
     this.#disk = options.disk ?? disk;
-    this.#dirSync = new DirSync(dir, this.#disk);
+    this.#dirSync = new SharedRun(() => this.#disk.syncDir(dir));
   }
 
   /**
@@ -81,7 +82,7 @@ export class FileStore {
       await this.#disk.remove(temporary).catch(() => {});
       throw error;
     }
-    await this.#dirSync.sync();
+    await this.#dirSync.run();
   }
 
   /** @returns null for an entry that is not there. @throws SyntaxError where it is no JSON, or null. */
@@ -111,7 +112,7 @@ export class FileStore {
 
   /** Makes renames and removals done in the folder so far durable. */
   sync(): Promise<void> {
-    return this.#dirSync.sync();
+    return this.#dirSync.run();
   }
 
   /** Somebody may have removed the folder under a running daemon. */

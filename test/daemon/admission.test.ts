@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Admission, type Load } from '../../src/daemon/admission.ts';
+import { disk } from '../../src/daemon/disk.ts';
 import { configIn, eventually, silent, temporaryDir } from './support.ts';
 
 const idle: Load = {
@@ -91,6 +92,25 @@ describe('admission', () => {
       'photos are accepted again',
     ]);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('a write that fails while the disk is tried is a reason to try again', async () => {
+    const { guard, dir } = await admission();
+    let goOn = () => {};
+    const spy = vi.spyOn(disk, 'write').mockImplementationOnce(
+      () =>
+        new Promise((resolve) => {
+          goOn = resolve;
+        }),
+    );
+    onTestFinished(() => spy.mockRestore());
+    const first = guard.failed();
+    await eventually(() => spy.mock.calls.length > 0);
+    await mkdir(join(dir, '.probe.tmp'));
+    const second = guard.failed();
+    goOn();
+    await Promise.all([first, second]);
+    expect(guard.refusal('http', idle)).toBe('disk_low');
   });
 
   test.each(['.', 'spool', 'outbox', 'tagged', 'failed'])(

@@ -2,10 +2,10 @@ import { readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DirSync, type Disk, disk } from '../../src/daemon/disk.ts';
+import { type Disk, disk } from '../../src/daemon/disk.ts';
 import { FileStore } from '../../src/daemon/store.ts';
 import { holds } from '../property.ts';
-import { eventually, openBelow, syncedPaths, temporaryDir } from './support.ts';
+import { openBelow, syncedPaths, temporaryDir } from './support.ts';
 
 /** Thrown where the power went. */
 class PowerCut extends Error {}
@@ -208,22 +208,5 @@ describe('a disk', () => {
   test('that can sync no folder is as good as one that can; a folder that is gone is not', async () => {
     await expect(disk.syncDir('/proc')).resolves.toBeUndefined();
     await expect(disk.syncDir(join(await temporaryDir(), 'gone'))).rejects.toThrow('ENOENT');
-  });
-
-  test('syncs a folder once more for those who asked meanwhile, whatever became of the first', async () => {
-    const runs: { done: () => void; fail: (error: Error) => void }[] = [];
-    const syncDir = () => new Promise<void>((done, fail) => void runs.push({ done, fail }));
-    const folder = new DirSync('folder', { ...disk, syncDir });
-    for (let begun = 1; begun < 6; begun += 2) {
-      const first = folder.sync();
-      const later = Promise.all([folder.sync(), folder.sync()]);
-      expect(runs).toHaveLength(begun);
-      runs.at(-1)?.fail(new Error('EIO'));
-      await expect(first).rejects.toThrow('EIO');
-      await eventually(() => runs.length > begun);
-      expect(runs).toHaveLength(begun + 1);
-      runs.at(-1)?.done();
-      await later;
-    }
   });
 });
