@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyError } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { ERRORS, type ErrorCode, RetaggerError } from '../../errors.ts';
+import { ERRORS, RetaggerError } from '../../errors.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -28,13 +28,12 @@ export function problemOf(error: RetaggerError): Problem {
   };
 }
 
-/** What Fastify and its plugins throw, in our codes. The rest with a 4xx status is `request_invalid`. */
-const CODES: Readonly<Record<string, [code: ErrorCode, detail?: string]>> = {
-  FST_FILES_LIMIT: ['request_invalid', 'The request has more than one file; send one photo each.'],
-  FST_FIELDS_LIMIT: ['request_invalid', 'The request has too many fields.'],
-  FST_PARTS_LIMIT: ['request_invalid', 'The request has too many parts.'],
-  FST_MP_PREMATURE_CLOSE: ['request_invalid', 'The upload broke off.'],
-  FST_ERR_NOT_FOUND: ['not_found'],
+/** What Fastify's multipart plugin throws, in our words. */
+const DETAILS: Readonly<Record<string, string>> = {
+  FST_FILES_LIMIT: 'The request has more than one file; send one photo each.',
+  FST_FIELDS_LIMIT: 'The request has too many fields.',
+  FST_PARTS_LIMIT: 'The request has too many parts.',
+  FST_MP_PREMATURE_CLOSE: 'The upload broke off.',
 };
 
 /**
@@ -44,10 +43,9 @@ const CODES: Readonly<Record<string, [code: ErrorCode, detail?: string]>> = {
 export function codedError(thrown: unknown): RetaggerError {
   if (thrown instanceof RetaggerError) return thrown;
   const { code, statusCode, message } = thrown as Partial<FastifyError>;
-  const known = CODES[code ?? ''];
-  if (known) return new RetaggerError(known[0], known[1], { cause: thrown });
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new RetaggerError('request_invalid', message, { cause: thrown });
+  const detail = DETAILS[code ?? ''];
+  if (detail !== undefined || (statusCode !== undefined && statusCode >= 400 && statusCode < 500)) {
+    return new RetaggerError('request_invalid', detail ?? message, { cause: thrown });
   }
   return new RetaggerError('internal', undefined, { cause: thrown });
 }
