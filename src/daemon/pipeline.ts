@@ -1,22 +1,18 @@
-import { setMaxListeners } from 'node:events';
 import type { Config } from '../config/schema.ts';
 import { RetaggerError, tooManyBytes, toRetaggerError } from '../errors.ts';
 import type { Tagger } from '../inference/tagger.ts';
 import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
-import { isDiskTrouble } from '../system-errors.ts';
-import type { Admission } from './admission.ts';
 import type { Answers } from './answers.ts';
-import type { Filing } from './filing.ts';
+import { Finishing, type FinishingParts } from './finishing.ts';
 import { type Job, newJob } from './job.ts';
-import { failed, messageOf, outcomeOf, tagged } from './outcome.ts';
+import { failed, outcomeOf, tagged } from './outcome.ts';
 import { isOutdated } from './outdated.ts';
 import type {
   Accepted,
   Health,
   Message,
   NewPhoto,
-  Outbox,
   Outcome,
   Part,
   Pipeline,
@@ -24,7 +20,6 @@ import type {
 } from './ports.ts';
 import { PriorityQueue } from './queue.ts';
 import { Refused } from './refused.ts';
-import { whileTrouble } from './retry.ts';
 import { Spool, type SpoolEntry } from './spool.ts';
 import { Waiters } from './waiters.ts';
 import { stillWritten } from './writers.ts';
@@ -32,15 +27,10 @@ import { stillWritten } from './writers.ts';
 /** What is in flight may take so long when the daemon stops. */
 const STOP_MS = 6000;
 
-export interface PipelineParts {
+export interface PipelineParts extends FinishingParts {
   readonly config: Config;
-  readonly log: Logger;
   readonly tagger: Tagger;
   readonly answers: Answers;
-  readonly spool: Spool;
-  readonly outbox: Outbox;
-  readonly filing: Filing;
-  readonly admission: Admission;
 }
 
 /** What the last run left: photos in the spool, and messages about those that were done but for filing. */
@@ -65,10 +55,8 @@ export class TaggingPipeline implements Pipeline, Part {
   readonly #adding = new Map<string, Promise<Job>>();
   readonly #pending: Record<Source, number> = { http: 0, mqtt: 0, folder: 0 };
   readonly #listeners = new Set<(outcome: Outcome) => void>();
-  /** What the disk says to those whose outcome it does not take, or that cannot be filed. */
-  readonly #heldUp = new Map<Job, string>();
   readonly #waiters = new Waiters();
-  readonly #ended = new AbortController();
+  readonly #finishing: Finishing;
   #tagging = 0;
   #recovered = false;
   #open = false;
@@ -77,8 +65,7 @@ export class TaggingPipeline implements Pipeline, Part {
   constructor(parts: PipelineParts) {
     this.#parts = parts;
     this.#log = parts.log;
-    // Each photo that waits for the disk listens.
-    setMaxListeners(0, this.#ended.signal);
+    this.#finishing = new Finishing(parts, (outcome) => this.#tell(outcome));
   }
 
   /** Photos accepted and not finished. */
@@ -88,7 +75,7 @@ export class TaggingPipeline implements Pipeline, Part {
 
   /** Of these, the ones that do not wait for the disk. */
   get underWay(): number {
-    return this.length - this.#heldUp.size;
+    return this.length - this.#finishing.heldUp.size;
   }
 
   /** Puts back to work what the last run left. */
@@ -126,7 +113,7 @@ export class TaggingPipeline implements Pipeline, Part {
     const deadline = AbortSignal.timeout(deadlineMs);
     await this.#waiters.until(() => !this.#busy(), deadline).catch(() => {});
     this.#open = false;
-    this.#ended.abort();
+    this.#finishing.stop();
     for (const job of this.#jobs.values()) {
       job.reject(new RetaggerError('stopping'));
       if (!job.entry.durable) await this.#parts.spool.remove(job.entry).catch(() => {});
@@ -182,8 +169,9 @@ export class TaggingPipeline implements Pipeline, Part {
   health(): Record<'queue' | 'outbox', Health> {
     const { queue, outbox } = this.#parts.config.limits;
     const reason = this.refusal('http');
-    const [why] = this.#heldUp.values();
-    const held = why === undefined ? '' : `; ${this.#heldUp.size} held up by the disk: ${why}`;
+    const { heldUp } = this.#finishing;
+    const [why] = heldUp.values();
+    const held = why === undefined ? '' : `; ${heldUp.size} held up by the disk: ${why}`;
     return {
       queue: { ok: reason !== 'queue_full', detail: `${this.length} of ${queue}${held}` },
       outbox: {
@@ -283,37 +271,7 @@ export class TaggingPipeline implements Pipeline, Part {
 
   /** @param recorded the outbox has its message from before a crash. */
   async #finish(job: Job, outcome: Outcome, recorded = false): Promise<void> {
-    const { outbox, filing, spool } = this.#parts;
-    const { entry } = job;
-    job.finishing = true;
-    const hold = { photo: entry.key, until: job.filed };
-    try {
-      if (recorded) outbox.hold(hold);
-      else if (!entry.durable) await outbox.put(messageOf(outcome));
-      else await this.#insist(() => outbox.put(messageOf(outcome), hold), job);
-      this.#tell(outcome);
-      job.resolve(outcome);
-      await this.#insist(() => filing.file(entry, outcome), job);
-      await this.#insist(() => spool.remove(entry), job);
-      job.setFiled();
-      this.#forget(job);
-    } catch (error) {
-      await this.#unfinished(job, error);
-    }
-  }
-
-  /** The disk did not take the outcome. */
-  async #unfinished(job: Job, error: unknown): Promise<void> {
-    const { entry } = job;
-    if (!entry.durable) {
-      void this.#parts.admission.failed();
-      const detail = `The outcome cannot be stored: ${(error as Error).message}`;
-      job.reject(new RetaggerError(isDiskTrouble(error) ? 'busy' : 'internal', detail));
-      await this.#drop(job);
-      return;
-    }
-    job.reject(new RetaggerError('stopping'));
-    this.#log.error({ err: error, id: entry.id, file: entry.file }, 'left for the next start');
+    await this.#finishing.finish(job, outcome, recorded);
     this.#forget(job);
   }
 
@@ -326,18 +284,6 @@ export class TaggingPipeline implements Pipeline, Part {
     this.#jobs.delete(job.entry.key);
     this.#pending[job.entry.source] -= 1;
     this.#waiters.wake();
-  }
-
-  #insist<T>(work: () => Promise<T>, job: Job): Promise<T> {
-    const trouble = (error: unknown, tries: number) => {
-      this.#heldUp.set(job, (error as Error).message);
-      if (tries > 1 && tries % 20 !== 0) return;
-      const { id } = job.entry;
-      this.#log.warn({ err: error, id }, 'the disk does not take an outcome; trying again');
-      void this.#parts.admission.failed();
-    };
-    const done = whileTrouble(work, this.#ended.signal, trouble);
-    return done.finally(() => this.#heldUp.delete(job));
   }
 
   #tell(outcome: Outcome): void {
