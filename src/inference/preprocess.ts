@@ -9,6 +9,7 @@ import { alone, besideOthers } from './decoders/libvips.ts';
 import { mended } from './decoders/mended.ts';
 import { tagPngWithProfile } from './decoders/png-profile.ts';
 import { sniffFormat } from './decoders/sniff.ts';
+import { isPlainYCbCr } from './decoders/tiff-ycbcr.ts';
 import { type DecodeJpeg, turbojpeg } from './decoders/turbojpeg.ts';
 import { INPUT_SIZE } from './network/inceptionv3.ts';
 
@@ -62,8 +63,21 @@ const HARMLESS = [
 const DEPTHS = new Set(['uchar', 'ushort', 'float']);
 
 /** How a decoder says that it does not take this kind of picture, whole or not. */
-const UNSUPPORTED =
-  /not (configured|implemented|supported)|data precision \d+$|samples out of range|not a whole number of bytes|bad labq format/;
+const UNSUPPORTED = new RegExp(
+  [
+    'not (configured|implemented|supported)',
+    'Unsupported (JPEG process|marker type 0xf7)', // hierarchical, lossless of old; JPEG-LS
+    'data precision \\d+$',
+    'samples out of range',
+    'not a whole number of bytes',
+    'bad labq format',
+    'Unknown pseudo-tag', // LogLuv
+    'no known route from', // a camera's raw samples, Lab of printers, masks
+    // More channels than a colour and its transparency: selections saved with the picture.
+    'exceeds channel limit',
+    'vector must have 1 or \\d elements',
+  ].join('|'),
+);
 
 /** What libvips says besides. */
 const SAYS_NOTHING = /^$|^Warning treated as error|^error in tile|^read gave \d+ warnings/;
@@ -96,6 +110,12 @@ async function preprocessBytes(
   if (format === null) throw new RetaggerError('image_unsupported');
   try {
     if (format === 'heic') return await preprocessHeic(bytes, limits.pixels);
+    if (format === 'tiff' && isPlainYCbCr(bytes)) {
+      throw new RetaggerError(
+        'image_unsupported',
+        'Its samples are YCbCr, and not packed as JPEG.',
+      );
+    }
     const fast = format === 'jpeg' && (await preprocessJpeg(bytes, limits.pixels, await jpegs));
     return fast || (await preprocessBySharp(mended(bytes, format), limits.pixels));
   } catch (error) {
@@ -252,6 +272,7 @@ export async function usePhoto<T>(
   return besideOthers(() => use(shrink(image)));
 }
 
+/** Packed in its place: of a large photo another copy would be the largest thing in memory. */
 function withoutRowPadding(image: {
   readonly pixels: Uint8Array;
   readonly width: number;
@@ -259,13 +280,13 @@ function withoutRowPadding(image: {
   readonly channels: number;
   readonly rowBytes: number;
 }): Uint8Array {
+  const { pixels, height, rowBytes } = image;
   const row = image.width * image.channels;
-  const packed = new Uint8Array(row * image.height);
-  for (let y = 0; y < image.height; y++) {
-    const from = y * image.rowBytes;
-    packed.set(image.pixels.subarray(from, from + row), y * row);
+  for (let y = 1; y < height; y++) {
+    const from = y * rowBytes;
+    pixels.copyWithin(y * row, from, from + row);
   }
-  return packed;
+  return pixels.subarray(0, row * height);
 }
 
 /** The kernel is stated because another one changes the pixels the network was trained on. */

@@ -161,6 +161,17 @@ describe('HEIC', () => {
     });
   });
 
+  it('that its container crops by much is not called damaged', async () => {
+    const photo = await readFile(fixture('formats/turned-p3.heic'));
+    // In the place of its colour profile: 16 × 16 pixels of its middle.
+    const colours = photo.indexOf('colr');
+    photo.write('clap', colours, 'latin1');
+    [16, 1, 16, 1, 0, 1, 0, 1].forEach((value, n) => {
+      photo.writeUInt32BE(value, colours + 4 + 4 * n);
+    });
+    await expectRefusal(photo, 'image_unsupported');
+  });
+
   it('is damaged wherever it is cut off', async () => {
     const whole = await readFile(fixture('formats/phone.heic'));
     for (const part of [0.1, 0.3, 0.6, 0.9, 0.99]) {
@@ -372,8 +383,43 @@ describe('a whole picture of a kind that no decoder here takes is not called dam
     ['a TIFF packed by JPEG 2000', [259, 3, 1, 34_712]],
     ['a TIFF of 12 bits', [258, 3, 1, 12]],
     ['a TIFF of 64 bits', [258, 3, 1, 64]],
+    ['a TIFF of a camera’s raw samples', [262, 3, 1, 34_892]],
+    ['a TIFF of logarithmic light', [262, 3, 1, 32_845]],
   ])('%s', async (_name, tag) => {
     await expectRefusal(tiffOf(samples, 160, 120, [tag]), 'image_unsupported');
+  });
+
+  it.each([5, 6])('a TIFF of %i channels: colours and saved selections', async (channels) => {
+    const bits: TiffTag = [258, 3, 1, 8];
+    const tiff = tiffOf(Buffer.alloc(160 * 120 * channels), 160, 120, [
+      bits,
+      [277, 3, 1, channels],
+    ]);
+    await expectRefusal(tiff, 'image_unsupported');
+  });
+
+  it('a TIFF in YCbCr, of which libvips would make false colours', async () => {
+    const ycbcr: TiffTag = [262, 3, 1, 6];
+    // Two shorts, 1 and 1.
+    const tiff = tiffOf(samples, 160, 120, [ycbcr, [530, 3, 2, 0x1_0001]]);
+    expect(await sharp(tiff).removeAlpha().raw().toBuffer()).toEqual(samples);
+    await expectRefusal(tiff, 'image_unsupported');
+  });
+
+  it('but YCbCr as a JPEG, as libvips takes it, is', async () => {
+    const tiff = await sharp(samples, { raw: { width: 160, height: 120, channels: 3 } })
+      .tiff({ compression: 'jpeg', quality: 100 })
+      .toBuffer();
+    const { width } = await preprocess(tiff, LIMITS);
+    expect(width).toBe(160);
+  });
+
+  it.each([0xc5, 0xf7])('a JPEG of a rare process: %i', async (process) => {
+    const jpeg = await sharp(await quarters())
+      .jpeg()
+      .toBuffer();
+    jpeg[jpeg.indexOf(Buffer.from([0xff, 0xc0])) + 1] = process;
+    await expectRefusal(jpeg, 'image_unsupported');
   });
 
   it('a JPEG of 12 bits', async () => {

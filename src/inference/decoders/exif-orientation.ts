@@ -1,3 +1,5 @@
+import { tiffNumbers } from './tiff-numbers.ts';
+
 const ORIENTATION = 0x112;
 const SHORT = 3;
 
@@ -7,13 +9,11 @@ const SHORT = 3;
  * @param exif behind `Exif\0\0`: a TIFF header and what it points to.
  */
 export function exifOrientation(exif: Buffer): number | null {
-  if (exif.length < 8) return null;
-  const order = exif.toString('latin1', 0, 2);
-  if (order !== 'II' && order !== 'MM') return null;
-  const short = (at: number) => (order === 'II' ? exif.readUInt16LE(at) : exif.readUInt16BE(at));
-  const long = (at: number) => (order === 'II' ? exif.readUInt32LE(at) : exif.readUInt32BE(at));
+  const numbers = tiffNumbers(exif);
+  if (numbers === null) return null;
+  const { short, long } = numbers;
   const directory = long(4);
-  if (short(2) !== 42 || directory < 8 || directory + 2 > exif.length) return null;
+  if (directory < 8 || directory + 2 > exif.length) return null;
   const entries = short(directory);
   if (directory + 2 + 12 * entries > exif.length) return null;
   let found: number | undefined;

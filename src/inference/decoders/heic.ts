@@ -62,6 +62,11 @@ const CHANNEL_INTERLEAVED = 10;
  * asks for was not built in. libheif-js is built with HEVC alone.
  */
 const UNSUPPORTED = new Set([3, 4, 11]);
+/**
+ * What libheif 1.23.2 says of a whole photo that its container crops (a box `clap`) by much: it lets the
+ * decoder have little more room than the part needs (strukturag/libheif#1856).
+ */
+const TOO_SMALL = /exceeds the maximum image size/;
 /** More is not a colour profile of a camera. */
 const MAX_ICC_BYTES = 4 * 1024 * 1024;
 
@@ -109,7 +114,11 @@ function decodeWith(heif: Libheif, bytes: Uint8Array, maxPixels: number): HeicIm
     const code = word(error);
     if (code === 0) return;
     const text = heif.HEAPU8.subarray(word(error + 8), word(error + 8) + 200);
-    const message = Buffer.from(text).toString('latin1').split('\0', 1)[0];
+    const [message = ''] = Buffer.from(text).toString('latin1').split('\0', 1);
+    const photo = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (TOO_SMALL.test(message) && photo.includes('clap')) {
+      throw new RetaggerError('image_unsupported', 'HEIC: its container crops it by much.');
+    }
     throw new RetaggerError(
       UNSUPPORTED.has(code) ? 'image_unsupported' : 'image_corrupt',
       `HEIC: ${message}`,

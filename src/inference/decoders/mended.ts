@@ -1,4 +1,5 @@
 import type { ImageFormat } from './sniff.ts';
+import { tiffNumbers } from './tiff-numbers.ts';
 
 const DIRECTORIES = 100;
 const SHORT = 3;
@@ -29,10 +30,9 @@ function withAvifBrand(bytes: Uint8Array): Uint8Array {
 
 function withTagsInRange(bytes: Uint8Array): Uint8Array {
   const tiff = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const little = tiff.toString('latin1', 0, 4) === 'II*\0';
-  if (!little && tiff.toString('latin1', 0, 4) !== 'MM\0*') return bytes;
-  const short = (at: number) => (little ? tiff.readUInt16LE(at) : tiff.readUInt16BE(at));
-  const long = (at: number) => (little ? tiff.readUInt32LE(at) : tiff.readUInt32BE(at));
+  const numbers = tiffNumbers(tiff);
+  if (numbers === null) return bytes;
+  const { little, short, long } = numbers;
   let copy: Buffer | undefined;
   let link = 4;
   for (let n = 0; n < DIRECTORIES && link + 4 <= tiff.length; n++) {
