@@ -54,6 +54,8 @@ const HARMLESS = [
   'Bogus "StripByteCounts" field',
   'missing required "StripByteCounts" field, calculating from imagelength',
   'Defining non-color channels as ExtraSamples',
+  'encoded with progressive mode, which is normally not legal for JPEG-in-TIFF',
+  'libtiff should be able to decode it',
 ];
 
 /**
@@ -120,7 +122,7 @@ async function preprocessBytes(
     return fast || (await preprocessBySharp(mended(bytes, format), limits.pixels));
   } catch (error) {
     if (error instanceof RetaggerError) throw error;
-    const [reason = ''] = (error as Error).message.split('\n', 1);
+    const [reason = 'it does not decode'] = linesOf(error as Error);
     const code = UNSUPPORTED.test(reason) ? 'image_unsupported' : 'image_corrupt';
     throw new RetaggerError(code, `${format}: ${reason}`, { cause: error });
   }
@@ -219,16 +221,21 @@ async function pastHarmless<T>(
       try {
         return await decode('warning');
       } catch (error) {
-        if (!isHarmless((error as Error).message)) throw error;
+        if (!isHarmless(error as Error)) throw error;
       }
       return decode('error');
     });
   }
 }
 
-function isHarmless(message: string): boolean {
-  const said = message.split('\n').filter((line) => !SAYS_NOTHING.test(line));
+function isHarmless(error: Error): boolean {
+  const said = linesOf(error);
   return said.length > 0 && said.every((line) => HARMLESS.some((text) => line.includes(text)));
+}
+
+/** What libvips says of a photo, without what it says of every other. */
+function linesOf({ message }: Error): string[] {
+  return message.split('\n').filter((line) => !SAYS_NOTHING.test(line));
 }
 
 async function preprocessHeic(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {

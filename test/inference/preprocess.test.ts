@@ -489,3 +489,27 @@ function overwritten(bytes: Buffer): Buffer {
   for (let i = 0; i < 500; i++) copy[middle + i] = (i * 151 + 7) % 256;
   return copy;
 }
+
+it('takes a TIFF with a progressive JPEG in it, and no half of one', async () => {
+  const raw = { width: 64, height: 48, channels: 3 } as const;
+  const noise = Buffer.from(Array.from({ length: 64 * 48 * 3 }, (_, n) => (n * 7919) % 251));
+  const options = { progressive: true, chromaSubsampling: '4:4:4' };
+  const jpeg = await sharp(noise, { raw }).jpeg(options).toBuffer();
+  const tags: TiffTag[] = [
+    [259, 3, 1, 7],
+    [262, 3, 1, 6],
+    [530, 3, 2, 0x1_0001],
+  ];
+  const whole = tiffOf(jpeg, 64, 48, tags);
+  expect(await preprocess(whole, LIMITS)).toMatchObject({ width: 64, height: 48 });
+  const half = tiffOf(jpeg.subarray(0, jpeg.length >> 1), 64, 48, tags);
+  await expect(preprocess(half, LIMITS)).rejects.toMatchObject({ code: 'image_corrupt' });
+});
+
+it('tells what is wrong without what libvips says of all', async () => {
+  const png = await sharp({ create: { width: 9, height: 9, channels: 3, background: 'red' } })
+    .png()
+    .toBuffer();
+  png.writeUInt32BE(0, 29);
+  await expect(preprocess(png, LIMITS)).rejects.toThrow('png: IHDR: CRC error');
+});
