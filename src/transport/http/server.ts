@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
@@ -56,9 +57,16 @@ function retryAfter(error: RetaggerError): number | null {
 
 /** Node could not make a request of what came, or it came too slowly. */
 function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  const answer = (socket as { _httpMessage?: ServerResponse })._httpMessage;
+  const unreadable = error.code !== 'ECONNRESET' && socket.writable && !isSettling(socket);
+  // What cannot be read comes after a whole request, whose answer this would be taken for: that one
+  // is still given, and is the last.
+  if (unreadable && answer?.req.complete && !answer.headersSent) {
+    answer.shouldKeepAlive = false;
+    return;
+  }
   // Where an answer has begun or been given, a second one would be taken for the next request's.
-  const begun = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent;
-  if (error.code === 'ECONNRESET' || !socket.writable || begun || isSettling(socket)) {
+  if (!unreadable || answer?.headersSent) {
     socket.destroy();
     return;
   }

@@ -7,6 +7,11 @@ const FIELD = 'image';
 /** Bounds on one multipart body; small fields beside the image are read and ignored. */
 const LIMITS = { files: 1, fields: 16, parts: 17, fieldNameSize: 128, fieldSize: 4096 };
 const MAX_NAME = 255;
+/**
+ * RFC 2047, as .NET's `MultipartFormDataContent` writes a name that is not ASCII. It gives
+ * `filename*` too, but after a quoted `name` the parser does not look at that.
+ */
+const ENCODED_WORD = /^=\?utf-8\?b\?([a-z0-9+/]+=*)\?=$/i;
 
 /**
  * A file has a name, or the type of bytes. Clients that send bytes and not a file (.NET's
@@ -39,7 +44,9 @@ export async function openUpload(
   signal: AbortSignal,
 ): Promise<Upload> {
   const givenUp = watch(request, stallMs, signal);
-  const parts = request.parts({ isPartAFile, limits: { ...LIMITS, fileSize: limit } });
+  const limits = { ...LIMITS, fileSize: limit };
+  // Paths are cut off in `nameOf`: base64 has slashes too.
+  const parts = request.parts({ isPartAFile, preservePath: true, limits });
   const next = () => Promise.race([parts.next(), givenUp]).catch(malformed);
   for (;;) {
     const { value: part, done } = await next();
@@ -104,7 +111,11 @@ const misplaced = (field: string | undefined) =>
 
 /** Control characters in a name serve nobody but who wants to confuse a terminal. */
 function nameOf({ filename }: MultipartFile): string | null {
-  const name = (filename ?? '')
+  const path = (filename ?? '').replace(ENCODED_WORD, (_word, base64) =>
+    Buffer.from(base64, 'base64').toString(),
+  );
+  const last = path.split(/[/\\]/).at(-1) ?? '';
+  const name = (last === '.' || last === '..' ? '' : last)
     .replace(/\p{Cc}/gu, '')
     .slice(0, MAX_NAME)
     .toWellFormed();

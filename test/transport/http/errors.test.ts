@@ -93,6 +93,17 @@ test('not even HTTP', async () => {
   }
 });
 
+test('what follows a whole request and is no HTTP takes no answer from it', async () => {
+  const { url } = await serve();
+  const body = form1('hall');
+  const head = `host: localhost\r\ncontent-type: ${MULTIPART}\r\ncontent-length: ${body.length}`;
+  const answer = await raw(url, `POST /re-tagger HTTP/1.1\r\n${head}\r\n\r\n${body}hello\r\n\r\n`);
+  expect(answer.status).toBe(200);
+  expect(JSON.parse(answer.body)).toHaveProperty('hall');
+  // The connection is of no more use.
+  expect(answer.headers.connection).toBe('close');
+});
+
 test('an unknown expectation is ignored', async () => {
   const { url } = await serve();
   const answer = await raw(url, 'GET /healthz HTTP/1.1\r\nhost: localhost\r\nexpect: cake\r\n\r\n');

@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
@@ -306,4 +306,110 @@ test('a photo of an earlier batch that is tried again is one more of the batch t
   letGo();
   await page.getByText('6 of 6 done').waitFor();
   expect(await page.locator('#batch-text').textContent()).toBe('6 of 6 done');
+});
+
+test('a box that is away for a while fails none of the photos that wait', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  let away = true;
+  await page.route('**/re-tagger', (route) =>
+    away ? route.abort('connectionrefused') : route.continue(),
+  );
+  await page.setInputFiles('#files', [...ROOMS, ...ROOMS]);
+  await page.locator('.card', { hasText: 'does not answer; waiting' }).nth(1).waitFor();
+  expect(await page.locator('#batch-text').textContent()).toBe('0 of 6 done');
+  away = false;
+  await page.getByText('6 of 6 done').waitFor();
+  expect(await page.locator('#batch-text').textContent()).toBe('6 of 6 done');
+});
+
+test('the keyboard stays at a photo that is tried again', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.route('**/re-tagger', (route) => route.fulfill({ status: 500, json: {} }));
+  await page.setInputFiles('#files', ROOMS.slice(0, 1));
+  const again = page.getByRole('button', { name: 'Try again' });
+  await again.press('Enter');
+  expect(await page.evaluate("document.activeElement.matches('.card')")).toBe(true);
+  await again.waitFor();
+  await page.keyboard.press('Tab');
+  expect(await again.evaluate((button) => button.matches(':focus'))).toBe(true);
+});
+
+test('on a narrow phone, and in high contrast, the bars still show the scores', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.setInputFiles('#files', ROOMS.slice(0, 1));
+  await cards(page).first().waitFor();
+  for (const width of [320, 360, 390, 414]) {
+    await page.setViewportSize({ width, height: 740 });
+    expect((await page.locator('.track').first().boundingBox())?.width).toBeGreaterThan(48);
+    const { clientWidth, scrollWidth } = (await page.evaluate(
+      "(({ clientWidth, scrollWidth }) => ({ clientWidth, scrollWidth }))(document.querySelector('.bars'))",
+    )) as { clientWidth: number; scrollWidth: number };
+    expect(scrollWidth).toBeLessThanOrEqual(clientWidth);
+  }
+  await page.emulateMedia({ forcedColors: 'active' });
+  const background = (selector: string, pseudo: string) =>
+    page.evaluate<string>(
+      `getComputedStyle(document.querySelector('${selector}'), '${pseudo}').backgroundColor`,
+    );
+  const canvas = await background('.card', '');
+  expect(await background('.best .track i', '')).not.toBe(canvas);
+  for (const mark of ['.pill', '.health li', '.tag:not(.unsure)']) {
+    expect([mark, await background(mark, '::before')]).not.toEqual([mark, canvas]);
+  }
+});
+
+test('a hidden tab holds no connection, and shows what it missed when it is looked at', async () => {
+  const { url, drop } = await start();
+  const { page, complaints } = await open(await browse(), url);
+  await page.locator('#counts b').first().waitFor();
+  const hide = (hidden: boolean) =>
+    page.evaluate(`
+      Object.defineProperty(document, 'hidden', { configurable: true, value: ${hidden} });
+      document.dispatchEvent(new Event('visibilitychange'));
+    `);
+  const left = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/events'));
+  await hide(true);
+  await left;
+  await drop('meanwhile.jpg', await readFile(ROOMS[0] as string));
+  await drop('also.jpg', await readFile(ROOMS[0] as string));
+  await page.waitForTimeout(2000);
+  expect(await page.locator('#feed li').count()).toBe(0);
+  await hide(false);
+  await page.locator('#feed li', { hasText: 'meanwhile.jpg' }).waitFor();
+  await page.locator('#feed li', { hasText: 'also.jpg' }).waitFor();
+  await drop('live.jpg', await readFile(ROOMS[0] as string));
+  await page.locator('#feed li', { hasText: 'live.jpg' }).waitFor();
+  expect(complaints).toEqual([]);
+});
+
+test('a drop without photos changes nothing, and of a folder only what may be one is taken', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.setInputFiles('#files', ROOMS.slice(0, 1));
+  await cards(page).first().waitFor();
+  // Thumbnails can be dragged like every picture.
+  const picture = page.locator('.card img');
+  await picture.hover();
+  await page.mouse.down();
+  await page.locator('#drop').hover();
+  expect(await page.locator('#drop.over').count()).toBe(0);
+  await page.mouse.up();
+  expect(await page.locator('#batch-text').textContent()).toBe('1 of 1 done');
+  const folder = await temporaryDir();
+  const photo = await readFile(ROOMS[0] as string);
+  await mkdir(join(folder, '@eaDir'));
+  for (const name of ['a.jpg', 'a.jpg.xmp', 'Thumbs.db', 'b.jpg.part', '.c.jpg', '@eaDir/a.jpg']) {
+    await writeFile(join(folder, name), photo);
+  }
+  const browser = await page.context().newCDPSession(page);
+  const data = { items: [], files: [folder], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    await browser.send('Input.dispatchDragEvent', { type, x: 300, y: 200, data });
+  }
+  await cards(page).nth(1).waitFor();
+  expect(await page.locator('#batch-text').textContent()).toBe('1 of 1 done');
+  expect(await page.locator('.card .name').allTextContents()).toEqual(['a.jpg', 'kitchen.jpg']);
 });

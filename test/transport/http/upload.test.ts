@@ -66,6 +66,21 @@ test('a file name is told without its control characters, and cut', async () => 
   expect(JSON.parse(answer.body)).toMatchObject({ file: `[31ma${'x'.repeat(250)}` });
 });
 
+test.each([
+  // As .NET writes it; this one's base64 has a slash.
+  ['=?utf-8?B?0LrRg9GF0L3Rjz8/Pz8uanBn?=', 'кухня????.jpg'],
+  ['/home/me/room.jpg', 'room.jpg'],
+  ['C:/photos\\\\room.jpg', 'room.jpg'],
+  ['photos/..', null],
+])('the name %s is taken for %s', async (given, file) => {
+  const { url } = await serve();
+  const star = "; filename*=utf-8''room.jpg";
+  const body = `--b\r\ncontent-disposition: form-data; name="image"; filename="${given}"${star}\r\n\r\nhall\r\n--b--\r\n`;
+  const headers = { 'content-type': 'multipart/form-data; boundary=b', accept: RESULT };
+  const answer = await fetch(`${url}/re-tagger`, { method: 'POST', headers, body });
+  expect(await answer.json()).toMatchObject({ tag: 'hall', file });
+});
+
 test('a file in a part without a name is a file that is missing', async () => {
   const { url } = await serve();
   const body = '--b\r\ncontent-disposition: form-data; filename="a.jpg"\r\n\r\nhall\r\n--b--\r\n';

@@ -19,8 +19,11 @@ const NO_ANSWER = 'The box does not answer.';
 const GONE = 'The browser cannot read this file any more.';
 /** A box that does not say in this time how it is does not answer. */
 const HEALTH_MS = 4000;
-/** A busy box is asked again so often; with its own pauses this is some minutes. */
+/** A box that is busy or away is asked again so often; with the pauses this is some minutes. */
 const TRIES = 30;
+const BUSY = 'The box is busy; waiting';
+/** It begins anew, or the network is gone: what waits behind this photo must not all fail for it. */
+const AWAY = 'The box does not answer; waiting';
 
 /** An answer that is no success, or none at all (status 0). */
 export class ApiError extends Error {
@@ -68,12 +71,12 @@ async function errorOf(response) {
 }
 
 /**
- * Uploads one photo; waits and tries again while the box is busy.
+ * Uploads one photo; waits and tries again while the box is busy or away.
  * @param {File} file
- * @param {(waiting: boolean) => void} onBusy
+ * @param {(why: string | null) => void} onWait why it waits, or null when it tries again.
  * @returns {Promise<Result>}
  */
-export async function tagPhoto(file, onBusy) {
+export async function tagPhoto(file, onWait) {
   for (let tries = 1; ; tries += 1) {
     const body = new FormData();
     body.append('image', file);
@@ -85,10 +88,11 @@ export async function tagPhoto(file, onBusy) {
       if (!(error instanceof ApiError)) throw error;
       // To `fetch` a file that has gone is like a box that has.
       if (error.status === 0 && !(await isReadable(file))) throw new ApiError(422, GONE);
-      if (error.status !== 503 || tries === TRIES) throw error;
-      onBusy(true);
+      const away = error.status === 0;
+      if ((error.status !== 503 && !away) || tries === TRIES) throw error;
+      onWait(away ? AWAY : BUSY);
       await pause(1000 * (error.retryAfter || 2));
-      onBusy(false);
+      onWait(null);
     }
   }
 }

@@ -17,7 +17,8 @@ input.addEventListener('change', () => {
 for (const type of ['dragenter', 'dragover']) {
   addEventListener(type, (event) => {
     event.preventDefault();
-    zone.classList.add('over');
+    const { types = [] } = /** @type {DragEvent} */ (event).dataTransfer ?? {};
+    zone.classList.toggle('over', types.includes('Files'));
   });
 }
 addEventListener('dragleave', (event) => {

@@ -32,12 +32,8 @@ export class Card {
     this.#state('waiting', 'Waiting');
   }
 
-  sending() {
-    this.#state('sending', 'Tagging');
-  }
-
-  busy() {
-    this.#state('sending', 'The box is busy; waiting');
+  sending(state = 'Tagging') {
+    this.#state('sending', state);
   }
 
   /** @param {Result} result */
@@ -63,7 +59,16 @@ export class Card {
     const button = make('button', { class: 'plain' }, 'Try again');
     button.type = 'button';
     button.setAttribute('aria-label', `Try again: ${this.file.name}`);
-    button.addEventListener('click', retry, { once: true });
+    button.addEventListener(
+      'click',
+      () => {
+        // The button goes with the failure; the keyboard stays at this photo.
+        this.element.tabIndex = -1;
+        this.element.focus({ preventScroll: true });
+        retry();
+      },
+      { once: true },
+    );
     this.body.append(button);
   }
 

@@ -1,6 +1,14 @@
 /** More files than this in one drop are an accident. */
 const MAX_FILES = 2000;
 
+/** What the watch folder leaves alone too: sidecars, what systems write, what is not whole yet. */
+const NO_PHOTOS = [
+  /^(\.|~\$)/,
+  /(\.(xmp|part|partial|tmp|temp|crdownload|download|filepart|opdownload|aria2|swp|lock)|~)$/i,
+  /^(thumbs\.db|ehthumbs\.db|desktop\.ini)$/i,
+  /^(@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found)$/i,
+];
+
 /** @typedef {{files: File[], unreadable: number, left: number}} Dropped */
 
 /**
@@ -36,7 +44,7 @@ export const atMost = (files) => ({
  * @param {Dropped} dropped
  */
 async function collect(entry, dropped) {
-  if (entry.name.startsWith('.')) return;
+  if (NO_PHOTOS.some((pattern) => pattern.test(entry.name))) return;
   try {
     if (entry.isFile && dropped.files.length >= MAX_FILES) dropped.left += 1;
     else if (entry.isFile) dropped.files.push(await fileOf(entry));

@@ -11,14 +11,23 @@ const DATA = 'data: ';
 
 /**
  * Follows the box for ever: the last results first, then each as it happens. `EventSource` cannot
- * send a token, so the stream is read with `fetch`.
+ * send a token, so the stream is read with `fetch`. A hidden tab leaves: a browser opens six
+ * connections to one box, and with as many tabs none would be left for a photo or a seventh.
  * @param {{onRecent: (recent: import('./api.js').Recent) => void,
  *   onItem: (item: FeedItem) => void, onState: (state: string) => void}} handlers
  */
 export async function follow({ onRecent, onItem, onState }) {
   let wait = FIRST_WAIT_MS;
   for (;;) {
+    await shown();
     const stream = new AbortController();
+    let left = false;
+    const leave = () => {
+      if (!document.hidden) return;
+      left = true;
+      stream.abort();
+    };
+    document.addEventListener('visibilitychange', leave);
     try {
       const response = await call('events', { signal: stream.signal });
       // Asked for after the stream is open, so that nothing falls in between.
@@ -33,10 +42,21 @@ export async function follow({ onRecent, onItem, onState }) {
         await recent().then(onRecent, () => {});
       }
     }
+    document.removeEventListener('visibilitychange', leave);
     stream.abort();
+    if (left) continue;
     onState('connecting');
     await pause(wait);
     wait = Math.min(2 * wait, LAST_WAIT_MS);
+  }
+}
+
+/** Resolves when somebody looks at this tab. */
+async function shown() {
+  while (document.hidden) {
+    await new Promise((resolve) => {
+      document.addEventListener('visibilitychange', resolve, { once: true });
+    });
   }
 }
 

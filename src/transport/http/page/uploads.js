@@ -19,6 +19,8 @@ let batch = empty();
 
 /** @param {import('./dropped.js').Dropped} dropped */
 export function addPhotos({ files, unreadable, left }) {
+  // A text, a link or an empty folder was dropped: what has been is still what there is.
+  if (files.length + unreadable + left === 0) return;
   if (isIdle()) batch = empty();
   const added = files.map((file) => new Card(file));
   // In their own order, which is that of their tags, before the cards of an earlier drop.
@@ -75,7 +77,7 @@ async function upload(card) {
   const mine = batch;
   card.sending();
   try {
-    const result = await tagPhoto(card.file, (busy) => (busy ? card.busy() : card.sending()));
+    const result = await tagPhoto(card.file, (why) => card.sending(why ?? undefined));
     card.done(result);
     if (batch.total < MANY) announce(`${name}: ${result.tag ?? 'not sure'}`);
   } catch (error) {
