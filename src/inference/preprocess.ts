@@ -5,6 +5,8 @@ import { RetaggerError, tooManyBytes, tooManyPixels } from '../errors.ts';
 import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
 import { decodeFast } from './decoders/fast-jpeg.ts';
 import { decodeHeic } from './decoders/heic.ts';
+import { readJpegHeader } from './decoders/jpeg-header.ts';
+import { scansOf } from './decoders/jpeg-scans.ts';
 import { alone, besideOthers } from './decoders/libvips.ts';
 import { mended } from './decoders/mended.ts';
 import { tagPngWithProfile } from './decoders/png-profile.ts';
@@ -81,6 +83,9 @@ const UNSUPPORTED = new RegExp(
   ].join('|'),
 );
 
+/** Of a JPEG, more than anybody needs: of 100 megapixels each takes 0.04 s. */
+const SCANS = 200;
+
 /** What libvips says besides. */
 const SAYS_NOTHING = /^$|^Warning treated as error|^error in tile|^read gave \d+ warnings/;
 
@@ -96,13 +101,16 @@ export async function preprocess(
   limits: ImageLimits,
   jpegs: Promise<DecodeJpeg | null> = turbojpeg(),
 ): Promise<Preprocessed> {
-  if (typeof input !== 'string') return preprocessBytes(input, limits, jpegs);
+  if (typeof input !== 'string') {
+    const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+    return preprocessBytes(bytes, limits, jpegs);
+  }
   const bytes = await readPhoto(input, limits.bytes);
   return preprocessBytes(bytes, limits, jpegs).finally(() => releaseBuffer(bytes));
 }
 
 async function preprocessBytes(
-  bytes: Uint8Array,
+  bytes: Buffer,
   limits: ImageLimits,
   jpegs: Promise<DecodeJpeg | null>,
 ): Promise<Preprocessed> {
@@ -118,6 +126,9 @@ async function preprocessBytes(
         'Its samples are YCbCr, and not packed as JPEG.',
       );
     }
+    if (format === 'jpeg' && isEndless(bytes)) {
+      throw new RetaggerError('image_unsupported', `A JPEG of ${SCANS} scans or more.`);
+    }
     const fast = format === 'jpeg' && (await preprocessJpeg(bytes, limits.pixels, await jpegs));
     return fast || (await preprocessBySharp(mended(bytes, format), limits.pixels));
   } catch (error) {
@@ -126,6 +137,10 @@ async function preprocessBytes(
     const code = UNSUPPORTED.test(reason) ? 'image_unsupported' : 'image_corrupt';
     throw new RetaggerError(code, `${format}: ${reason}`, { cause: error });
   }
+}
+
+function isEndless(jpeg: Buffer): boolean {
+  return readJpegHeader(jpeg)?.progressive === true && scansOf(jpeg, SCANS) === SCANS;
 }
 
 const UNREADABLE: Readonly<Record<string, string>> = {

@@ -136,6 +136,15 @@ describe('decompression bombs', async () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(400 * MiB);
   });
 
+  it('a progressive JPEG of 200 scans is none that anybody would wait for', async () => {
+    const photo = await small().jpeg({ progressive: true }).toBuffer();
+    const scan = Buffer.from('ffda0008010100013f00', 'hex');
+    const of = (more: number) =>
+      Buffer.concat([photo.subarray(0, -2), ...Array(more).fill(scan), photo.subarray(-2)]);
+    expect(await fate(of(200))).toBe('image_unsupported');
+    expect(await fate(of(150))).not.toBe('image_unsupported');
+  });
+
   it('a JPEG with 30 MB of headers is its picture', async () => {
     const segment = Buffer.alloc(65_535 + 2, 0x20);
     segment.writeUInt32BE(0xffe1ffff);
