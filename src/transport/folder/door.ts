@@ -244,6 +244,7 @@ export class FolderDoor implements Part, HealthSource {
     while (!this.#stopped.signal.aborted) {
       this.#ledger.beginScan();
       this.#once.beginRound();
+      this.#pause.scanning();
       const { files, complete } = await this.#walk(this.#path);
       if (complete && this.#keep) await this.#ledger.endScan(files);
       await this.#pause.begin(Math.max(this.#config.rescan_s * 1000, files * PAUSE_PER_FILE_MS));
@@ -264,6 +265,10 @@ export class FolderDoor implements Part, HealthSource {
       unreadable: (path, error) => {
         complete = false;
         this.#trouble(path, path.toString('latin1'), error);
+      },
+      tooDeep: (path) => {
+        const file = printable(this.#below(path));
+        this.#once.warn(path.toString('latin1'), { file }, 'too many folders deep: left alone');
       },
     });
     return { files, complete: complete && !this.#stopped.signal.aborted };

@@ -17,6 +17,8 @@ export interface Visitor {
   file(path: Buffer): Promise<void>;
   /** A folder that cannot be read. */
   unreadable(path: Buffer, error: Error): void;
+  /** A folder so deep that it is not entered. */
+  tooDeep(path: Buffer): void;
   readonly signal: AbortSignal;
 }
 
@@ -38,8 +40,9 @@ export async function walk(root: Buffer, visitor: Visitor): Promise<void> {
         const name = entry.name.toString('utf8');
         const child = joinPath(path, entry.name);
         if (entry.isDirectory()) {
-          if (!isIgnoredFolder(name) && depth < MAX_DEPTH)
-            open.push({ path: child, depth: depth + 1 });
+          if (isIgnoredFolder(name)) continue;
+          if (depth < MAX_DEPTH) open.push({ path: child, depth: depth + 1 });
+          else visitor.tooDeep(child);
         } else if (!isIgnoredFile(name)) {
           await visitor.file(child);
         }

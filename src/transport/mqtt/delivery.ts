@@ -13,6 +13,9 @@ const LOOK_MS = 1000;
 /** Connections that may end while a message's reply is on its way; then it goes without. */
 const CUT_OFF = 5;
 
+/** MQTT's reason for a packet that is too large. */
+const TOO_LARGE = 149;
+
 /** Bytes of a PUBLISH besides topic, payload and correlation, at most. */
 const OVERHEAD = 256;
 
@@ -152,11 +155,14 @@ export class Delivery {
     const options = optionsOf(entry.message, session);
     try {
       checkSize(session, body.length + Buffer.byteLength(this.#topics[kind]));
-      await session.client.publishAsync(this.#topics[kind], body, options);
+      await session.publish(this.#topics[kind], body, options);
       const parked = this.#refusals.accepted(kind);
       if (parked.length > 0) this.#outbox.giveBack(parked);
     } catch (error) {
-      if (this.#isOpen(session)) this.#refusals.refused(entry, error as Error);
+      if (!this.#isOpen(session)) return false;
+      if ((error as { code?: unknown }).code === TOO_LARGE) {
+        this.#refusals.tooLarge(entry, error as Error);
+      } else this.#refusals.refused(entry, error as Error);
       return false;
     }
     if (reply === undefined || session.version !== 5) return true;
@@ -189,7 +195,7 @@ export class Delivery {
     try {
       const size = body.length + Buffer.byteLength(topic) + (correlationData?.length ?? 0);
       checkSize(session, size);
-      await session.client.publishAsync(topic, body, { ...options, properties });
+      await session.publish(topic, body, { ...options, properties });
     } catch (error) {
       if (!this.#isOpen(session)) return false;
       // The sender's own topic; the answer is on the result topic all the same.
@@ -221,7 +227,8 @@ export class Delivery {
 function checkSize({ connack }: Session, size: number): void {
   const limit = connack.properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
   if (size + OVERHEAD <= limit) return;
-  throw new Error(`${size} bytes are over the broker's maximum packet size of ${limit}`);
+  const message = `${size} bytes are over the broker's maximum packet size of ${limit}`;
+  throw Object.assign(new Error(message), { code: TOO_LARGE });
 }
 
 function payloadOf({ message, late }: OutboxEntry): Buffer {

@@ -86,7 +86,7 @@ export class Presence {
   async #publish(session: Session, { topic, payload }: Announcement): Promise<void> {
     const retain = session.connack.properties?.retainAvailable !== false;
     try {
-      await session.client.publishAsync(topic, payload, { qos: 1, retain });
+      await session.publish(topic, payload, { retain });
       this.#refused.delete(topic);
     } catch (error) {
       // The next connection says it all anew.

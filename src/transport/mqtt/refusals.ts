@@ -32,6 +32,8 @@ export class Refusals {
   readonly #log: Logger;
   readonly #refused = new Map<Kind, Refused>();
   #ready: OutboxEntry[] = [];
+  /** Messages too large for this broker, and what was said of the first. */
+  #large = { count: 0, reason: '' };
 
   constructor(log: Logger) {
     this.#log = log;
@@ -40,6 +42,8 @@ export class Refusals {
   /** For `/readyz`; null while nothing is refused. */
   get detail(): string | null {
     const parts = [...this.#refused].map(([kind, { reason }]) => `refuses ${kind}s: ${reason}`);
+    const { count, reason } = this.#large;
+    if (count > 0) parts.push(`takes none so large, ${count} wait: ${reason}`);
     return parts.length > 0 ? parts.join('; ') : null;
   }
 
@@ -65,6 +69,18 @@ export class Refusals {
     if (!state.trying) return;
     state.trying = false;
     state.next = performance.now() + state.backoff.next();
+  }
+
+  /** It would be refused at every try: it waits for the next connection, and others not for it. */
+  tooLarge({ key, message: { kind } }: OutboxEntry, { message: reason }: Error): void {
+    if (this.#large.count === 0) {
+      this.#large.reason = reason;
+      this.#log.error({ kind, entry: key, reason }, 'a message is too large for the broker');
+    }
+    this.#large.count += 1;
+    const state = this.#refused.get(kind);
+    // Perhaps this was the one that was tried: then another is.
+    if (state) state.trying = false;
   }
 
   /**
@@ -104,6 +120,7 @@ export class Refusals {
   clear(): void {
     this.#refused.clear();
     this.#ready = [];
+    this.#large = { count: 0, reason: '' };
   }
 }
 

@@ -1,5 +1,12 @@
+import { Socket } from 'node:net';
 import { type Duplex, Transform } from 'node:stream';
-import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
+import type {
+  IClientOptions,
+  IClientPublishOptions,
+  IConnackPacket,
+  IPublishPacket,
+  MqttClient,
+} from 'mqtt';
 import { loadMqtt } from './libraries.ts';
 import { PacketCutter } from './packet-cutter.ts';
 import { tlsReason } from './tls-reason.ts';
@@ -24,6 +31,15 @@ export interface Session {
   readonly client: MqttClient;
   readonly connack: IConnackPacket;
   readonly version: 4 | 5;
+  /**
+   * Publishes with QoS 1. Waits its turn where the broker takes no more at once (Receive Maximum):
+   * it may hang up at one too many.
+   */
+  readonly publish: (
+    topic: string,
+    payload: string | Buffer,
+    options: Omit<IClientPublishOptions, 'qos'>,
+  ) => Promise<void>;
   /** Aborted when the connection is gone. */
   readonly signal: AbortSignal;
   /** Resolves when the connection is gone, with why. */
@@ -62,10 +78,12 @@ export async function openSession(parts: SessionParts): Promise<Session> {
         () => client.end(true),
       );
   };
-  cutPackets(client, parts);
+  const network = cutPackets(client, parts);
   const first: { error?: Error & { code?: unknown }; connack?: IConnackPacket } = {};
   client.on('error', (error) => {
     first.error ??= error;
+    // What cannot be parsed: mqtt.js would read nothing more, and wait for acknowledgements for ever.
+    if (client.connected) client.end(true);
   });
   client.on('disconnect', ({ reasonCode }) => {
     first.error ??= Object.assign(new Error('the broker ended the connection'), {
@@ -74,7 +92,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   });
   const ended = new Promise<ConnectionError>((resolve) => {
     client.once('close', () => {
-      const error = endOf(first.error, first.connack !== undefined);
+      const error = endOf(first.error, { wasUp: first.connack !== undefined, ...network });
       gone.abort(error);
       client.end(true);
       resolve(error);
@@ -91,14 +109,40 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   if (outcome instanceof ConnectionError) throw outcome;
   first.connack = outcome;
   const version = options.protocolVersion === 5 ? 5 : 4;
-  return { client, connack: outcome, version, signal: gone.signal, ended };
+  const publish = publisher(client, outcome);
+  return { client, connack: outcome, version, publish, signal: gone.signal, ended };
+}
+
+/** mqtt.js sends all it is given at once. */
+function publisher(client: MqttClient, { properties }: IConnackPacket): Session['publish'] {
+  let room = properties?.receiveMaximum ?? 65_535;
+  const waiting: (() => void)[] = [];
+  return async (topic, payload, options) => {
+    if (room > 0) room -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      await client.publishAsync(topic, payload, { ...options, qos: 1 });
+    } finally {
+      // The place goes from hand to hand, so that nobody comes in between.
+      const next = waiting.shift();
+      if (next) next();
+      else room += 1;
+    }
+  };
 }
 
 /** Answers of something that was reached but speaks another protocol, or another version. */
 const HUNG_UP = ['ECONNRESET', 'EPIPE'];
 
-function endOf(error: (Error & { code?: unknown }) | undefined, wasUp: boolean): ConnectionError {
+function endOf(
+  error: (Error & { code?: unknown }) | undefined,
+  { wasUp, connecting }: { wasUp: boolean; connecting: boolean },
+): ConnectionError {
   const code = error?.code;
+  // A cable that is out, a firewall: mqtt.js waits for CONNACK from before there is a connection.
+  if (connecting && code === undefined) {
+    return new ConnectionError('nothing answers at this address (network, firewall?)', null, false);
+  }
   const reason = typeof code === 'number' ? code : null;
   // Refused, unreachable, no such host, no such certificate: there was nothing to talk to.
   const reached = typeof code !== 'string' || HUNG_UP.includes(code);
@@ -119,12 +163,23 @@ function ping(client: MqttClient): void {
 /**
  * Puts a cutter between socket and parser. A photo that takes minutes to arrive is a sign of life
  * too: pings are sent meanwhile, though no answer can come before the photo's end.
+ * @returns whether the network is still connecting, now and later.
  */
-function cutPackets(client: MqttClient, { options, maxPacket }: SessionParts): void {
+function cutPackets(
+  client: MqttClient,
+  { options, maxPacket }: SessionParts,
+): { readonly connecting: boolean } {
+  const network = { connecting: false };
   const inner = client as unknown as { streamBuilder: (client: MqttClient) => Duplex };
   const build = inner.streamBuilder;
   inner.streamBuilder = (self) => {
     const stream = build(self);
+    if (stream instanceof Socket) {
+      network.connecting = stream.connecting;
+      stream.once('connect', () => {
+        network.connecting = false;
+      });
+    }
     const cutter = new PacketCutter(maxPacket, options.protocolVersion === 5 ? 5 : 4);
     let pinged = performance.now();
     const cut = new Transform({
@@ -143,4 +198,5 @@ function cutPackets(client: MqttClient, { options, maxPacket }: SessionParts): v
     };
     return stream;
   };
+  return network;
 }

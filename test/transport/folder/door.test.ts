@@ -263,6 +263,17 @@ test('a subfolder that is deleted and made anew at once is watched as before', a
   }
 });
 
+describe('a folder', () => {
+  test('too deep to be entered is named', async () => {
+    const folder = await open();
+    await mkdir(join(folder.root, ...Array.from({ length: 66 }, (_, n) => `${n}`)), {
+      recursive: true,
+    });
+    await folder.start();
+    await eventually(() => /64: too many folders deep/.test(folder.door.health().detail));
+  });
+});
+
 describe('after', () => {
   test('delete: a tagged photo is gone, a failed one is set aside', async () => {
     const folder = await open({ after: 'delete' });

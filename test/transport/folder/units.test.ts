@@ -1,10 +1,11 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Logger } from '../../../src/log.ts';
 import { Ledger } from '../../../src/transport/folder/ledger.ts';
 import { isIgnoredFile, isIgnoredFolder } from '../../../src/transport/folder/names.ts';
 import { OnceLog } from '../../../src/transport/folder/once-log.ts';
+import { ScanPause } from '../../../src/transport/folder/scan-pause.ts';
 import { Settle } from '../../../src/transport/folder/settle.ts';
 import { silent, temporaryDir } from '../../daemon/support.ts';
 
@@ -156,4 +157,27 @@ test('of more faults than can be remembered none is said in every round', () => 
   // Others in their place are said, once the old ones are gone.
   for (let n = 0; n < 5; n++) round(10_000);
   expect(warn).toHaveBeenCalledTimes(2000);
+});
+
+describe('the pause between two scans', () => {
+  /** How long it lasts, of an hour at most. */
+  async function lasts(pause: ScanPause): Promise<number> {
+    const began = performance.now();
+    const [ended] = [pause.begin(3_600_000), vi.advanceTimersByTimeAsync(3_600_000)];
+    return ended.then(() => performance.now() - began);
+  }
+
+  test('is short where another scan was wanted while the last one was at it', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const pause = new ScanPause();
+    pause.cut();
+    pause.scanning();
+    expect(await lasts(pause)).toBe(3_600_000);
+    pause.scanning();
+    pause.cut();
+    expect(await lasts(pause)).toBe(1000);
+    pause.scanning();
+    expect(await lasts(pause)).toBe(3_600_000);
+  });
 });

@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectOptions } from '../../../src/transport/mqtt/connect-options.ts';
 import { Connection, type ConnectionParts } from '../../../src/transport/mqtt/connection.ts';
+import { openSession } from '../../../src/transport/mqtt/session.ts';
 import { configIn, eventually, silent, temporaryDir } from '../../daemon/support.ts';
 
 const PUBACK = 0x40;
@@ -150,6 +153,33 @@ test('a broker that closes one connection after the other: node.id may be the re
   expect([...reasons][0]).not.toContain('node.id');
 });
 
+test('an address that does not answer is not called something else than a broker', async () => {
+  // Its queue of connections is full, and the kernel says nothing to more.
+  const code = `
+    const server = require('node:net').createServer();
+    server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('node:fs').writeSync(1, String(server.address().port));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    });`;
+  const deaf = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void deaf.kill('SIGKILL'));
+  const [port] = await once(deaf.stdout, 'data');
+  for (let n = 0; n < 4; n++) {
+    const socket = connect(Number(port), '127.0.0.1').on('error', () => {});
+    onTestFinished(() => void socket.destroy());
+  }
+  await sleep(100);
+  const options = await connectOptions(configIn(await temporaryDir()), 'in', 5);
+  const session = openSession({
+    ...{ url: `mqtt://127.0.0.1:${port}`, maxPacket: 1000, onMessage: async () => {} },
+    ...{ options: { ...options, connectTimeout: 300 }, stop: new AbortController().signal },
+  });
+  await expect(session).rejects.toMatchObject({
+    message: expect.stringMatching(/^nothing answers/),
+    silent: false,
+  });
+});
+
 test('a message that was not taken is not acknowledged, and comes again', async () => {
   const happened: string[] = [];
   const url = await brokerThat(
@@ -179,6 +209,23 @@ test('a connection that is lost before all is subscribed to is made anew', async
   const connection = await connectionTo(() => url, { onUp });
   await eventually(() => connection.state.up);
   expect(connections).toBe(2);
+});
+
+test('a connection on which something cannot be parsed is made anew', async () => {
+  let connections = 0;
+  const url = await brokerThat(
+    (socket) => {
+      socket.write(Buffer.from(CONNACK));
+      // A PUBACK for a reason that there is not.
+      if (++connections === 1) setTimeout(() => socket.write(Buffer.from([0x40, 3, 0, 1, 5])), 50);
+    },
+    () => {},
+  );
+  const began = performance.now();
+  const connection = await connectionTo(() => url);
+  await eventually(() => connections === 2 && connection.state.up);
+  // Not only when the keepalive is over.
+  expect(performance.now() - began).toBeLessThan(10_000);
 });
 
 test('a message leaves no timer behind', async () => {

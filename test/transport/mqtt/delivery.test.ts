@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { eventually, temporaryDir } from '../../daemon/support.ts';
 import { PUBLISH, puback, scriptedBroker, topicOf } from './scripted-broker.ts';
@@ -66,6 +67,46 @@ test.each([
   expect(box.outbox.length).toBe(80);
 });
 
+test.each([1, 2])(
+  'a broker that takes %d at once gets no more, its status included',
+  async (most) => {
+    const flying = new Map<Socket, number>();
+    let largest = 0;
+    const url = await scriptedBroker([0x21, 0, most], (packet, socket) => {
+      if (packet.type !== PUBLISH) return;
+      const now = (flying.get(socket) ?? 0) + 1;
+      flying.set(socket, now);
+      largest = Math.max(largest, now);
+      setTimeout(() => {
+        flying.set(socket, (flying.get(socket) ?? 0) - 1);
+        socket.write(Buffer.from(puback(packet)));
+      }, 20);
+    });
+    const box = await doorIn(await temporaryDir(), { mqtt: { url, discovery: 'ha' } });
+    await box.start();
+    for (let n = 0; n < 20; n++) {
+      await box.outbox.put({ ...failure(`${n}`), reply: { topic: 'sender' } });
+    }
+    await box.door.start();
+    await eventually(() => box.outbox.length === 0 && [...flying.values()].every((n) => n === 0));
+    expect(largest).toBe(most);
+  },
+);
+
+test('a reason that no PUBACK should have is a refusal, and holds up nothing else', async () => {
+  const PACKET_TOO_LARGE = 0x95;
+  const url = await scriptedBroker([], (packet, socket) => {
+    if (packet.type !== PUBLISH) return;
+    const isError = topicOf(packet).endsWith('/error');
+    socket.write(Buffer.from(puback(packet, isError ? PACKET_TOO_LARGE : undefined)));
+  });
+  const box = await openDoor({ mqtt: { url } });
+  await box.outbox.put(failure('large'));
+  await eventually(() => box.door.health().detail.includes('Packet too large'));
+  await box.outbox.put({ ...failure('small'), kind: 'result' } as never);
+  await eventually(() => box.outbox.length === 1);
+});
+
 /** A box whose broker acknowledges all it gets, and takes no packet of more than 400 bytes. */
 async function takingSmallPackets() {
   const published: string[] = [];
@@ -88,6 +129,13 @@ test('what is too large for the broker is not sent, and said', async () => {
   expect(box.door.health().ok).toBe(false);
   expect(published).not.toContain('retagger/box/error');
   expect(box.outbox.length).toBe(1);
+  // Others of its kind do not wait for it.
+  for (let n = 0; n < 5; n++) {
+    await box.outbox.put(failure('small'));
+    await eventually(() => box.outbox.length === 1);
+  }
+  expect(box.door.health().detail).toContain('1 wait');
+  expect(published.filter((topic) => topic === 'retagger/box/error')).toHaveLength(5);
 });
 
 test('a reply that is too large for the broker is not sent; its result is', async () => {
