@@ -32,4 +32,6 @@ export const isDiskTrouble = (error: unknown): boolean =>
     ...['ENOENT', 'ESTALE', 'EBUSY', 'ETIMEDOUT', 'ENODEV', 'ENOTCONN', 'EHOSTDOWN'],
     // What ext4 and XFS call damage.
     ...['EUCLEAN', 'EBADMSG'],
+    // LimitFSIZE= or `ulimit -f`: the sender of a photo within our own bound is not to blame.
+    'EFBIG',
   );

@@ -79,6 +79,7 @@ async function run(config: Config, log: Logger, read: () => Config): Promise<num
     });
   }
   const began = performance.now();
+  deafen(log);
   const signal = stopSignal(log);
   let started = (_daemon: Reloadable) => {};
   const up = new Promise<Reloadable>((resolve) => {
@@ -138,6 +139,16 @@ function onHangUp(log: Logger, config: Config, read: () => Config, up: Promise<R
       }
     });
   });
+}
+
+/**
+ * SIGUSR1 would open Node's debugger on a loopback port, where any local user may run code as us;
+ * SIGUSR2 would end the process. Both are what scripts for other daemons send to reopen a log.
+ */
+function deafen(log: Logger): void {
+  for (const name of ['SIGUSR1', 'SIGUSR2'] as const) {
+    process.on(name, () => log.warn({ signal: name }, 'this signal means nothing here'));
+  }
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */

@@ -192,6 +192,7 @@ export class DiskOutbox implements Outbox {
   async #take(limit: number): Promise<readonly OutboxEntry[]> {
     this.#away = false;
     const entries: OutboxEntry[] = [];
+    const gone = new Set<string>();
     try {
       for (let late = true; entries.length < limit; late = !late) {
         if (this.#late.length === 0 && this.#unlisted) await this.#list();
@@ -205,8 +206,10 @@ export class DiskOutbox implements Outbox {
         if (message !== null) entries.push({ ...next, message });
         else {
           this.#taken.delete(key);
-          // Somebody has removed it: the count is wrong until the next listing.
-          this.#unlisted = true;
+          // Somebody has removed it: the count is wrong until the next listing. But once only: what is
+          // listed and never there (a dead link, a damaged folder) would be listed without end.
+          if (!gone.has(key)) this.#unlisted = true;
+          gone.add(key);
         }
       }
     } catch (error) {

@@ -37,7 +37,7 @@ export class FileStore {
   }
 
   /**
-   * Creates the folder, drops torn files and tells of every other file in it.
+   * Creates the folder, drops torn files and tells of every other file in it; folders are passed over.
    * @param onKey called once per entry, in no order.
    * @param onOther called for files that are not entries (full file name).
    */
@@ -131,6 +131,10 @@ export class FileStore {
   }
 
   async *#names(): AsyncGenerator<string> {
-    for await (const entry of await opendir(this.dir, { bufferSize: 256 })) yield entry.name;
+    for await (const entry of await opendir(this.dir, { bufferSize: 256 })) {
+      // We make none in here: somebody's own, whatever it is called. To remove it as a torn file, or
+      // read it as an entry, fails at every start.
+      if (!entry.isDirectory()) yield entry.name;
+    }
   }
 }

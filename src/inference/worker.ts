@@ -30,6 +30,11 @@ process.once('disconnect', () => {
 // The parent decides when to stop; a Ctrl+C in the terminal reaches the whole group.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
+// Nor does one that is sent to all processes (`systemctl kill -s HUP`) end us, or open Node's
+// debugger to every local user.
+process.on('SIGHUP', () => {});
+process.on('SIGUSR1', () => {});
+process.on('SIGUSR2', () => {});
 
 process.on('message', (message: ToWorker) => {
   if (message.type === 'load') {

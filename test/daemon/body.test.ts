@@ -1,7 +1,7 @@
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { writeAll, writeStream } from '../../src/daemon/body.ts';
 import { eventually, openBelow, temporaryDir } from './support.ts';
 
@@ -50,6 +50,17 @@ test('a full disk is no fault of the upload', async () => {
   await expect(writeStream(chunks, '/dev/full', LIMIT, false)).rejects.toMatchObject({
     code: 'ENOSPC',
   });
+});
+
+test('nor is a bound on the size of our files (LimitFSIZE=)', async () => {
+  const handle = await open('/dev/null', 'w');
+  const methods = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  vi.spyOn(methods, 'writev').mockRejectedValueOnce(Object.assign(new Error(), { code: 'EFBIG' }));
+  onTestFinished(() => void vi.restoreAllMocks());
+  const chunks = Readable.from([Buffer.from('kitchen')]);
+  const path = join(await temporaryDir(), 'photo');
+  await expect(writeStream(chunks, path, LIMIT, false)).rejects.toMatchObject({ code: 'EFBIG' });
 });
 
 test('a disk that takes a part at a time gets the rest', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -267,13 +267,24 @@ describe('an outbox', () => {
     expect(outbox.length).toBe(0);
   });
 
+  test('what is listed and never there holds up no other', async () => {
+    const dir = await temporaryDir();
+    await symlink(join(dir, 'nowhere'), join(dir, `${'0'.repeat(15)}-${'0'.repeat(8)}-0.json`));
+    const outbox = await opened(dir);
+    await putAll(outbox, 'a');
+    expect(ids(await outbox.take(9))).toEqual(['a']);
+    await putAll(outbox, 'b');
+    expect(ids(await outbox.take(9))).toEqual(['b']);
+  });
+
   test('one that cannot be read holds up no other, and comes when it can be', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const dir = await temporaryDir();
     const late = '000000000000001-00000000-p';
     await putAll(await opened(dir), 'a');
-    await mkdir(join(dir, `${late}.json`));
+    // A link to itself.
+    await symlink(`${late}.json`, join(dir, `${late}.json`));
     const outbox = new DiskOutbox(dir, silent);
     // Nor does it hold up the start.
     expect(await outbox.open(new Set(['p']))).toEqual(new Map());
@@ -282,7 +293,7 @@ describe('an outbox', () => {
     outbox.onPut(told);
     expect(ids(await outbox.take(9)).sort()).toEqual(['a', 'b']);
     expect(await outbox.take(9)).toEqual([]);
-    await rm(join(dir, `${late}.json`), { recursive: true });
+    await rm(join(dir, `${late}.json`));
     await writeFile(join(dir, `${late}.json`), JSON.stringify(message('late')));
     expect(await outbox.take(9)).toEqual([]);
     vi.advanceTimersByTime(60_000);

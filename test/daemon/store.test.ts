@@ -1,4 +1,4 @@
-import { readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -197,6 +197,19 @@ describe('a store', () => {
     expect(keys).toEqual([]);
     expect(others.sort()).toEqual(['..json', 'k.photo']);
     expect((await readdir(dir)).sort()).toEqual(['..json', 'k.photo']);
+  });
+
+  test("passes over somebody's folders, whatever they are called", async () => {
+    const dir = await temporaryDir();
+    const names = ['k.1.tmp', 'k.json', 'k.upload'];
+    for (const name of names) await mkdir(join(dir, name));
+    const found: string[] = [];
+    const store = new FileStore(dir, { maxEntryBytes: 100 });
+    const note = (name: string) => found.push(name);
+    await store.open(note, note);
+    for await (const key of store.keys()) note(key);
+    expect(found).toEqual([]);
+    expect((await readdir(dir)).sort()).toEqual(names);
   });
 });
 

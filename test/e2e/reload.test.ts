@@ -2,6 +2,7 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually, home, jpeg, temporaryDir } from './harness.ts';
+import { childrenOf } from './victims.ts';
 
 const BUNDLED = 'models/retagger-inceptionv3';
 
@@ -95,4 +96,21 @@ test('SIGHUP before it is ready is heard once it is', async () => {
   const taken = () => run.logs.filter(({ msg }) => msg === 'configuration taken over');
   await eventually(() => taken().length === 1);
   expect(taken()[0]?.after).toBe('delete');
+});
+
+test('SIGUSR1 opens no debugger, SIGUSR2 and SIGHUP end nothing, in the worker neither', async () => {
+  const box = await home([]);
+  const run = box.run();
+  await run.ready();
+  const pids = [run.pid, ...childrenOf(run.pid)];
+  expect(pids.length).toBeGreaterThan(1);
+  for (const pid of pids) process.kill(pid, 'SIGHUP');
+  for (const name of ['SIGUSR1', 'SIGUSR2'] as const) {
+    for (const pid of pids) process.kill(pid, name);
+    await eventually(() => run.logs.some(({ signal }) => signal === name));
+  }
+  expect(await tag(box.url, 0)).toMatchObject({ status: 200 });
+  expect(childrenOf(run.pid)).toEqual(pids.slice(1));
+  expect(await run.terminate()).toBe(0);
+  expect(run.stderr).not.toContain('Debugger listening');
 });
