@@ -83,6 +83,9 @@ const UNSUPPORTED = new RegExp(
   ].join('|'),
 );
 
+/** Its decoder takes 17 bytes a pixel: so many fit in the 1 GB that the service may have (`MemoryMax`). */
+const AVIF_PIXELS = 40_000_000;
+
 /** Of a JPEG, more than anybody needs: of 100 megapixels each takes 0.04 s. */
 const SCANS = 200;
 
@@ -129,8 +132,9 @@ async function preprocessBytes(
     if (format === 'jpeg' && isEndless(bytes)) {
       throw new RetaggerError('image_unsupported', `A JPEG of ${SCANS} scans or more.`);
     }
+    const most = format === 'avif' ? Math.min(limits.pixels, AVIF_PIXELS) : limits.pixels;
     const fast = format === 'jpeg' && (await preprocessJpeg(bytes, limits.pixels, await jpegs));
-    return fast || (await preprocessBySharp(mended(bytes, format), limits.pixels));
+    return fast || (await preprocessBySharp(mended(bytes, format), most));
   } catch (error) {
     if (error instanceof RetaggerError) throw error;
     const [reason = 'it does not decode'] = linesOf(error as Error);

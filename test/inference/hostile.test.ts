@@ -136,6 +136,12 @@ describe('decompression bombs', async () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(400 * MiB);
   });
 
+  it('an AVIF of 41 megapixels, in a kB, is turned down before it is decoded', async () => {
+    const sized = async (format: 'avif' | 'webp') =>
+      fate(await small(8200, 5000).toFormat(format, { effort: 0, quality: 30 }).toBuffer());
+    expect([await sized('avif'), await sized('webp')]).toEqual(['image_too_large', 'decoded']);
+  });
+
   it('a progressive JPEG of 200 scans is none that anybody would wait for', async () => {
     const photo = await small().jpeg({ progressive: true }).toBuffer();
     const scan = Buffer.from('ffda0008010100013f00', 'hex');
