@@ -8,6 +8,7 @@ import { loadBundle } from '../inference/bundle.ts';
 import type { EngineChoice } from '../inference/engine.ts';
 import type { TaggerInfo, Tagging } from '../inference/tagger.ts';
 import { type Dataset, DatasetError, readDataset } from '../training/data/dataset.ts';
+import { evenly } from '../training/examples.ts';
 import { argmax, type Evaluation, evaluateScores } from '../training/metrics.ts';
 import { metricsTable } from '../training/model-card.ts';
 import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
@@ -64,7 +65,8 @@ async function evaluate(options: Options, config: Config): Promise<void> {
   await checkOutputs(outputs);
   const { manifest } = await loadBundle(config.model.dir);
   checkApart(outputs, options.data, manifest.labels);
-  const dataset = thinned(await readDataset(options.data, manifest.labels, true), options.limit);
+  const all = await readDataset(options.data, manifest.labels, true);
+  const dataset = { ...all, photos: evenly(all.photos, options.limit ?? all.photos.length) };
   const run = await runEngine(dataset, config, config.engine);
   const unreadable = run.unreadable.map(
     ({ file, message }) => `could not be read: ${file}: ${message}`,
@@ -116,14 +118,6 @@ async function evaluate(options: Options, config: Config): Promise<void> {
   }
   if (options.errors) await writeFile(options.errors, mistakesCsv(dataset, scores));
   if (run.unreadable.length > 0) process.exitCode = 1;
-}
-
-/** Every k-th photo, so that each class keeps its share. */
-function thinned(dataset: Dataset, limit: number | undefined): Dataset {
-  if (limit === undefined || limit >= dataset.photos.length) return dataset;
-  const step = dataset.photos.length / limit;
-  const photos = Array.from({ length: limit }, (_, i) => dataset.photos[Math.floor(i * step)]);
-  return { ...dataset, photos: photos as Dataset['photos'] };
 }
 
 async function runEngine(dataset: Dataset, config: Config, engine: EngineChoice): Promise<Run> {

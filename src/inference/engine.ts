@@ -53,6 +53,23 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/**
+ * An engine after its first inferences, which allocate; they also show that it works at all.
+ * @throws what they throw; the engine is closed then, because a worker goes on with the one it has.
+ */
+export async function warmed(engine: Engine): Promise<Engine> {
+  const grey = new Uint8Array(PIXEL_BYTES).fill(128);
+  const first = Array.from({ length: engine.atOnce }, () => engine.infer(grey));
+  try {
+    await Promise.all(first);
+    return engine;
+  } catch (error) {
+    await Promise.allSettled(first);
+    await engine.close().catch(() => {});
+    throw error;
+  }
+}
+
 export interface EngineOptions {
   /** Threads in all; default: `defaultThreads`. */
   readonly threads?: number;

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import module from 'node:module';
 import { toRetaggerError } from '../errors.ts';
-import { PIXEL_BYTES } from './engine.ts';
+import { warmed } from './engine.ts';
 import { loadEngine } from './engines.ts';
 import { collectPhotos } from './garbage.ts';
 import { residentMemory } from './memory.ts';
@@ -66,12 +66,8 @@ async function load(options: WorkerOptions): Promise<Serving> {
   return { options, line: new PhotoLine(engine, bundle, limits) };
 }
 
-/** An engine after its first inference, which allocates; it also shows that the engine works at all. */
-async function warm({ bundle, engine: name, limits, ...more }: WorkerOptions, atOnce = 1) {
-  const engine = await loadEngine(name, bundle, { ...more, atOnce });
-  const grey = new Uint8Array(PIXEL_BYTES).fill(128);
-  await Promise.all(Array.from({ length: engine.atOnce }, () => engine.infer(grey)));
-  return engine;
+async function warm({ bundle, engine, limits, ...more }: WorkerOptions, atOnce = 1) {
+  return warmed(await loadEngine(engine, bundle, { ...more, atOnce }));
 }
 
 async function share(atOnce: number): Promise<void> {

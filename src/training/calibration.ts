@@ -16,7 +16,8 @@ const PRIOR = 5;
 /**
  * Temperature and, on request, bias per class, by maximum likelihood on validation photos
  * (bias-corrected temperature scaling, Alexandari et al. 2020). The bias also undoes what balancing
- * the classes did to their frequencies. Convex; solved by Adam from the identity.
+ * the classes did to their frequencies. Solved by Adam from the identity; but for the pull on the
+ * temperature it is convex.
  */
 export function fitCalibration(
   logits: readonly ArrayLike<number>[],

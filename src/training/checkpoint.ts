@@ -35,7 +35,6 @@ export interface Progress {
   readonly history: readonly EpochRecord[];
   /** Of this stage. */
   readonly best: { readonly epoch: number; readonly macroF1: number } | null;
-  readonly finished: boolean;
 }
 
 const INDEX = 'checkpoint.json';

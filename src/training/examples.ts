@@ -31,3 +31,10 @@ export function planExamples(
 /** The photos as they are, for validation. */
 export const plainExamples = (photos: readonly Photo[]): Example[] =>
   photos.map((photo) => ({ photo, variant: 0 }));
+
+/** So many items at most, spread over all of them: of a sorted list each part keeps its share. */
+export function evenly<T>(items: readonly T[], most: number): readonly T[] {
+  if (most >= items.length) return items;
+  const step = items.length / most;
+  return Array.from({ length: most }, (_, i) => items[Math.floor(i * step)] as T);
+}

@@ -3,7 +3,16 @@ import type { EpochRecord } from './checkpoint.ts';
 import type { Example } from './features.ts';
 import { evaluateScores } from './metrics.ts';
 
-/** Mean cross-entropy without label smoothing, accuracy and macro F1 on the validation photos. */
+/** @throws Error for a loss that no further step brings back. */
+export function checkLoss(of: string, loss: number): void {
+  if (Number.isFinite(loss)) return;
+  throw new Error(`${of}: the loss is ${loss}: training has diverged; try a lower learning rate`);
+}
+
+/**
+ * Mean cross-entropy without label smoothing, accuracy and macro F1 on the validation photos.
+ * @throws Error as `checkLoss`.
+ */
 export function judge(
   labels: readonly string[],
   examples: readonly Example[],
@@ -11,12 +20,15 @@ export function judge(
 ) {
   const truth = examples.map(({ photo }) => photo.label);
   const scores = logits.map((row) => softmax(row));
-  const loss = scores.reduce((sum, row, i) => {
-    return sum - Math.log(Math.max(row[truth[i] as number] as number, 1e-12));
+  const sum = scores.reduce((sofar, row, i) => {
+    return sofar - Math.log(Math.max(row[truth[i] as number] as number, 1e-12));
   }, 0);
+  const loss = sum / truth.length;
+  // An epoch's last step may have done it: a training loss is of the weights before its step.
+  checkLoss('validation', loss);
   const { accuracy, macroF1 } = evaluateScores(labels, truth, scores);
   return {
-    validationLoss: loss / truth.length,
+    validationLoss: loss,
     validationAccuracy: accuracy,
     validationMacroF1: macroF1,
   };

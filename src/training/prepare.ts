@@ -39,7 +39,7 @@ export interface Plan {
   readonly cached: readonly Example[];
   /** Those that may be drawn where pixels are made afresh. */
   readonly fresh: readonly Example[];
-  /** Of photos, labels, split and base weights. */
+  /** Of photos, labels, split and base weights; of the homes where they weigh. */
   readonly key: string;
 }
 
@@ -112,12 +112,15 @@ export async function prepare(
     }
   }
   note(said);
+  const made: unknown[] = [hash, seed, labels, photos, split.validation, [...listed]];
+  // The split may be the same with other homes, but not how often their photos are drawn.
+  if (options.spread > 0) made.push(split.train.map(groupOf));
   return {
     ...{ dataset, groupOf, weight, split, stages },
     ...{ layers, base },
     validation: plainExamples(split.validation),
     cached: examplesOf(examples),
     fresh: examplesOf(Number.POSITIVE_INFINITY),
-    key: sha(JSON.stringify([hash, seed, labels, photos, split.validation, [...listed]])),
+    key: sha(JSON.stringify(made)),
   };
 }

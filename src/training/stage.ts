@@ -9,7 +9,7 @@ import {
   section,
 } from './checkpoint.ts';
 import type { Example } from './features.ts';
-import { describe, judge } from './judge.ts';
+import { checkLoss, describe, judge } from './judge.ts';
 import { createRmsProp, type RmsProp } from './optimizer.ts';
 import type { StageOptions, TrainOptions, TrainReporter } from './options.ts';
 import { createParameters, download, type Parameters } from './parameters.ts';
@@ -76,7 +76,7 @@ export async function runStage(
       await stage.trainEpoch();
       await stage.judgeEpoch();
     }
-    return await stage.finish();
+    return stage.result;
   } finally {
     stage.dispose();
   }
@@ -156,7 +156,7 @@ class Stage {
       signal,
     }).catch(async (error: Error) => {
       if (!signal?.aborted) throw error;
-      await this.#save(false); // all steps are done: what is left of this epoch is to be judged
+      await this.#save(); // all steps are done: what is left of this epoch is to be judged
       throw new Interrupted();
     });
     reporter.end();
@@ -173,12 +173,12 @@ class Stage {
       this.#best = { epoch: this.#epoch, macroF1: record.validationMacroF1 };
       this.#bestWeights = await download(this.#parameters.averaged);
     }
-    await this.#save(false);
+    await this.#save();
     if (signal?.aborted) throw new Interrupted();
   }
 
-  async finish(): Promise<StageResult> {
-    await this.#save(true);
+  /** After the last epoch, whose checkpoint is written. */
+  get result(): StageResult {
     const macroF1 = this.#best?.macroF1 ?? 0;
     return { weights: this.#bestWeights, macroF1, history: this.#history };
   }
@@ -202,7 +202,7 @@ class Stage {
 
   /** One step. @param x of these examples; disposed of. */
   #learn(x: Tensor, examples: readonly Example[]): void {
-    const { tf, name, layers, cut, labels, settings, options, reporter } = this.#context;
+    const { tf, name, layers, cut, settings, options, reporter } = this.#context;
     const step = this.#epoch * this.#stepsPerEpoch + this.#sums.step;
     const total = this.#stepsPerEpoch * settings.epochs;
     const warmup = Math.round(options.warmup * this.#stepsPerEpoch);
@@ -212,15 +212,11 @@ class Stage {
     const truth = examples.map(({ photo }) => photo.label);
     const { optimizer } = this.#rmsprop;
     const { dropout, labelSmoothing, seed } = options;
-    const how = { layers, cut, labelCount: labels.length, dropout, labelSmoothing, seed };
+    const how = { layers, cut, dropout, labelSmoothing, seed };
     const stream = `${name}/${step}`;
     const { loss, right } = trainStep(tf, this.#parameters, optimizer, x, truth, stream, how);
     x.dispose();
-    if (!Number.isFinite(loss)) {
-      throw new Error(
-        `${name}: the loss is ${loss}: training has diverged; try a lower learning rate`,
-      );
-    }
+    checkLoss(name, loss);
     this.#parameters.average(step);
     const lossSum = this.#sums.lossSum + loss * examples.length;
     const rightSum = this.#sums.rightSum + right;
@@ -234,7 +230,7 @@ class Stage {
     const { options, signal } = this.#context;
     const stop = signal?.aborted ?? false;
     const due = performance.now() - this.#savedAt > options.checkpointMinutes * 60_000;
-    if (stop || due) await this.#save(false);
+    if (stop || due) await this.#save();
     if (!stop) return;
     await next?.then(
       (unused) => unused.dispose(),
@@ -243,12 +239,12 @@ class Stage {
     throw new Interrupted();
   }
 
-  async #save(finished: boolean): Promise<void> {
+  async #save(): Promise<void> {
     const { name, options, store } = this.#context;
     const { step, lossSum, rightSum, seen } = this.#sums;
     const progress: Progress = {
       ...{ key: this.#key, stage: name, epoch: this.#epoch, step, lossSum, rightSum, seen },
-      ...{ history: this.#history, best: this.#best, finished },
+      ...{ history: this.#history, best: this.#best },
     };
     const tensors = new Map([
       ...prefixed('now', await download(this.#parameters.trained)),

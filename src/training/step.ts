@@ -16,7 +16,6 @@ export interface StepOptions {
   readonly layers: readonly Layer[];
   /** Layer whose output comes in. */
   readonly cut: string;
-  readonly labelCount: number;
   /** Rate of the dropout layers. */
   readonly dropout: number;
   readonly labelSmoothing: number;

@@ -9,6 +9,7 @@ import { CheckpointStore, type EpochRecord } from './checkpoint.ts';
 import { claimFolders } from './claim.ts';
 import type { TrainContext } from './context.ts';
 import { openSources, type Sources } from './data/sources.ts';
+import { evenly } from './examples.ts';
 import { initialWeights, normaliseFresh } from './initial-weights.ts';
 import { interpolate } from './interpolate.ts';
 import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
@@ -105,6 +106,9 @@ async function stageWeights(
   return { weights: all, record };
 }
 
+/** Examples that tell the spread of a fresh kernel's outputs. */
+const NORMALISED_ON = 128;
+
 /** Missing kernels start random; this scales them on some training photos' features. */
 async function startingWeights(
   context: Omit<TrainContext, 'sources'>,
@@ -113,9 +117,8 @@ async function startingWeights(
 ): Promise<Map<string, HostTensor>> {
   const { tf, plan } = context;
   if (plan.stages[0]?.name !== 'head') return initial; // nothing is missing: `prepare` saw to it
-  const step = Math.max(1, Math.floor(plan.cached.length / 128));
-  const sample = plan.cached.filter((_, i) => i % step === 0).slice(0, 128);
-  const features = await sources.of(HEAD_CUT)(sample);
+  // They are sorted by class: the first ones alone would leave some classes out.
+  const features = await sources.of(HEAD_CUT)(evenly(plan.cached, NORMALISED_ON));
   normaliseFresh(tf, plan.layers, initial, plan.base, HEAD_CUT, features as Tensor4D);
   features.dispose();
   return initial;

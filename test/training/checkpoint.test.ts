@@ -12,7 +12,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const progress: Progress = {
   ...{ key: 'k', stage: 'head', epoch: 2, step: 7, lossSum: 1.25, rightSum: 3, seen: 4 },
-  ...{ history: [], best: { epoch: 1, macroF1: 0.5 }, finished: false },
+  ...{ history: [], best: { epoch: 1, macroF1: 0.5 } },
 };
 const tensors = (value: number) =>
   new Map([['now/dense/bias', { shape: [2], data: Float32Array.of(value, -value) }]]);

@@ -1,9 +1,15 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
 import { INPUT, inceptionV3, LOGITS } from '../../src/inference/network/inceptionv3.ts';
 import { weightShapes } from '../../src/inference/network/weights.ts';
 import { initialWeights, missingWeights } from '../../src/training/initial-weights.ts';
+import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 import { weightNames } from '../../src/training/parameters.ts';
-import { cutBelow } from '../../src/training/prepare.ts';
+import { cutBelow, prepare } from '../../src/training/prepare.ts';
+import { drawPhotos } from './fixture-photos.ts';
 
 const layers = inceptionV3(3);
 
@@ -65,4 +71,19 @@ describe('initialWeights', () => {
     gap.delete('conv2d_4/kernel');
     expect(() => initialWeights(layers, gap, 1)).toThrow(/conv2d_4\/kernel is missing/);
   });
+});
+
+test('the key tells other homes in training only where they weigh', async () => {
+  const data = await mkdtemp(join(tmpdir(), 'retagger-prepare-'));
+  onTestFinished(() => rm(data, { recursive: true, force: true }));
+  await drawPhotos(data, 4);
+  const groups = join(data, 'groups.csv');
+  const keyWith = async (home: string, spread: number) => {
+    await writeFile(groups, `file,source\ndisc/02.jpg,one\ndisc/03.jpg,${home}\n`);
+    // Only photos 00 and 01 may validate, so that the split is the same.
+    const options = { ...TRAIN_DEFAULTS, data, out: join(data, 'out'), focus: '^0[01]' };
+    return (await prepare({ ...options, base: BUNDLED_MODEL_DIR, groups, spread })).key;
+  };
+  expect(await keyWith('one', 0)).toBe(await keyWith('two', 0));
+  expect(await keyWith('one', 0.5)).not.toBe(await keyWith('two', 0.5));
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { plainExamples, planExamples } from '../../src/training/examples.ts';
+import { evenly, plainExamples, planExamples } from '../../src/training/examples.ts';
 import { random } from '../../src/training/random.ts';
 import { classDraws, createSampler, drawSystematic } from '../../src/training/sampler.ts';
 
@@ -61,6 +61,14 @@ describe('createSampler', () => {
     const other = drawn.filter(({ photo }) => homeOf(photo) === 'home:other');
     expect(other).toHaveLength(25);
   });
+});
+
+test('evenly takes from all of a list, its end too', () => {
+  const items = Array.from({ length: 255 }, (_, i) => i);
+  const some = evenly(items, 128);
+  expect([new Set(some).size, some[0], some.at(-1)]).toEqual([128, 0, 253]);
+  expect(evenly(items, 255)).toEqual(items);
+  expect(evenly([1, 2], 128)).toEqual([1, 2]);
 });
 
 describe('planExamples', () => {

@@ -12,7 +12,8 @@ export function parseTable(csv: string, columns: readonly [string, string]): [st
     .split(/\r?\n/)
     .filter((line) => line.trim() !== '')
     .map((line) =>
-      [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
+      // Each cell begins with its comma: an empty first one would be passed over with what is behind it.
+      [...`,${line}`.matchAll(/,(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
         ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
       ),
     );

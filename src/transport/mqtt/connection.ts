@@ -23,7 +23,8 @@ const RETAIN_NOT_SUPPORTED = 154;
 /** Not all brokers say so. So many connections in a row that came up and were soon closed look like it. */
 const MANY_BRIEF = 3;
 
-const ONCE_MORE = new Error('MQTT 5 once more');
+/** An end after which the next try, another way, comes at once. */
+const ANOTHER_WAY = new Error('another way');
 
 export interface ConnectionParts {
   readonly config: Config;
@@ -33,7 +34,7 @@ export interface ConnectionParts {
   readonly url: () => string;
   /** Called with every new connection; when it rejects the connection is given up. */
   readonly onUp: (session: Session) => Promise<void>;
-  /** Called when a connection is lost, and when the first try finds none. */
+  /** Called when a connection is lost, be it before `onUp` was done, and when a try finds none. */
   readonly onDown?: () => void;
   /** @see openSession */
   readonly onMessage?: (packet: IPublishPacket, signal: AbortSignal) => Promise<void>;
@@ -120,9 +121,7 @@ export class Connection {
       for (const id of Object.keys(session.client.outgoing)) {
         session.client.removeOutgoingMessage(Number(id));
       }
-      session.client.end();
-      await within(STOP_MS, session.ended);
-      session.client.stream.destroy();
+      await leave(session);
     }
     await this.#running;
   }
@@ -133,8 +132,7 @@ export class Connection {
       const begun = performance.now();
       const end = await this.#once();
       if (signal.aborted) return;
-      if (this.#version.isRefused(end) || end === ONCE_MORE) continue;
-      if (this.#isRetainRefused(end)) continue;
+      if (this.#version.isRefused(end) || end === ANOTHER_WAY) continue;
       if (performance.now() - begun >= STABLE_MS) {
         this.#backoff.reset();
         this.#brief = 0;
@@ -166,10 +164,9 @@ export class Connection {
       const session = await openSession({ url: url(), options, maxPacket, onMessage, stop });
       if (this.#version.isGuess) {
         // With a goodbye: no will is to be sent.
-        session.client.end();
-        await within(STOP_MS, session.ended);
+        await leave(session);
         this.#version.check();
-        return ONCE_MORE;
+        return ANOTHER_WAY;
       }
       // Asked anew each time: the broker may keep messages from now on.
       this.#retains = session.connack.properties?.retainAvailable !== false;
@@ -181,17 +178,17 @@ export class Connection {
       if (!session.signal.aborted) this.#up(session);
       return await session.ended;
     } catch (error) {
-      return error as Error;
+      return this.#isWillRefused(error) ? ANOTHER_WAY : (error as Error);
     } finally {
       waits.abort();
       this.#session = null;
     }
   }
 
-  /** @returns whether the connection was refused for its will, and one without retain is to be tried. */
-  #isRetainRefused(end: Error): boolean {
-    const reason = end instanceof ConnectionError ? end.reason : null;
-    if (!this.#retains || this.#state.up || reason !== RETAIN_NOT_SUPPORTED) return false;
+  /** @returns whether there is no connection because of the will, and one without retain is to be tried. */
+  #isWillRefused(error: unknown): boolean {
+    const reason = error instanceof ConnectionError ? error.reason : null;
+    if (!this.#retains || reason !== RETAIN_NOT_SUPPORTED) return false;
     this.#retains = false;
     return true;
   }
@@ -227,8 +224,15 @@ export class Connection {
       log.warn({ url: url(), role, reason }, 'no connection to the broker; trying again');
     }
     this.#state = { up: false, since, version: this.#version.current, reason };
-    if (first) onDown?.();
+    onDown?.();
   }
+}
+
+/** Says goodbye, and hangs up where the broker does not. */
+async function leave({ client, ended }: Session): Promise<void> {
+  client.end();
+  await within(STOP_MS, ended);
+  client.stream.destroy();
 }
 
 function explain(error: Error, brief: number): string {

@@ -2,7 +2,7 @@ import type { IClientPublishOptions } from 'mqtt';
 import type { Message, Outbox, OutboxEntry, Reply } from '../../daemon/ports.ts';
 import type { Logger } from '../../log.ts';
 import { Refusals } from './refusals.ts';
-import type { Session } from './session.ts';
+import { type Session, TOO_LARGE } from './session.ts';
 import type { Topics } from './topics.ts';
 
 /** Messages published and not acknowledged. */
@@ -12,12 +12,6 @@ const LOOK_MS = 1000;
 
 /** Connections that may end while a message's reply is on its way; then it goes without. */
 const CUT_OFF = 5;
-
-/** MQTT's reason for a packet that is too large. */
-const TOO_LARGE = 149;
-
-/** Bytes of a PUBLISH besides topic, payload and correlation, at most. */
-const OVERHEAD = 256;
 
 /**
  * Brings the outbox to the broker: oldest first, at most `IN_FLIGHT` at once, each removed only
@@ -127,7 +121,7 @@ export class Delivery {
     if (entries.length > 0) this.#again = true;
   }
 
-  /** A message with a reply is two packets. */
+  /** Half of what the broker takes at once: `<base>/status` is not to wait behind it all. */
   #window({ connack }: Session): number {
     const theirs = connack.properties?.receiveMaximum ?? 65_535;
     return Math.max(1, Math.min(IN_FLIGHT, Math.floor(theirs / 2)));
@@ -154,7 +148,6 @@ export class Delivery {
     const body = payloadOf(entry);
     const options = optionsOf(entry.message, session);
     try {
-      checkSize(session, body.length + Buffer.byteLength(this.#topics[kind]));
       await session.publish(this.#topics[kind], body, options);
       const parked = this.#refusals.accepted(kind);
       if (parked.length > 0) this.#outbox.giveBack(parked);
@@ -193,8 +186,6 @@ export class Delivery {
     const options = optionsOf(message, session);
     const properties = { ...options.properties, ...(correlationData && { correlationData }) };
     try {
-      const size = body.length + Buffer.byteLength(topic) + (correlationData?.length ?? 0);
-      checkSize(session, size);
       await session.publish(topic, body, { ...options, properties });
     } catch (error) {
       if (!this.#isOpen(session)) return false;
@@ -223,24 +214,16 @@ export class Delivery {
   }
 }
 
-/** An MQTT 5 broker hangs up at a packet over its limit, and would again at every try. */
-function checkSize({ connack }: Session, size: number): void {
-  const limit = connack.properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
-  if (size + OVERHEAD <= limit) return;
-  const message = `${size} bytes are over the broker's maximum packet size of ${limit}`;
-  throw Object.assign(new Error(message), { code: TOO_LARGE });
-}
-
 function payloadOf({ message, late }: OutboxEntry): Buffer {
   return Buffer.from(JSON.stringify({ ...message.payload, ...(late ? { replayed: true } : {}) }));
 }
 
 function optionsOf({ kind }: Message, { version }: Session): IClientPublishOptions {
-  if (version !== 5) return { qos: 1 };
+  if (version !== 5) return {};
   const properties = {
     payloadFormatIndicator: true,
     contentType: 'application/json',
     userProperties: { kind },
   };
-  return { qos: 1, properties };
+  return { properties };
 }

@@ -11,6 +11,11 @@ import { loadMqtt } from './libraries.ts';
 import { PacketCutter } from './packet-cutter.ts';
 import { tlsReason } from './tls-reason.ts';
 
+/** MQTT's reason for a packet that is too large. */
+export const TOO_LARGE = 149;
+/** Bytes of a PUBLISH besides topic, payload and correlation, at most. */
+const OVERHEAD = 256;
+
 /** How a connection ended, or why there was none. */
 export class ConnectionError extends Error {
   /** MQTT reason or return code, where the broker gave one. */
@@ -33,7 +38,8 @@ export interface Session {
   readonly version: 4 | 5;
   /**
    * Publishes with QoS 1. Waits its turn where the broker takes no more at once (Receive Maximum):
-   * it may hang up at one too many.
+   * it may hang up at one too many. What is too large for it is not sent, for the same reason.
+   * @throws Error with the broker's reason as its code, `TOO_LARGE` for that.
    */
   readonly publish: (
     topic: string,
@@ -108,6 +114,8 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   stop.removeEventListener('abort', giveUp);
   if (outcome instanceof ConnectionError) throw outcome;
   first.connack = outcome;
+  // It came with the CONNACK, which the parser hands on only afterwards.
+  if (first.error) client.end(true);
   const version = options.protocolVersion === 5 ? 5 : 4;
   const publish = publisher(client, outcome);
   return { client, connack: outcome, version, publish, signal: gone.signal, ended };
@@ -116,8 +124,15 @@ export async function openSession(parts: SessionParts): Promise<Session> {
 /** mqtt.js sends all it is given at once. */
 function publisher(client: MqttClient, { properties }: IConnackPacket): Session['publish'] {
   let room = properties?.receiveMaximum ?? 65_535;
+  const limit = properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
   const waiting: (() => void)[] = [];
   return async (topic, payload, options) => {
+    const correlation = options.properties?.correlationData?.length ?? 0;
+    const size = Buffer.byteLength(payload) + Buffer.byteLength(topic) + correlation;
+    if (size + OVERHEAD > limit) {
+      const message = `${size} bytes are over the broker's maximum packet size of ${limit}`;
+      throw Object.assign(new Error(message), { code: TOO_LARGE });
+    }
     if (room > 0) room -= 1;
     else await new Promise<void>((resolve) => waiting.push(resolve));
     try {

@@ -28,6 +28,15 @@ test('takes a table that Excel has saved', () => {
   expect(photos).toHaveLength(2);
 });
 
+test('takes a table whose first column is empty', () => {
+  const [, , third] = dataset.photos;
+  const leftOut = parseCorrections('label,file\n,hall/a.jpg\n');
+  expect(applyCorrections(dataset, leftOut).photos).toEqual([dataset.photos[1], third]);
+  // As pandas writes it, with the rows' numbers.
+  const numbered = parseCorrections(',file,label\n0,hall/a.jpg,kitchen\n');
+  expect([...numbered]).toEqual([['hall/a.jpg', 'kitchen']]);
+});
+
 test('names unknown photos, unknown labels and a class left empty', () => {
   expect(() => corrected('hall/z.jpg,hall')).toThrow('hall/z.jpg: no such photo');
   expect(() => corrected('hall/a.jpg,attic')).toThrow('hall/a.jpg: no label "attic"');

@@ -211,13 +211,60 @@ test('a connection that is lost before all is subscribed to is made anew', async
   expect(connections).toBe(2);
 });
 
-test('a connection on which something cannot be parsed is made anew', async () => {
-  let connections = 0;
+test('each connection that is lost is told, though none was up', async () => {
   const url = await brokerThat(
     (socket) => {
       socket.write(Buffer.from(CONNACK));
+      setTimeout(() => socket.destroy(), 20);
+    },
+    () => {},
+  );
+  let [began, lost] = [0, 0];
+  const connection = await connectionTo(() => url, {
+    // Photos may come, and be acknowledged, while this waits.
+    onUp: () => {
+      began += 1;
+      return new Promise<void>(() => {});
+    },
+    onDown: () => {
+      lost += 1;
+    },
+  });
+  await eventually(() => {
+    connection.hurry();
+    return began >= 3;
+  });
+  expect(lost).toBeGreaterThanOrEqual(2);
+});
+
+test('a broker that hangs up soon is not asked again without a pause, whatever it says', async () => {
+  const RETAIN_NOT_SUPPORTED = 154;
+  let connections = 0;
+  const url = await brokerThat(
+    (socket) => {
+      connections += 1;
+      socket.write(Buffer.from(CONNACK));
+      setTimeout(() => socket.end(Buffer.from([0xe0, 2, RETAIN_NOT_SUPPORTED, 0])), 5);
+    },
+    () => {},
+  );
+  await connectionTo(() => url, { onUp: () => new Promise<void>(() => {}) });
+  await eventually(() => connections > 0);
+  await sleep(500);
+  expect(connections).toBeLessThan(6);
+});
+
+test.each([
+  ['later', 50],
+  ['with the CONNACK', 0],
+])('a connection on which something cannot be parsed is made anew: %s', async (_when, ms) => {
+  let connections = 0;
+  const url = await brokerThat(
+    (socket) => {
       // A PUBACK for a reason that there is not.
-      if (++connections === 1) setTimeout(() => socket.write(Buffer.from([0x40, 3, 0, 1, 5])), 50);
+      const wrong = ++connections === 1 ? [0x40, 3, 0, 1, 5] : [];
+      socket.write(Buffer.from(ms === 0 ? [...CONNACK, ...wrong] : CONNACK));
+      if (ms > 0) setTimeout(() => socket.write(Buffer.from(wrong)), ms);
     },
     () => {},
   );

@@ -116,6 +116,20 @@ test('a broker that keeps no messages is told all the same, and gets a will', as
   expect(kept).toEqual([false]);
 });
 
+test('what is too large for the broker to be told is not sent: it would hang up', async () => {
+  const MAXIMUM_PACKET_SIZE = 0x27;
+  const told: string[] = [];
+  const url = await scriptedBroker([MAXIMUM_PACKET_SIZE, 0, 0, 2, 0], (packet, socket) => {
+    if (packet.type !== PUBLISH) return;
+    told.push(topicOf(packet));
+    socket.write(Buffer.from(puback(packet)));
+  });
+  const { door } = await openDoor({ mqtt: { url, discovery: 'ha' } });
+  await eventually(() => told.length > 0 && door.health().ok);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(told).toEqual([STATUS]);
+});
+
 test('offline after a clean stop, by our own word alone', async () => {
   const broker = await otherBroker();
   const sub = await listener(broker.url, [STATUS]);
