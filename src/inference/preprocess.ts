@@ -129,12 +129,13 @@ async function preprocessBytes(
         'Its samples are YCbCr, and not packed as JPEG.',
       );
     }
+    const fast = format === 'jpeg' && (await preprocessJpeg(bytes, limits.pixels, await jpegs));
+    if (fast) return fast;
     if (format === 'jpeg' && isEndless(bytes)) {
       throw new RetaggerError('image_unsupported', `A JPEG of ${SCANS} scans or more.`);
     }
     const most = format === 'avif' ? Math.min(limits.pixels, AVIF_PIXELS) : limits.pixels;
-    const fast = format === 'jpeg' && (await preprocessJpeg(bytes, limits.pixels, await jpegs));
-    return fast || (await preprocessBySharp(mended(bytes, format), most));
+    return await preprocessBySharp(mended(bytes, format), most);
   } catch (error) {
     if (error instanceof RetaggerError) throw error;
     const [reason = 'it does not decode'] = linesOf(error as Error);

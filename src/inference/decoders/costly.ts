@@ -15,7 +15,7 @@ export function isCostly(format: ImageFormat | null, bytes: Buffer): boolean {
   if (format === 'jpeg') return progressivePixels(bytes) >= PIXELS;
   if (format === 'png') return interlacedPixels(bytes) >= PIXELS;
   if (format === null || bytes.length >= BYTES) return format !== null;
-  // An even AVIF of a few kB may have 100 megapixels, 16 bytes each while it is decoded.
+  // An even AVIF of a few kB may have 100 megapixels, 17 bytes each while it is decoded.
   if (format === 'avif' || format === 'heic') return isoMediaPixels(bytes) >= PIXELS;
   return format === 'gif' && gifPixels(bytes) >= PIXELS;
 }

@@ -134,14 +134,13 @@ test('a broker that hangs up at MQTT 5 is spoken to in 3.1.1', async () => {
   expect(taken).toBe(1);
 });
 
+function hangsUpSoon(socket: Socket): void {
+  socket.write(Buffer.from(CONNACK));
+  setTimeout(() => socket.destroy(), 20);
+}
+
 test('a broker that closes one connection after the other: node.id may be the reason', async () => {
-  const url = await brokerThat(
-    (socket) => {
-      socket.write(Buffer.from(CONNACK));
-      setTimeout(() => socket.destroy(), 20);
-    },
-    () => {},
-  );
+  const url = await brokerThat(hangsUpSoon, () => {});
   const reasons = new Set<string>();
   const connection = await connectionTo(() => url);
   await eventually(() => {
@@ -212,13 +211,7 @@ test('a connection that is lost before all is subscribed to is made anew', async
 });
 
 test('each connection that is lost is told, though none was up', async () => {
-  const url = await brokerThat(
-    (socket) => {
-      socket.write(Buffer.from(CONNACK));
-      setTimeout(() => socket.destroy(), 20);
-    },
-    () => {},
-  );
+  const url = await brokerThat(hangsUpSoon, () => {});
   let [began, lost] = [0, 0];
   const connection = await connectionTo(() => url, {
     // Photos may come, and be acknowledged, while this waits.
