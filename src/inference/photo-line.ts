@@ -1,9 +1,9 @@
 import { webcrypto } from 'node:crypto';
-import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
+import { releaseBuffer } from './buffer-pool.ts';
 import type { ModelBundle } from './bundle.ts';
 import { isCostly } from './decoders/costly.ts';
 import { sniffFormat } from './decoders/sniff.ts';
-import { type Engine, PIXEL_BYTES } from './engine.ts';
+import type { Engine } from './engine.ts';
 import { Inferences } from './inferences.ts';
 import { type ImageLimits, type Preprocessed, preprocess, readPhoto } from './preprocess.ts';
 import { toVerdict } from './scores.ts';
@@ -52,14 +52,8 @@ export class PhotoLine {
   }
 
   /** Several at once, but one at a time of those that need much memory. */
-  #decode(bytes: Buffer): Promise<Preprocessed & { readonly pixels: Buffer }> {
-    const decode = async () => {
-      const { pixels, ...size } = await preprocess(bytes, this.#limits);
-      // The decoder's own, of which V8 knows but a few bytes, would lie about by the dozen.
-      const place = acquireBuffer(PIXEL_BYTES);
-      place.set(pixels);
-      return { pixels: place, ...size };
-    };
+  #decode(bytes: Buffer): Promise<Preprocessed> {
+    const decode = () => preprocess(bytes, this.#limits);
     if (!isCostly(sniffFormat(bytes), bytes)) return decode();
     const decoded = this.#costly.then(decode);
     this.#costly = decoded.catch(() => {});

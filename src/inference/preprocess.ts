@@ -13,7 +13,9 @@ import { tagPngWithProfile } from './decoders/png-profile.ts';
 import { sniffFormat } from './decoders/sniff.ts';
 import { isPlainYCbCr } from './decoders/tiff-ycbcr.ts';
 import { type DecodeJpeg, turbojpeg } from './decoders/turbojpeg.ts';
+import { PIXEL_BYTES } from './engine.ts';
 import { INPUT_SIZE } from './network/inceptionv3.ts';
+import { isResampled, resampler } from './resample/resample.ts';
 
 /**
  * The one way from a photo's bytes to the network's input. Serving, evaluation and training all
@@ -28,8 +30,8 @@ export interface ImageLimits {
 }
 
 export interface Preprocessed {
-  /** RGB, 0..255, row by row: 299 × 299 × 3 bytes. */
-  readonly pixels: Uint8Array;
+  /** RGB, 0..255, row by row: 299 × 299 × 3 bytes. To be given back to `buffer-pool.ts`, or not. */
+  readonly pixels: Buffer;
   /** Of the photo, in pixels, after EXIF orientation. */
   readonly width: number;
   readonly height: number;
@@ -191,13 +193,19 @@ async function preprocessJpeg(
 ): Promise<Preprocessed | null> {
   const decoded = decode && (await decodeFast(bytes, maxPixels, decode));
   if (!decoded) return null;
-  const { pixels, width, height, release } = decoded.image;
+  const { image, whole, orientation, width, height } = decoded;
   try {
-    const image = sharp(pixels, { raw: { width, height, channels: 3 } }).extract(decoded.whole);
-    const input = await besideOthers(() => toInput(image, decoded.orientation));
-    return { pixels: input, width: decoded.width, height: decoded.height };
+    const resample = isResampled(whole) && resampler();
+    if (resample) {
+      const pixels = acquireBuffer(PIXEL_BYTES);
+      resample({ ...whole, pixels: image.pixels, rowBytes: image.width * 3 }, orientation, pixels);
+      return { pixels, width, height };
+    }
+    const raw = { width: image.width, height: image.height, channels: 3 } as const;
+    const part = sharp(image.pixels, { raw }).extract(whole);
+    return { pixels: await besideOthers(() => toInput(part, orientation)), width, height };
   } finally {
-    release();
+    image.release();
   }
 }
 
@@ -335,12 +343,15 @@ const TURN: Readonly<Record<number, (image: Sharp) => Sharp>> = {
 };
 
 /** @param orientation EXIF's number, of what sharp does not turn by itself. */
-async function toInput(image: Sharp, orientation = 1): Promise<Uint8Array> {
+async function toInput(image: Sharp, orientation = 1): Promise<Buffer> {
   const small = resized(image);
   const { data, info } = await (TURN[orientation]?.(small) ?? small)
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
-  return data;
+  // sharp's own, of which V8 knows but a few bytes, would lie about by the dozen.
+  const pixels = acquireBuffer(PIXEL_BYTES);
+  pixels.set(data);
+  return pixels;
 }

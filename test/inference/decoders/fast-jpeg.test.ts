@@ -31,11 +31,16 @@ function standIn(answers = true) {
 
 const jpeg = await jpegOf(320, 240);
 
-it.each([1, 2, 3, 4, 5, 6, 7, 8])('turns orientation %i as sharp does', async (orientation) => {
-  const turned = withOrientation(jpeg, orientation);
-  const { asked, decode } = standIn();
-  expect(await fateOf(turned, decode)).toBe(await fateOf(turned, BY_SHARP));
-  expect(asked).toEqual([{ width: 320, height: 240, shrink: 1 }]);
+describe.each([
+  ['too small to be resampled by us', 320, 240],
+  ['resampled by us', 400, 310],
+])('%s', (_how, width, height) => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('turns orientation %i as sharp does', async (orientation) => {
+    const turned = withOrientation(await jpegOf(width, height), orientation);
+    const { asked, decode } = standIn();
+    expect(await fateOf(turned, decode)).toBe(await fateOf(turned, BY_SHARP));
+    expect(asked).toEqual([{ width, height, shrink: 1 }]);
+  });
 });
 
 it('leaves to sharp what the decoder does not take', async () => {
