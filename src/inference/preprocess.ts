@@ -181,7 +181,8 @@ export async function readPhoto(path: string, maxBytes: number): Promise<Buffer>
     }
     return bytes.subarray(0, read);
   } finally {
-    await file.close();
+    // Nobody waits for it.
+    file.close().catch(() => {});
   }
 }
 
