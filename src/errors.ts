@@ -9,6 +9,7 @@ export const ERRORS = {
   host_forbidden: { status: 403, message: 'The Host or Origin header is not one of this service.' },
   not_found: { status: 404, message: 'There is no such route.' },
   file_missing: { status: 404, message: 'There is no such file below the ingest folder.' },
+  method_not_allowed: { status: 405, message: 'The route does not answer this method.' },
   request_timeout: { status: 408, message: 'The upload was too slow.' },
   image_too_large: { status: 413, message: 'The image has more bytes or pixels than allowed.' },
   image_unsupported: {
@@ -16,6 +17,10 @@ export const ERRORS = {
     message: 'The image is not JPEG, PNG, WebP, AVIF, GIF, TIFF or HEIC.',
   },
   image_corrupt: { status: 422, message: 'The image is damaged or incomplete.' },
+  headers_too_large: {
+    status: 431,
+    message: 'The request has too large headers or a too long URL.',
+  },
   internal: { status: 500, message: 'The photo could not be tagged because of an internal fault.' },
   worker_crashed: {
     status: 500,

@@ -1,6 +1,5 @@
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import { RetaggerError } from '../../errors.ts';
 import type { EventStreams } from './event-streams.ts';
 import { Guard } from './guard.ts';
 import type { LiveFeed } from './live-feed.ts';
@@ -14,6 +13,7 @@ import { pageRoutes } from './routes/page.ts';
 import { tagRoute } from './routes/tag.ts';
 import { type App, newApp } from './server.ts';
 import { markWaiting, settleUnread } from './unread.ts';
+import { refuseUnrouted } from './unrouted.ts';
 import type { Waits } from './waits.ts';
 
 const MAX_CONNECTIONS = 512;
@@ -29,6 +29,8 @@ export async function createApp(
   const app = newApp(parts.log, timings);
   const guard = new Guard(parts.config.http);
   app.server.maxConnections = MAX_CONNECTIONS;
+  // Some clients end their side once the request is out; without this they get no answer.
+  Object.assign(app.server, { httpAllowHalfOpen: true });
   app.server.on('checkContinue', (request, response) => {
     markWaiting(request);
     app.routing(request, response);
@@ -37,10 +39,7 @@ export async function createApp(
   app.server.on('checkExpectation', (request, response) => app.routing(request, response));
   // Results go out as they are on MQTT and in sidecars, not as a schema would trim them.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  app.setNotFoundHandler(({ url }) => {
-    const isClose = /^\/re-tagger\/?(\?|$)/.test(url);
-    throw new RetaggerError('not_found', isClose ? 'Photos go to POST /re-tagger.' : undefined);
-  });
+  app.setNotFoundHandler((request, reply) => refuseUnrouted(app, request, reply));
   app.addHook('onSend', async (request, reply) => {
     settleUnread(request, timings.linger);
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');

@@ -34,6 +34,8 @@ export class EventStreams {
     reply.hijack();
     raw.writeHead(200, reply.getHeaders() as Record<string, string>);
     raw.on('close', () => this.#clients.delete(raw));
+    // A listener that ends its side has gone, and would keep its place until a heartbeat fails.
+    raw.socket?.once('end', () => raw.destroy());
     raw.on('error', () => raw.destroy());
     this.#clients.add(raw);
     this.#write(raw, `retry: ${RECONNECT_MS}\n\n`);

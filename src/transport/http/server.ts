@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { Refused } from '../../daemon/refused.ts';
-import { RetaggerError } from '../../errors.ts';
+import { type ErrorCode, RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Timings } from './parts.ts';
 import { codedError, PROBLEM_TYPE, problemOf, rawProblem } from './problem.ts';
@@ -12,6 +12,11 @@ import { isSettling } from './unread.ts';
 const KEEP_ALIVE_MS = 10_000;
 /** Seconds for `Retry-After` where the refusal has none of its own. */
 const RETRY_AFTER = 5;
+/** Node's codes that have one of ours; all others are `request_invalid`. */
+const UNREADABLE: Readonly<Record<string, ErrorCode>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+};
 
 /** The server, for those who add routes to it. */
 export type App = ReturnType<typeof newApp>;
@@ -70,7 +75,6 @@ function answerUnreadable(error: Error & { code?: string }, socket: Socket): voi
     socket.destroy();
     return;
   }
-  const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const problem = rawProblem(new RetaggerError(slow ? 'request_timeout' : 'request_invalid'));
-  socket.end(problem, () => socket.destroy());
+  const code = UNREADABLE[error.code ?? ''] ?? 'request_invalid';
+  socket.end(rawProblem(new RetaggerError(code)), () => socket.destroy());
 }

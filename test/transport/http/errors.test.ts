@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { ERRORS } from '../../../src/errors.ts';
 import { form, post, raw, serve, TOKEN } from './support.ts';
@@ -72,12 +74,58 @@ test('there is no such route', async () => {
   for (const [path, method] of [
     ['/nowhere', 'GET'],
     ['/nowhere', 'POST'],
-    ['/re-tagger', 'GET'],
-    ['/re-tagger', 'DELETE'],
   ]) {
     const response = await fetch(`${url}${path}`, { method: method ?? '' });
     expect([response.status, await response.json()]).toMatchObject([404, { code: 'not_found' }]);
   }
+});
+
+test('another method is told which ones there are', async () => {
+  const { url } = await serve();
+  for (const [path, method, allow] of [
+    ['/re-tagger', 'GET', 'POST'],
+    ['/re-tagger?a=1', 'DELETE', 'POST'],
+    ['/results', 'POST', 'GET, HEAD'],
+    ['/results', 'OPTIONS', 'GET, HEAD'],
+  ]) {
+    const response = await fetch(`${url}${path}`, { method: method ?? '' });
+    expect([response.status, await response.json()]).toMatchObject([
+      405,
+      { code: 'method_not_allowed' },
+    ]);
+    expect(response.headers.get('allow')).toBe(allow);
+  }
+});
+
+test('headers or a URL that are too large', async () => {
+  const { url } = await serve();
+  const long = 'a'.repeat(20_000);
+  for (const head of [`/results HTTP/1.1\r\nx-a: ${long}`, `/${long} HTTP/1.1`]) {
+    const answer = await raw(url, `GET ${head}\r\nhost: localhost\r\n\r\n`);
+    expect(answer.status).toBe(431);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'headers_too_large' });
+  }
+});
+
+test('a compressed body', async () => {
+  const { url } = await serve();
+  const response = await post(url, form('hall'), { 'content-encoding': 'gzip' });
+  expect(response.status).toBe(415);
+  const problem = (await response.json()) as { code: string; detail: string };
+  expect(problem.code).toBe('image_unsupported');
+  expect(problem.detail).toContain('"gzip"');
+  expect((await post(url, form('hall'), { 'content-encoding': 'identity' })).status).toBe(200);
+});
+
+test('a client that ends its side after the request gets its answer', async () => {
+  const { url } = await serve();
+  const body = form1('hall');
+  const head = `host: localhost\r\ncontent-type: ${MULTIPART}\r\ncontent-length: ${body.length}`;
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+  socket.end(`POST /re-tagger HTTP/1.1\r\n${head}\r\n\r\n${body}`);
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /);
+  socket.destroy();
 });
 
 test('not even HTTP', async () => {

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import Fastify from 'fastify';
 import { expect, onTestFinished, test } from 'vitest';
 import { EventStreams } from '../../../src/transport/http/event-streams.ts';
 import { eventually } from '../../daemon/support.ts';
+import { serve } from './support.ts';
 
 test('a client that reads nothing is dropped', async () => {
   const streams = new EventStreams(60_000);
@@ -31,4 +33,23 @@ test('a client that reads nothing is dropped', async () => {
   });
   // What the kernel buffers, and not much more.
   expect(sent).toBeLessThan(500);
+});
+
+test('a client that ends its side gives its place back', async () => {
+  const { url } = await serve({}, { heartbeat: 60_000 });
+  const { hostname, port } = new URL(url);
+  const open = () => {
+    const socket = connect(Number(port), hostname);
+    socket.write('GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    onTestFinished(() => void socket.destroy());
+    return socket;
+  };
+  const answered = Array.from({ length: 16 }, open).map(async (socket) => {
+    await once(socket, 'data');
+    socket.end();
+    await once(socket, 'close');
+  });
+  await Promise.all(answered);
+  const [first] = await once(open(), 'data');
+  expect(String(first)).toMatch(/^HTTP\/1.1 200 /);
 });

@@ -62,6 +62,7 @@ export function tagRoute(
           'The request is not multipart/form-data; send the photo in its field "image".',
         );
       }
+      refuseEncoded(request);
       letBodyCome(request, reply);
       const accepted = await upload(request);
       const outcome = await waits
@@ -101,6 +102,17 @@ export function tagRoute(
       uploads -= 1;
     }
   }
+}
+
+/** @throws RetaggerError `image_unsupported` for a compressed body: read as it is, it is rubbish. */
+function refuseEncoded({ headers }: FastifyRequest): void {
+  const encoding = headers['content-encoding'] ?? '';
+  if (/^\s*(identity)?\s*$/i.test(encoding)) return;
+  const name = JSON.stringify(encoding.slice(0, 64));
+  throw new RetaggerError(
+    'image_unsupported',
+    `The request has the Content-Encoding ${name}; send it without one.`,
+  );
 }
 
 const tooSlow = () => new RetaggerError('request_timeout');
