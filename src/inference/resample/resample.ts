@@ -34,9 +34,12 @@ export function isResampled({ width, height }: Pick<Picture, 'width' | 'height'>
 
 let made: Resample | null | undefined;
 
-/** Made for the first who asks; null where the processor has no such instructions. */
+/**
+ * Made for the first who asks; null where the processor has no such instructions, or the address space
+ * is bounded (V8 reserves gigabytes of it, not of memory).
+ */
 export function resampler(): Resample | null {
-  made ??= make();
+  if (made === undefined) made = make();
   return made;
 }
 
@@ -50,7 +53,6 @@ interface Sums {
 const CHANNELS = 3;
 /** A multiple of 16, as the sums go, and at least what they read and write beyond the end. */
 const SLACK = 16;
-const PAGE = 65_536;
 
 function make(): Resample | null {
   let sums: Sums;
@@ -70,7 +72,7 @@ function resample(sums: Sums, picture: Picture): Uint8Array {
   const down = reductionOf(picture.height);
   const across = reductionOf(picture.width);
   const rowBytes = (picture.width + across.rowTaps) * CHANNELS;
-  const place = placesIn(sums.memory, {
+  const place = laidOut({
     downWeights: down.weights.byteLength,
     acrossWeights: across.weights.byteLength,
     sources: INPUT_SIZE * 8,
@@ -106,18 +108,13 @@ const weightsAt = ({ phase, rowTaps }: Reduction, i: number): number =>
   (phase[i] as number) * rowTaps * Int16Array.BYTES_PER_ELEMENT;
 
 /** Lays things out one after the other. @returns where each begins. */
-function placesIn<Name extends string>(
-  memory: WebAssembly.Memory,
-  bytes: Record<Name, number>,
-): Record<Name, number> {
+function laidOut<Name extends string>(bytes: Record<Name, number>): Record<Name, number> {
   let end = 0;
   const places = { ...bytes };
   for (const name of Object.keys(bytes) as Name[]) {
     places[name] = end;
     end = Math.ceil((end + bytes[name] + SLACK) / SLACK) * SLACK;
   }
-  const missing = end - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
   return places;
 }
 

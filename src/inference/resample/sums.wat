@@ -1,7 +1,8 @@
 ;; The sums of `resample.ts`, 16 bytes at a time. A pixel of the result is the sum of some pixels
 ;; times their weights (i16, 4096 is 1), rounded, and kept within 0..255.
 (module
-  (memory (export "memory") 1)
+  ;; 6 MiB: room for the largest picture that is taken. Only what is used of it takes memory.
+  (memory (export "memory") 96)
 
   ;; One row of the result out of the rows below each other from $from on. Writes up to 15 bytes more.
   ;; $weights: an even number of them, of which $pairs pairs count.

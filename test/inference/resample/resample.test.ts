@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import sharp from 'sharp';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import wabt from 'wabt';
 import { INPUT_SIZE } from '../../../src/inference/network/inceptionv3.ts';
 import { isResampled, type Picture, resampler } from '../../../src/inference/resample/resample.ts';
@@ -103,6 +103,21 @@ it.each([
   [200, 400, false], // to be enlarged
 ])('a picture of %i × %i: %s', (width, height, taken) => {
   expect(isResampled({ width, height })).toBe(taken);
+});
+
+it('is not there where WebAssembly is not, or lacks something, and is asked for once', async () => {
+  const Module = vi.fn(() => {
+    throw new Error('invalid instruction');
+  });
+  vi.stubGlobal('WebAssembly', { Module });
+  vi.resetModules();
+  onTestFinished(() => {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  });
+  const { resampler } = await import('../../../src/inference/resample/resample.ts');
+  expect([resampler(), resampler()]).toEqual([null, null]);
+  expect(Module).toHaveBeenCalledOnce();
 });
 
 it('is what its source says', async () => {
