@@ -5,7 +5,8 @@ import { isCostly } from './decoders/costly.ts';
 import { sniffFormat } from './decoders/sniff.ts';
 import type { Engine } from './engine.ts';
 import { Inferences } from './inferences.ts';
-import { type ImageLimits, type Preprocessed, preprocess, readPhoto } from './preprocess.ts';
+import { type ImageLimits, type Preprocessed, preprocess } from './preprocess.ts';
+import { readPhoto } from './read-photo.ts';
 import { toVerdict } from './scores.ts';
 import type { Tagging } from './tagger.ts';
 

@@ -1,5 +1,3 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { RetaggerError, tooManyBytes, tooManyPixels } from '../errors.ts';
 import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
@@ -8,6 +6,7 @@ import { decodeHeic } from './decoders/heic.ts';
 import { readJpegHeader } from './decoders/jpeg-header.ts';
 import { scansOf } from './decoders/jpeg-scans.ts';
 import { alone, besideOthers } from './decoders/libvips.ts';
+import { isHarmless, whyNot } from './decoders/libvips-says.ts';
 import { mended } from './decoders/mended.ts';
 import { tagPngWithProfile } from './decoders/png-profile.ts';
 import { sniffFormat } from './decoders/sniff.ts';
@@ -15,7 +14,9 @@ import { isPlainYCbCr } from './decoders/tiff-ycbcr.ts';
 import { type DecodeJpeg, turbojpeg } from './decoders/turbojpeg.ts';
 import { PIXEL_BYTES } from './engine.ts';
 import { INPUT_SIZE } from './network/inceptionv3.ts';
+import { readPhoto } from './read-photo.ts';
 import { isResampled, resampler } from './resample/resample.ts';
+import { turn } from './resample/turn.ts';
 
 /**
  * The one way from a photo's bytes to the network's input. Serving, evaluation and training all
@@ -44,55 +45,16 @@ export interface Preprocessed {
 const BACKGROUND = '#ffffff';
 
 /**
- * Warnings of libjpeg and libtiff that leave the picture whole. Phones, scanners and web sites write such
- * files daily; every other warning means lost pixels.
- */
-const HARMLESS = [
-  'extraneous bytes before marker',
-  'Invalid SOS parameters',
-  'Adobe color transform',
-  'Inconsistent progression',
-  'JFIF revision',
-  'tags are not sorted in ascending order',
-  'does not end in null byte',
-  'Bogus "StripByteCounts" field',
-  'missing required "StripByteCounts" field, calculating from imagelength',
-  'Defining non-color channels as ExtraSamples',
-  'encoded with progressive mode, which is normally not legal for JPEG-in-TIFF',
-  'libtiff should be able to decode it',
-];
-
-/**
  * Samples that libvips brings to 8 bits as viewers do: it takes integers of other sizes as they are, so
  * that a photo in them is black or white.
  */
 const DEPTHS = new Set(['uchar', 'ushort', 'float']);
-
-/** How a decoder says that it does not take this kind of picture, whole or not. */
-const UNSUPPORTED = new RegExp(
-  [
-    'not (configured|implemented|supported)',
-    'Unsupported (JPEG process|marker type 0xf7)', // hierarchical, lossless of old; JPEG-LS
-    'data precision \\d+$',
-    'samples out of range',
-    'not a whole number of bytes',
-    'bad labq format',
-    'Unknown pseudo-tag', // LogLuv
-    'no known route from', // a camera's raw samples, Lab of printers, masks
-    // More channels than a colour and its transparency: selections saved with the picture.
-    'exceeds channel limit',
-    'vector must have 1 or \\d elements',
-  ].join('|'),
-);
 
 /** Its decoder takes 17 bytes a pixel: so many fit in the 1 GB that the service may have (`MemoryMax`). */
 const AVIF_PIXELS = 40_000_000;
 
 /** Of a JPEG, more than anybody needs: of 100 megapixels each takes 0.04 s. */
 const SCANS = 200;
-
-/** What libvips says besides. */
-const SAYS_NOTHING = /^$|^Warning treated as error|^error in tile|^read gave \d+ warnings/;
 
 /**
  * Decodes a photo as the network wants it: EXIF orientation applied, colours in sRGB, resized to
@@ -140,50 +102,14 @@ async function preprocessBytes(
     return await preprocessBySharp(mended(bytes, format), most);
   } catch (error) {
     if (error instanceof RetaggerError) throw error;
-    const [reason = 'it does not decode'] = linesOf(error as Error);
-    const code = UNSUPPORTED.test(reason) ? 'image_unsupported' : 'image_corrupt';
+    const { reason, unsupported } = whyNot(error as Error);
+    const code = unsupported ? 'image_unsupported' : 'image_corrupt';
     throw new RetaggerError(code, `${format}: ${reason}`, { cause: error });
   }
 }
 
 function isEndless(jpeg: Buffer): boolean {
   return readJpegHeader(jpeg)?.progressive === true && scansOf(jpeg, SCANS) === SCANS;
-}
-
-const UNREADABLE: Readonly<Record<string, string>> = {
-  ENOENT: 'There is no such file.',
-  ENOTDIR: 'There is no such file.',
-  EACCES: 'The file may not be read by this user.',
-  EPERM: 'The file may not be read by this user.',
-};
-
-/**
- * A photo's bytes, read without ever holding more than the limit; whoever is done with them may give
- * them back to `buffer-pool.ts`.
- * @throws RetaggerError `image_too_large`, `file_missing`.
- */
-export async function readPhoto(path: string, maxBytes: number): Promise<Buffer> {
-  // Without waiting: opening a named pipe would block until someone writes to it.
-  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
-  const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
-    const reason = UNREADABLE[error.code ?? ''];
-    if (reason === undefined) throw error;
-    throw new RetaggerError('file_missing', reason, { cause: error });
-  });
-  try {
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new RetaggerError('image_unsupported', 'Not a regular file.');
-    if (stat.size > maxBytes) throw tooManyBytes(maxBytes);
-    const bytes = acquireBuffer(stat.size);
-    let read = 0;
-    for (let more = 1; more > 0 && read < bytes.length; read += more) {
-      more = (await file.read(bytes, read, bytes.length - read)).bytesRead;
-    }
-    return bytes.subarray(0, read);
-  } finally {
-    // Nobody waits for it.
-    file.close().catch(() => {});
-  }
 }
 
 /** null for a JPEG that sharp has to look at. */
@@ -196,15 +122,19 @@ async function preprocessJpeg(
   if (!decoded) return null;
   const { image, whole, orientation, width, height } = decoded;
   try {
+    const pixels = acquireBuffer(PIXEL_BYTES);
     const resample = isResampled(whole) && resampler();
     if (resample) {
-      const pixels = acquireBuffer(PIXEL_BYTES);
-      resample({ ...whole, pixels: image.pixels, rowBytes: image.width * 3 }, orientation, pixels);
-      return { pixels, width, height };
+      const rowBytes = image.width * 3;
+      turn(resample({ ...whole, pixels: image.pixels, rowBytes }), orientation, pixels);
+    } else {
+      const raw = { width: image.width, height: image.height, channels: 3 } as const;
+      const part = sharp(image.pixels, { raw }).extract(whole);
+      const input = await besideOthers(() => toInput(part));
+      turn(input, orientation, pixels);
+      releaseBuffer(input);
     }
-    const raw = { width: image.width, height: image.height, channels: 3 } as const;
-    const part = sharp(image.pixels, { raw }).extract(whole);
-    return { pixels: await besideOthers(() => toInput(part, orientation)), width, height };
+    return { pixels, width, height };
   } finally {
     image.release();
   }
@@ -255,16 +185,6 @@ async function pastHarmless<T>(
       return decode('error');
     });
   }
-}
-
-function isHarmless(error: Error): boolean {
-  const said = linesOf(error);
-  return said.length > 0 && said.every((line) => HARMLESS.some((text) => line.includes(text)));
-}
-
-/** What libvips says of a photo, without what it says of every other. */
-function linesOf({ message }: Error): string[] {
-  return message.split('\n').filter((line) => !SAYS_NOTHING.test(line));
 }
 
 async function preprocessHeic(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {
@@ -332,21 +252,8 @@ function resized(image: Sharp): Sharp {
     .resize(INPUT_SIZE, INPUT_SIZE, { fit: 'fill', kernel: 'lanczos3' });
 }
 
-/** By EXIF's number. sharp mirrors before it rotates. */
-const TURN: Readonly<Record<number, (image: Sharp) => Sharp>> = {
-  2: (image) => image.flop(),
-  3: (image) => image.rotate(180),
-  4: (image) => image.flip(),
-  5: (image) => image.flip().rotate(90),
-  6: (image) => image.rotate(90),
-  7: (image) => image.flip().rotate(270),
-  8: (image) => image.rotate(270),
-};
-
-/** @param orientation EXIF's number, of what sharp does not turn by itself. */
-async function toInput(image: Sharp, orientation = 1): Promise<Buffer> {
-  const small = resized(image);
-  const { data, info } = await (TURN[orientation]?.(small) ?? small)
+async function toInput(image: Sharp): Promise<Buffer> {
+  const { data, info } = await resized(image)
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });

@@ -1,7 +1,6 @@
 import { INPUT_SIZE } from '../network/inceptionv3.ts';
 import { type Reduction, reduction } from './lanczos.ts';
 import { CODE } from './sums.ts';
-import { turn } from './turn.ts';
 
 /**
  * Resizes a decoded picture to the network's input: to the very bytes that sharp makes of it, which
@@ -18,11 +17,8 @@ export interface Picture {
   readonly rowBytes: number;
 }
 
-/**
- * @param orientation EXIF's number, 1 to 8, by which the result is turned.
- * @param to gets the result: 299 × 299 × 3 bytes.
- */
-export type Resample = (picture: Picture, orientation: number, to: Uint8Array) => void;
+/** @returns 299 × 299 × 3 bytes, which are the result until the next call. */
+export type Resample = (picture: Picture) => Uint8Array;
 
 /** With this many times the result's pixels to a side, libvips begins with an average of some. */
 const MOST = 4;
@@ -62,12 +58,9 @@ function make(): Resample | null {
   } catch {
     return null;
   }
-  return (picture, orientation, to) => {
-    turn(resample(sums, picture), orientation, to);
-  };
+  return (picture) => resample(sums, picture);
 }
 
-/** @returns the result, until the next call. */
 function resample(sums: Sums, picture: Picture): Uint8Array {
   const down = reductionOf(picture.height);
   const across = reductionOf(picture.width);

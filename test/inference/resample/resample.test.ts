@@ -5,6 +5,7 @@ import wabt from 'wabt';
 import { INPUT_SIZE } from '../../../src/inference/network/inceptionv3.ts';
 import { isResampled, type Picture, resampler } from '../../../src/inference/resample/resample.ts';
 import { CODE } from '../../../src/inference/resample/sums.ts';
+import { turn } from '../../../src/inference/resample/turn.ts';
 
 const BYTES = INPUT_SIZE * INPUT_SIZE * 3;
 
@@ -28,7 +29,7 @@ function stripes(width: number, height: number): Picture {
 
 function ours(picture: Picture, orientation = 1): Buffer {
   const to = Buffer.alloc(BYTES);
-  resampler()?.(picture, orientation, to);
+  turn(resampler()?.(picture) as Uint8Array, orientation, to);
   return to;
 }
 
