@@ -39,14 +39,15 @@ function status(pid: number): string {
   }
 }
 
-const text = Buffer.alloc(4096);
+/** Room for the groups of a user in a thousand of them, which come first. */
+const buffer = Buffer.alloc(16 * 1024);
 /** Stays open: a worker asks after every photo, and opening takes three times as long as reading. */
-let own: number | undefined;
+let ownFile: number | undefined;
 
 function ownStatus(): string {
   try {
-    own ??= openSync('/proc/self/status', 'r');
-    return text.toString('latin1', 0, readSync(own, text, 0, text.length, 0));
+    ownFile ??= openSync('/proc/self/status', 'r');
+    return buffer.toString('latin1', 0, readSync(ownFile, buffer, 0, buffer.length, 0));
   } catch {
     return '';
   }

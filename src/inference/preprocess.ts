@@ -129,7 +129,7 @@ async function preprocessJpeg(
       turn(resample({ ...whole, pixels: image.pixels, rowBytes }), orientation, pixels);
     } else {
       const raw = { width: image.width, height: image.height, channels: 3 } as const;
-      const part = sharp(image.pixels, { raw }).extract(whole);
+      const part = sharp(image.pixels, { raw }).extract({ left: 0, top: 0, ...whole });
       const input = await besideOthers(() => toInput(part));
       turn(input, orientation, pixels);
       releaseBuffer(input);

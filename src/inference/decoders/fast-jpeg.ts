@@ -1,4 +1,3 @@
-import type { Region } from 'sharp';
 import { INPUT_SIZE } from '../network/inceptionv3.ts';
 import { readJpegHeader } from './jpeg-header.ts';
 import type { DecodeJpeg, RgbImage } from './turbojpeg.ts';
@@ -9,8 +8,8 @@ const LARGEST = 16 * 1024 * 1024;
 export interface FastJpeg {
   /** Shrunk, not turned yet. */
   readonly image: RgbImage;
-  /** The part of it whose pixels stand for as many of the photo's as all others; libvips takes no more. */
-  readonly whole: Region;
+  /** From its upper left corner, the part whose pixels stand for as many of the photo's as all others; libvips takes no more. */
+  readonly whole: { readonly width: number; readonly height: number };
   /** As EXIF numbers it, 1 to 8. */
   readonly orientation: number;
   /** Of the photo, in pixels, after EXIF orientation. */
@@ -37,8 +36,7 @@ export async function decodeFast(
   if (Math.ceil(width / shrink) * Math.ceil(height / shrink) * 3 > LARGEST) return null;
   const image = await decode(bytes, { width, height, shrink });
   if (!image) return null;
-  const [across, down] = [Math.floor(width / shrink), Math.floor(height / shrink)];
-  const whole = { left: 0, top: 0, width: across, height: down };
+  const whole = { width: Math.floor(width / shrink), height: Math.floor(height / shrink) };
   const upright = orientation < 5 ? { width, height } : { width: height, height: width };
   return { image, whole, orientation, ...upright };
 }

@@ -5,7 +5,8 @@
   (memory (export "memory") 96)
 
   ;; One row of the result out of the rows below each other from $from on. Writes up to 15 bytes more.
-  ;; $weights: an even number of them, of which $pairs pairs count.
+  ;; $weights: an even number of them, of which $pairs pairs count. Two rows at once, their bytes in
+  ;; turn, because `dot` multiplies pairs of numbers and adds the two products.
   (func (export "ofRows")
     (param $to i32) (param $from i32) (param $rowBytes i32) (param $weights i32) (param $pairs i32)
     (local $toEnd i32) (local $weightsEnd i32) (local $at i32) (local $weight i32)
