@@ -4,7 +4,7 @@ import wabt from 'wabt';
 
 const at = (name) => new URL(`../src/inference/resample/${name}`, import.meta.url);
 const { parseWat } = await wabt();
-const module = parseWat('sums.wat', readFileSync(at('sums.wat')), { simd: true });
+const module = parseWat('sums.wat', Uint8Array.from(readFileSync(at('sums.wat'))), { simd: true });
 const code = Buffer.from(module.toBinary({}).buffer).toString('base64');
 writeFileSync(
   at('sums.ts'),
