@@ -8,7 +8,10 @@ const LARGEST = 16 * 1024 * 1024;
 export interface FastJpeg {
   /** Shrunk, not turned yet. */
   readonly image: RgbImage;
-  /** From its upper left corner, the part whose pixels stand for as many of the photo's as all others; libvips takes no more. */
+  /**
+   * From its upper left corner, the part whose pixels stand for as many of the photo's as all others;
+   * libvips takes no more.
+   */
   readonly whole: { readonly width: number; readonly height: number };
   /** As EXIF numbers it, 1 to 8. */
   readonly orientation: number;

@@ -7,7 +7,7 @@
 /** Places between two pixels that have weights of their own; the one at the end is the next pixel's. */
 const PHASES = 64;
 /** Weights are whole: this is 1. */
-export const ONE = 4096;
+const ONE = 4096;
 /** The kernel's lobes to either side. */
 const LOBES = 3;
 

@@ -1,3 +1,4 @@
+import { PIXEL_BYTES } from '../engine.ts';
 import { INPUT_SIZE } from '../network/inceptionv3.ts';
 import { type Reduction, reduction } from './lanczos.ts';
 import { CODE } from './sums.ts';
@@ -17,7 +18,7 @@ export interface Picture {
   readonly rowBytes: number;
 }
 
-/** @returns 299 × 299 × 3 bytes, which are the result until the next call. */
+/** @returns `PIXEL_BYTES`, which are the result until the next call. */
 export type Resample = (picture: Picture) => Uint8Array;
 
 /** With this many times the result's pixels to a side, libvips begins with an average of some. */
@@ -71,7 +72,7 @@ function resample(sums: Sums, picture: Picture): Uint8Array {
     sources: INPUT_SIZE * 8,
     picture: (picture.height + down.rowTaps) * rowBytes,
     rows: INPUT_SIZE * rowBytes,
-    result: INPUT_SIZE * INPUT_SIZE * CHANNELS,
+    result: PIXEL_BYTES,
   });
   const memory = new Uint8Array(sums.memory.buffer);
   memory.set(new Uint8Array(down.weights.buffer), place.downWeights);
@@ -93,7 +94,7 @@ function resample(sums: Sums, picture: Picture): Uint8Array {
     const result = place.result + y * INPUT_SIZE * CHANNELS;
     sums.ofPixels(result, row, place.sources, INPUT_SIZE, across.rowTaps / 4);
   }
-  return memory.subarray(place.result, place.result + INPUT_SIZE * INPUT_SIZE * CHANNELS);
+  return memory.subarray(place.result, place.result + PIXEL_BYTES);
 }
 
 /** Bytes from the first weight to those of a pixel of the result. */
