@@ -6,6 +6,7 @@ const { R_OK, W_OK, X_OK } = constants;
 
 /** The watch folder itself: it may be gone, be another one since, or not be ours to move files out of. */
 export class Root {
+  readonly path: Buffer;
   readonly #dir: string;
   readonly #mode: number;
   readonly #log: Logger;
@@ -14,6 +15,7 @@ export class Root {
 
   /** @param keep photos stay, so it need not be writable. */
   constructor(dir: string, keep: boolean, log: Logger) {
+    this.path = Buffer.from(dir);
     this.#dir = dir;
     this.#mode = keep ? R_OK | X_OK : R_OK | W_OK | X_OK;
     this.#log = log;
@@ -22,6 +24,11 @@ export class Root {
   /** Why it cannot be used; null where it can. */
   get fault(): string | null {
     return this.#fault;
+  }
+
+  /** @param path of something in it. @returns the same, from it on. */
+  below(path: Buffer): Buffer {
+    return path.subarray(this.path.length + 1);
   }
 
   /** @returns "new" where it is another folder than at the last look, or could not be used then. */
