@@ -64,7 +64,10 @@ export class Supervisor implements Tagger {
       log: this.#log,
       current: () => this.#current,
       fits: (slot) => !this.#changing && this.#twoFit(slot),
-      check: () => this.#rechecked(),
+      share: async (slot, atOnce) => {
+        await this.#rechecked();
+        await this.#workers.share(slot, atOnce);
+      },
     });
   }
 
@@ -195,8 +198,8 @@ export class Supervisor implements Tagger {
   }
 
   /**
-   * Before a worker like those before: its file may have been damaged since, or be one of a model that
-   * is just being copied there.
+   * Before the model is loaded once more: its file may have been damaged since, or be one of a model
+   * that is just being copied there.
    */
   async #rechecked(): Promise<ModelBundle> {
     const bundle = this.#bundle as ModelBundle;

@@ -9,8 +9,8 @@ export interface TwoAtOnceParts {
   readonly current: () => Slot | null;
   /** Whether the engine can, the box has the cores and the limit the memory. */
   readonly fits: (slot: Slot) => boolean;
-  /** Before a worker loads its engine once more. @throws Error where it must not. */
-  readonly check: () => Promise<unknown>;
+  /** So many inferences at once from now on. @throws Error where it goes on as before, or has ended. */
+  readonly share: (slot: Slot, atOnce: number) => Promise<void>;
 }
 
 /**
@@ -81,8 +81,7 @@ export class TwoAtOnce {
   async #share(slot: Slot, atOnce: number): Promise<void> {
     slot.sharing = true;
     try {
-      await this.#parts.check();
-      await slot.process.share(atOnce);
+      await this.#parts.share(slot, atOnce);
       slot.atOnce = atOnce;
     } catch (error) {
       if (this.#stopped || slot.retired) return;

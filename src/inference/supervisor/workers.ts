@@ -44,6 +44,10 @@ export class Workers {
     return [...this.#slots].flatMap(({ process }) => process.pid ?? []);
   }
 
+  get #loadMs(): number {
+    return loadMs(this.#options.limits.photo_seconds);
+  }
+
   has(slot: Slot): boolean {
     return this.#slots.has(slot);
   }
@@ -74,8 +78,7 @@ export class Workers {
    * no photos, and its end is no fault: whoever waits hears of it.
    */
   async load(slot: Slot): Promise<TaggerInfo> {
-    const ms = loadMs(this.#options.limits.photo_seconds);
-    const timer = setTimeout(() => void slot.process.kill(), ms);
+    const timer = setTimeout(() => void slot.process.kill(), this.#loadMs);
     slot.ending = 'stop';
     try {
       const info = await slot.process.ready;
@@ -84,6 +87,19 @@ export class Workers {
     } catch (error) {
       await slot.process.kill();
       throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** As `WorkerProcess.share`, for which it loads its engine once more: one that hangs over it is killed. */
+  async share(slot: Slot, atOnce: number): Promise<void> {
+    const timer = setTimeout(() => {
+      slot.ending ??= 'timeout';
+      void slot.process.kill();
+    }, this.#loadMs);
+    try {
+      await slot.process.share(atOnce);
     } finally {
       clearTimeout(timer);
     }

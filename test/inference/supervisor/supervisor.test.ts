@@ -622,6 +622,8 @@ interface SharingFault {
 const fileGoesWhenShared = (file: string) =>
   whenShared(`if (existsSync('${file}')) renameSync('${file}', '${file}.away');`);
 const endsWhenShared = () => whenShared(`process.kill(process.pid, 'SIGSEGV');`);
+/** It never hears that. */
+const deafWhenShared = () => whenShared('return true;');
 const fileHasGone = async (file: string): Promise<SharingFault> => ({
   workerPath: FAULTY,
   onceStarted: () => rename(file, `${file}.away`),
@@ -633,9 +635,11 @@ async function whenShared(statement: string): Promise<SharingFault> {
   const lines = [
     `import { existsSync, renameSync } from 'node:fs';`,
     `import '${FAULTY}';`,
-    `process.prependListener('message', ({ atOnce }) => {`,
-    `  if (atOnce) { ${statement} }`,
-    `});`,
+    `const emit = process.emit.bind(process);`,
+    `process.emit = (name, message, ...more) => {`,
+    `  if (message?.atOnce) { ${statement} }`,
+    `  return emit(name, message, ...more);`,
+    `};`,
   ];
   await writeFile(workerPath, lines.join('\n'));
   return { workerPath, onceStarted: async () => {} };
@@ -780,6 +784,26 @@ describe('while more photos come than one inference at once does well', () => {
     expect([doesTwo(), said('two inferences at once from now on')]).toEqual([false, 1]);
     expect(said('does not change its inferences')).toBe(1);
     expect(tagger.pids).toHaveLength(1);
+  });
+
+  it('a worker that hangs while it loads its engine once more is replaced', async () => {
+    const { workerPath } = await deafWhenShared();
+    await start({}, { workerPath });
+    const { pids } = tagger;
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    await keepBusy(() => said('two inferences at once from now on') > 0);
+    // Its photos go on meanwhile.
+    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
+    expect(tagger.pids).toEqual(pids);
+    vi.advanceTimersByTime(60_000);
+    vi.useRealTimers();
+    await expect.poll(() => tagger.restarts.timeout).toBe(1);
+    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
+    expect(tagger.pids).not.toEqual(pids);
+    expect(said('does not change its inferences')).toBe(1);
   });
 
   it('one that has grown goes back to one before it is replaced', async () => {
