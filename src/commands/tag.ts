@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Command, Option } from 'commander';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
 import type { Config } from '../config/schema.ts';
-import { resultOf } from '../daemon/outcome.ts';
+import { resultOf } from '../daemon/pipeline/outcome.ts';
 import { expandPhotos } from './photo-files.ts';
 import { createProgress } from './progress.ts';
 import { type TaggedFile, tagFiles } from './tag-files.ts';

@@ -10,17 +10,17 @@ import { FolderDoor } from '../transport/folder/door.ts';
 import { HttpDoor } from '../transport/http/door.ts';
 import { MqttDoor } from '../transport/mqtt/door.ts';
 import { Admission } from './admission.ts';
-import { Answers } from './answers.ts';
-import { Filing } from './filing.ts';
+import { Filing } from './filing/filing.ts';
 import { DataLock } from './lock.ts';
 import { createMetrics } from './metrics.ts';
-import { NoOutbox } from './no-outbox.ts';
 import { SystemdNotify } from './notify.ts';
-import { DiskOutbox } from './outbox.ts';
-import { TaggingPipeline } from './pipeline.ts';
+import { NoOutbox } from './outbox/no-outbox.ts';
+import { DiskOutbox } from './outbox/outbox.ts';
+import { Answers } from './pipeline/answers.ts';
+import { TaggingPipeline } from './pipeline/pipeline.ts';
 import type { Health, HealthSource, Part } from './ports.ts';
 import { ProgressWatch } from './progress-watch.ts';
-import { Spool } from './spool.ts';
+import { Spool } from './spool/spool.ts';
 
 /** The pipeline's own deadline is a second less. */
 const PART_STOP_MS = 7000;

@@ -9,11 +9,11 @@ import { Value } from 'typebox/value';
 import { onTestFinished, vi } from 'vitest';
 import { type Config, ConfigSchema, type RawConfig } from '../../src/config/schema.ts';
 import { Admission } from '../../src/daemon/admission.ts';
-import { Answers } from '../../src/daemon/answers.ts';
-import { Filing } from '../../src/daemon/filing.ts';
-import { DiskOutbox } from '../../src/daemon/outbox.ts';
-import { TaggingPipeline } from '../../src/daemon/pipeline.ts';
-import { Spool } from '../../src/daemon/spool.ts';
+import { Filing } from '../../src/daemon/filing/filing.ts';
+import { DiskOutbox } from '../../src/daemon/outbox/outbox.ts';
+import { Answers } from '../../src/daemon/pipeline/answers.ts';
+import { TaggingPipeline } from '../../src/daemon/pipeline/pipeline.ts';
+import { Spool } from '../../src/daemon/spool/spool.ts';
 import { RetaggerError } from '../../src/errors.ts';
 import type { Tagger, TaggerInfo, Tagging } from '../../src/inference/tagger.ts';
 

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { folderName } from '../../daemon/filed-name.ts';
+import { folderName } from '../../daemon/filing/filed-name.ts';
 import { DatasetError } from './dataset.ts';
 
 /** The daemon files photos in a folder a label; file systems and people may not tell all names apart. */

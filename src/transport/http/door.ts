@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../../config/config-error.ts';
 import { isLoopback } from '../../config/loopback.ts';
+import { Refused } from '../../daemon/pipeline/refused.ts';
 import type { Part } from '../../daemon/ports.ts';
-import { Refused } from '../../daemon/refused.ts';
 import { EventStreams } from './event-streams.ts';
 import { baseUrl } from './hosts.ts';
 import { LiveFeed } from './live-feed.ts';

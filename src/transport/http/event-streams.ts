@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
-import { Refused } from '../../daemon/refused.ts';
+import { Refused } from '../../daemon/pipeline/refused.ts';
 
 const MAX_CLIENTS = 16;
 /** A client that leaves so much unread is dropped; it connects again and asks for what it missed. */

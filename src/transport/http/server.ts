@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
-import { Refused } from '../../daemon/refused.ts';
+import { Refused } from '../../daemon/pipeline/refused.ts';
 import { type ErrorCode, RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Timings } from './parts.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../../config/schema.ts';
-import { lookAt, present } from '../../daemon/origin.ts';
 import type { NewPhoto, Outbox, Pipeline, Reply } from '../../daemon/ports.ts';
+import { lookAt, present } from '../../daemon/spool/origin.ts';
 import { RetaggerError, toRetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { isCode, isDiskTrouble } from '../../system-errors.ts';

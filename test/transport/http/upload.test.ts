@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { Spool } from '../../../src/daemon/spool.ts';
+import { Spool } from '../../../src/daemon/spool/spool.ts';
 import { RetaggerError } from '../../../src/errors.ts';
 import { eventually, silent } from '../../daemon/support.ts';
 import { form, post, raw, serve } from './support.ts';

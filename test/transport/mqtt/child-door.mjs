@@ -8,8 +8,8 @@ import { pino } from 'pino';
 const [built, dir, url] = process.argv.slice(2);
 const load = (path) => import(pathToFileURL(join(built, path)));
 const { loadConfig } = await load('config/load.js');
-const { DiskOutbox } = await load('daemon/outbox.js');
-const { Spool } = await load('daemon/spool.js');
+const { DiskOutbox } = await load('daemon/outbox/outbox.js');
+const { Spool } = await load('daemon/spool/spool.js');
 const { MqttDoor } = await load('transport/mqtt/door.js');
 
 const flags = { 'node-id': 'box', 'mqtt-base': 'retagger/box', 'data-dir': dir, 'mqtt-url': url };

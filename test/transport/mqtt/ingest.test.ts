@@ -1,7 +1,7 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { Originals } from '../../../src/daemon/originals.ts';
+import { Originals } from '../../../src/daemon/spool/originals.ts';
 import { RetaggerError } from '../../../src/errors.ts';
 import { Ingest } from '../../../src/transport/mqtt/ingest.ts';
 import { Journal } from '../../../src/transport/mqtt/journal.ts';

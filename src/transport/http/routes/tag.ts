@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
+import { Refused } from '../../../daemon/pipeline/refused.ts';
 import type { Accepted } from '../../../daemon/ports.ts';
-import { Refused } from '../../../daemon/refused.ts';
 import { ERRORS, type ErrorCode, RetaggerError } from '../../../errors.ts';
 import { ResultSchema, ScoresSchema } from '../../../result.ts';
 import { RESULT_TYPE, wantsResult } from '../accept.ts';

@@ -1,0 +1,52 @@
+import { stat } from 'node:fs/promises';
+import type { RetaggerError } from '../../errors.ts';
+import type { SpoolEntry } from '../spool/spool-entry.ts';
+
+/** A damaged file is given this many settle times after its last change before that is its fate. */
+const GRACE = 10;
+const MAX_GRACE_MS = 10_000;
+/** Looks at a file that keeps changing; with the waits in between about two minutes. */
+const MAX_LOOKS = 30;
+const MAX_WAIT_MS = 5000;
+
+/** Half a file fails with these. */
+export const mayBeHalf = (code: string): boolean =>
+  code === 'image_corrupt' || code === 'image_unsupported';
+
+/** What was seen of a file at the last look. */
+export interface Look {
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly number: number;
+}
+
+/**
+ * A watched file that does not decode may be one that is still being written: network shares set
+ * the full size first and pause in the middle. It was renamed, but its writer has it open.
+ *
+ * @param last the previous look; at first what was seen when the file was taken.
+ * @returns how long to wait before the next try, or null when the file is what it is.
+ */
+export async function stillWritten(
+  entry: SpoolEntry,
+  error: RetaggerError,
+  last: Look,
+  settleMs: number,
+): Promise<{ waitMs: number; look: Look } | null> {
+  if (entry.body === 'upload') return null;
+  if (!mayBeHalf(error.code)) return null;
+  if (last.number >= MAX_LOOKS) return null;
+  const now = await stat(entry.path).catch(() => null);
+  if (now === null) return null;
+  const look = { size: now.size, mtimeMs: now.mtimeMs, number: last.number + 1 };
+  const changed = now.size !== last.size || now.mtimeMs !== last.mtimeMs;
+  const age = Date.now() - now.mtimeMs;
+  const grace = Math.min(GRACE * settleMs, MAX_GRACE_MS);
+  // A clock that disagrees (age below zero) says nothing about the file.
+  const young = age >= 0 && age < grace;
+  if (!changed && !young) return null;
+  const waitMs = changed
+    ? Math.min(Math.max(settleMs, 100) * look.number, MAX_WAIT_MS)
+    : grace - age;
+  return { waitMs, look };
+}

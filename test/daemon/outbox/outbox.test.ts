@@ -1,0 +1,602 @@
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { disk } from '../../../src/daemon/disk.ts';
+import { DiskOutbox } from '../../../src/daemon/outbox/outbox.ts';
+import type { Message, OutboxEntry } from '../../../src/daemon/ports.ts';
+import { FileStore } from '../../../src/daemon/store.ts';
+import { holds } from '../../property.ts';
+import { eventually, silent, temporaryDir } from '../support.ts';
+
+const message = (id: string): Message => ({
+  kind: 'error',
+  payload: { id, source: 'mqtt', file: null, code: 'image_corrupt', message: '' },
+});
+const ids = (entries: readonly OutboxEntry[]) => entries.map((entry) => entry.message.payload.id);
+const none = new Set<string>();
+
+async function opened(dir: string, window?: number): Promise<DiskOutbox> {
+  const outbox = new DiskOutbox(dir, silent, window);
+  await outbox.open(none);
+  return outbox;
+}
+
+async function putAll(outbox: DiskOutbox, ...names: string[]): Promise<void> {
+  for (const name of names) await outbox.put(message(name));
+}
+
+/** A photo whose filing the test ends. */
+function filing() {
+  let filed = () => {};
+  const until = new Promise<void>((resolve) => {
+    filed = resolve;
+  });
+  return { until, filed };
+}
+
+describe('an outbox', () => {
+  test('gives each message once, oldest first, and tells when one was put', async () => {
+    const outbox = await opened(await temporaryDir());
+    const told = vi.fn();
+    const off = outbox.onPut(told);
+    await putAll(outbox, 'a', 'b', 'c');
+    off();
+    await putAll(outbox, 'd');
+    expect(told).toHaveBeenCalledTimes(3);
+    expect(ids(await outbox.take(2))).toEqual(['a', 'b']);
+    expect(ids(await outbox.take(9))).toEqual(['c', 'd']);
+    expect(await outbox.take(9)).toEqual([]);
+    expect(outbox.length).toBe(4);
+  });
+
+  test('forgets what was removed, and gives the rest again after a lost connection, as late', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    await putAll(outbox, 'a', 'b', 'c');
+    const [first] = await outbox.take(2);
+    await outbox.remove(first as OutboxEntry);
+    await outbox.remove(first as OutboxEntry);
+    expect(outbox.length).toBe(2);
+    outbox.release();
+    await putAll(outbox, 'while away');
+    const again = await outbox.take(9);
+    expect(ids(again)).toEqual(['b', 'c', 'while away']);
+    expect(again.every((entry) => entry.late)).toBe(true);
+    await putAll(outbox, 'new');
+    expect(await outbox.take(9)).toMatchObject([{ late: false }]);
+  });
+
+  test('finds after a restart what was not removed', async () => {
+    const dir = await temporaryDir();
+    const first = await opened(dir);
+    await putAll(first, 'a', 'b', 'c');
+    await first.remove((await first.take(1))[0] as OutboxEntry);
+    const second = await opened(dir);
+    expect(second.length).toBe(2);
+    await putAll(second, 'd');
+    const entries = await second.take(9);
+    expect(entries.map((entry) => [entry.message.payload.id, entry.late])).toEqual([
+      ['b', true],
+      ['d', false],
+      ['c', true],
+    ]);
+  });
+
+  test('serves the backlog and the new in turn, each oldest first', async () => {
+    const dir = await temporaryDir();
+    await putAll(await opened(dir), '1', '2', '3', '4', '5');
+    const outbox = await opened(dir);
+    await putAll(outbox, 'x', 'y');
+    const order = [...ids(await outbox.take(3)), ...ids(await outbox.take(9))];
+    expect(order.slice(0, 3)).toEqual(['1', 'x', '2']);
+    expect(order.filter((id) => /\d/.test(id))).toEqual(['1', '2', '3', '4', '5']);
+    expect(order.filter((id) => /[xy]/.test(id))).toEqual(['x', 'y']);
+  });
+
+  test('keeps its order when the clock jumps back, also over a restart', async () => {
+    const dir = await temporaryDir();
+    vi.useFakeTimers({ toFake: ['Date'], now: 2_000_000_000_000 });
+    try {
+      await putAll(await opened(dir), ...'abcdefgh');
+      vi.setSystemTime(1_000_000_000_000);
+      await putAll(await opened(dir), ...'ijklmnop');
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(ids(await (await opened(dir)).take(99)).join('')).toBe('abcdefghijklmnop');
+  });
+
+  test('holds a message until its photo is filed, and knows it again after a crash', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    const { until, filed } = filing();
+    await outbox.put(message('a'), { photo: 'p1', until });
+    await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
+    expect(await outbox.take(9)).toEqual([]);
+    const afterCrash = new DiskOutbox(dir, silent);
+    const known = await afterCrash.open(new Set(['p1', 'p2']));
+    expect([...known]).toMatchObject([['p1', { payload: { id: 'a' } }]]);
+    filed();
+    await eventually(() => outbox.length === 0);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  test('reads at start only what is about photos that have not been filed', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    const until = Promise.resolve();
+    for (const id of ['a', 'b', 'c']) await outbox.put(message(id), { photo: `p${id}`, until });
+    const known = await new DiskOutbox(dir, silent).open(new Set(['pb']));
+    expect([...known.keys()]).toEqual(['pb']);
+  });
+
+  test('does not send what is delivered and only held again after a lost connection', async () => {
+    const outbox = await opened(await temporaryDir());
+    const { until, filed } = filing();
+    await outbox.put(message('a'), { photo: 'p1', until });
+    await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
+    outbox.release();
+    expect(await outbox.take(9)).toEqual([]);
+    filed();
+    await eventually(() => outbox.length === 0);
+  });
+
+  test('does not send again what is acknowledged late, after a lost connection', async () => {
+    const outbox = await opened(await temporaryDir());
+    const until = new Promise<void>(() => {});
+    for (const id of ['a', 'b']) await outbox.put(message(id), { photo: `p${id}`, until });
+    const [, before] = await outbox.take(2);
+    outbox.release();
+    expect(ids(await outbox.take(1))).toEqual(['a']);
+    await outbox.remove(before as OutboxEntry);
+    expect(await outbox.take(9)).toEqual([]);
+  });
+
+  test.each([
+    ['was', () => Promise.resolve()],
+    ['could not be', () => Promise.reject(new Error('not filed'))],
+  ])('keeps nothing of a message whose photo %s filed', async (_, filing) => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    await outbox.put(message('a'), { photo: 'p1', until: filing() });
+    const [entry] = await outbox.take(1);
+    const [name = ''] = await readdir(dir);
+    const bytes = await readFile(join(dir, name));
+    await outbox.remove(entry as OutboxEntry);
+    expect([outbox.length, await readdir(dir)]).toEqual([0, []]);
+    // Nor is it looked for when it is given back.
+    const spy = vi.spyOn(FileStore.prototype, 'get');
+    onTestFinished(() => spy.mockRestore());
+    outbox.giveBack([(entry as OutboxEntry).key]);
+    expect(await outbox.take(9)).toEqual([]);
+    expect(spy).not.toHaveBeenCalled();
+    // Nor known any more where somebody brings it back.
+    await writeFile(join(dir, name), bytes);
+    outbox.release();
+    expect(ids(await outbox.take(9))).toEqual(['a']);
+  });
+
+  test('goes on where a delivered message that was held cannot be deleted', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    const { until, filed } = filing();
+    await outbox.put(message('a'), { photo: 'p1', until });
+    await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
+    const [name = ''] = await readdir(dir);
+    await rm(join(dir, name));
+    await mkdir(join(dir, name));
+    filed();
+    await putAll(outbox, 'b');
+    expect(ids(await outbox.take(9))).toEqual(['b']);
+  });
+
+  test('gives no message to two that ask at once', async () => {
+    const outbox = await opened(await temporaryDir());
+    await putAll(outbox, '1', '2', '3', '4', '5', '6');
+    outbox.release();
+    const both = await Promise.all([outbox.take(3), outbox.take(3)]);
+    expect(both.flatMap(ids)).toEqual(['1', '2', '3', '4', '5', '6']);
+  });
+
+  test('holds a bounded number of keys where the broker is slow, and loses none', async () => {
+    const outbox = await opened(await temporaryDir(), 3);
+    await putAll(outbox, '1', '2', '3', '4', '5', '6');
+    const entries = await outbox.take(9);
+    expect(ids(entries).sort()).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(entries.filter((entry) => entry.late)).toHaveLength(4);
+  });
+
+  test('gives a message once that is put while the broker comes back', async () => {
+    for (let run = 0; run < 40; run++) {
+      const outbox = await opened(await temporaryDir(), 2);
+      await putAll(outbox, '1', '2', '3', '4', '5');
+      let putting = true;
+      const put = outbox.put(message('amid')).then(() => {
+        putting = false;
+      });
+      outbox.release();
+      const given: OutboxEntry[] = [];
+      // Few at a time, so that the folder is listed while the message is on its way into it.
+      do {
+        given.push(...(await outbox.take(1)));
+        // An empty take touches no file: without a turn of the event loop the put would never end.
+        await new Promise((resolve) => setImmediate(resolve));
+      } while (putting);
+      await put;
+      for (let more = await outbox.take(1); more.length > 0; more = await outbox.take(1)) {
+        given.push(...more);
+      }
+      expect(ids(given).sort()).toEqual(['1', '2', '3', '4', '5', 'amid']);
+    }
+  });
+
+  test.each([
+    '{"kind":',
+    'null',
+    '"x"',
+    '[]',
+    '{}',
+    '{"kind":"result"}',
+    '{"kind":"results","payload":{}}',
+    '{"kind":"error","payload":null}',
+  ])('sets aside what is no message (%s) and goes on', async (text) => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    await putAll(outbox, 'a', 'b');
+    const [name = ''] = (await readdir(dir)).sort();
+    await writeFile(join(dir, name), text);
+    expect(ids(await outbox.take(9))).toEqual(['b']);
+    expect(outbox.length).toBe(1);
+    expect(await readdir(dir)).toContain(name.replace('.json', '.bad'));
+  });
+
+  test('counts what is there, though somebody removes messages', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    await putAll(outbox, 'delivered', 'a', 'b', 'c');
+    await outbox.remove((await outbox.take(1))[0] as OutboxEntry);
+    for (const name of (await readdir(dir)).sort().slice(0, 2)) await rm(join(dir, name));
+    outbox.release();
+    expect(ids(await outbox.take(9))).toEqual(['c']);
+    expect(outbox.length).toBe(1);
+    for (const name of await readdir(dir)) await rm(join(dir, name));
+    await putAll(outbox, 'd');
+    for (const name of await readdir(dir)) await rm(join(dir, name));
+    expect(await outbox.take(9)).toEqual([]);
+    expect(outbox.length).toBe(0);
+  });
+
+  test('what is listed and never there holds up no other', async () => {
+    const dir = await temporaryDir();
+    await symlink(join(dir, 'nowhere'), join(dir, `${'0'.repeat(15)}-${'0'.repeat(8)}-0.json`));
+    const outbox = await opened(dir);
+    await putAll(outbox, 'a');
+    expect(ids(await outbox.take(9))).toEqual(['a']);
+    await putAll(outbox, 'b');
+    expect(ids(await outbox.take(9))).toEqual(['b']);
+  });
+
+  test('one that cannot be read holds up no other, and comes when it can be', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const dir = await temporaryDir();
+    const late = '000000000000001-00000000-p';
+    await putAll(await opened(dir), 'a');
+    // A link to itself.
+    await symlink(`${late}.json`, join(dir, `${late}.json`));
+    const outbox = new DiskOutbox(dir, silent);
+    // Nor does it hold up the start.
+    expect(await outbox.open(new Set(['p']))).toEqual(new Map());
+    await putAll(outbox, 'b');
+    const told = vi.fn();
+    outbox.onPut(told);
+    expect(ids(await outbox.take(9)).sort()).toEqual(['a', 'b']);
+    expect(await outbox.take(9)).toEqual([]);
+    await rm(join(dir, `${late}.json`));
+    await writeFile(join(dir, `${late}.json`), JSON.stringify(message('late')));
+    expect(await outbox.take(9)).toEqual([]);
+    vi.advanceTimersByTime(60_000);
+    expect(told).toHaveBeenCalledOnce();
+    expect(ids(await outbox.take(9))).toEqual(['late']);
+    expect(outbox.length).toBe(3);
+  });
+
+  test('a disk that fails is no fault of single messages', async () => {
+    const outbox = await opened(await temporaryDir());
+    const names = Array.from({ length: 150 }, (_, n) => `${n}`);
+    await putAll(outbox, ...names);
+    const spy = vi
+      .spyOn(FileStore.prototype, 'get')
+      .mockRejectedValue(Object.assign(new Error('EIO'), { code: 'EIO' }));
+    onTestFinished(() => spy.mockRestore());
+    await expect(outbox.take(200)).rejects.toThrow('EIO');
+    await expect(outbox.take(200)).rejects.toThrow('EIO');
+    spy.mockRestore();
+    expect(ids(await outbox.take(200))).toEqual(names.slice(100));
+    outbox.release();
+    expect(ids(await outbox.take(200))).toEqual(names);
+  });
+
+  test('a message whose place could not be made durable is there once', async () => {
+    const dir = await temporaryDir();
+    const outbox = await opened(dir);
+    const spy = vi
+      .spyOn(disk, 'syncDir')
+      .mockRejectedValueOnce(Object.assign(new Error('EIO'), { code: 'EIO' }));
+    onTestFinished(() => spy.mockRestore());
+    await expect(putAll(outbox, 'a')).rejects.toThrow('EIO');
+    await putAll(outbox, 'a');
+    expect(await readdir(dir)).toHaveLength(1);
+    outbox.release();
+    expect(ids(await outbox.take(9))).toEqual(['a']);
+    expect(outbox.length).toBe(1);
+  });
+});
+
+test('what is given back while the folder is being listed is not left there', async () => {
+  for (let ticks = 0; ticks < 12; ticks++) {
+    const dir = await temporaryDir();
+    const first = await opened(dir);
+    for (const id of ['a', 'b', 'c', 'd', 'e', 'f']) await first.put(message(id));
+    const outbox = await opened(dir, 3);
+    const taken = await outbox.take(3);
+    const listing = outbox.take(9);
+    for (let n = 0; n < ticks; n++) await new Promise(setImmediate);
+    outbox.giveBack(taken.map(({ key }) => key));
+    const again = [...(await listing), ...(await outbox.take(9))];
+    expect(ids(again).sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+  }
+});
+
+/** What happens between the last name of the next listing and its end. */
+function whileListed(work: () => Promise<unknown>): void {
+  const { keys } = FileStore.prototype;
+  const spy = vi.spyOn(FileStore.prototype, 'keys').mockImplementationOnce(async function* (
+    this: FileStore,
+  ) {
+    yield* keys.call(this);
+    await work();
+  });
+  onTestFinished(() => spy.mockRestore());
+}
+
+/** The next call does its work, and does not return before the test says so. */
+function slow(name: 'put' | 'remove') {
+  const store = FileStore.prototype as unknown as Record<
+    string,
+    (...args: unknown[]) => Promise<unknown>
+  >;
+  const { until: gate, filed: go } = filing();
+  const { until: done, filed: worked } = filing();
+  const real = store[name];
+  const spy = vi.spyOn(store, name).mockImplementationOnce(async function (this: unknown, ...args) {
+    const result = await real?.apply(this, args);
+    worked();
+    await gate;
+    return result;
+  });
+  onTestFinished(() => spy.mockRestore());
+  return { done, go };
+}
+
+test('what is given back at the end of a listing is not left there', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a', 'b');
+  outbox.release();
+  const [a, b] = (await outbox.take(2)).map(({ key }) => key) as [string, string];
+  outbox.giveBack([b]);
+  whileListed(async () => outbox.giveBack([a]));
+  expect(ids([...(await outbox.take(9)), ...(await outbox.take(9))]).sort()).toEqual(['a', 'b']);
+});
+
+test('a connection lost while the folder is listed leaves nothing there', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a', 'b');
+  outbox.release();
+  const [, b] = await outbox.take(2);
+  await putAll(outbox, 'c');
+  outbox.giveBack([(b as OutboxEntry).key]);
+  whileListed(async () => outbox.release());
+  expect(ids([...(await outbox.take(9)), ...(await outbox.take(9))]).sort()).toEqual([
+    'a',
+    'b',
+    'c',
+  ]);
+});
+
+test('a listing that fails holds back nothing of what was taken before it', async () => {
+  const dir = await temporaryDir();
+  await putAll(await opened(dir), 'a', 'b', 'c');
+  const outbox = await opened(dir, 2);
+  const spy = vi.spyOn(FileStore.prototype, 'keys').mockImplementationOnce(() => {
+    throw new Error('EMFILE');
+  });
+  onTestFinished(() => spy.mockRestore());
+  await expect(outbox.take(9)).rejects.toThrow('EMFILE');
+  expect(ids(await outbox.take(9)).sort()).toEqual(['a', 'b', 'c']);
+});
+
+test('a listing that fails is done again', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a', 'b');
+  outbox.release();
+  whileListed(() => Promise.reject(new Error('EIO')));
+  await expect(outbox.take(9)).rejects.toThrow('EIO');
+  expect(ids(await outbox.take(9))).toEqual(['a', 'b']);
+});
+
+test('the count is right, whatever comes and goes while the folder is listed', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a', 'b');
+  const list = async () => {
+    outbox.release();
+    await outbox.take(1);
+  };
+  whileListed(() => putAll(outbox, 'c'));
+  await list();
+  expect(outbox.length).toBe(3);
+
+  const putting = slow('put');
+  const put = putAll(outbox, 'd');
+  await putting.done;
+  await list();
+  putting.go();
+  await put;
+  expect(outbox.length).toBe(4);
+
+  outbox.release();
+  const [first] = await outbox.take(1);
+  const removing = slow('remove');
+  const removed = outbox.remove(first as OutboxEntry);
+  await removing.done;
+  await list();
+  removing.go();
+  await removed;
+  expect(outbox.length).toBe(3);
+});
+
+test('what is put while the folder is being listed is not left there', async () => {
+  const outbox = await opened(await temporaryDir());
+  await putAll(outbox, 'a');
+  const { write } = disk;
+  let go = () => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const writing = vi.spyOn(disk, 'write').mockImplementationOnce(async (...args) => {
+    await gate;
+    await write(...args);
+  });
+  const { keys } = FileStore.prototype;
+  const listing = vi.spyOn(FileStore.prototype, 'keys').mockImplementationOnce(async function* (
+    this: FileStore,
+  ) {
+    yield* keys.call(this);
+    go();
+    await put;
+  });
+  onTestFinished(() => {
+    writing.mockRestore();
+    listing.mockRestore();
+  });
+  const put = outbox.put(message('amid'));
+  outbox.release();
+  expect(ids(await outbox.take(9))).toEqual(['a', 'amid']);
+  expect(outbox.length).toBe(2);
+});
+
+test('what is more than a window while the folder is being listed is not left there', async () => {
+  const outbox = await opened(await temporaryDir(), 2);
+  await putAll(outbox, 'a');
+  whileListed(() => putAll(outbox, 'b', 'c', 'd'));
+  outbox.release();
+  expect(ids(await outbox.take(9)).sort()).toEqual(['a', 'b', 'c', 'd']);
+});
+
+type Step =
+  | { kind: 'put' }
+  | { kind: 'take'; limit: number }
+  | { kind: 'remove'; which: number }
+  | { kind: 'give back'; every: number; amid: boolean }
+  | { kind: 'release'; amid: boolean }
+  | { kind: 'restart' };
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: fc.constant<Step>({ kind: 'put' }) },
+    {
+      weight: 4,
+      arbitrary: fc.integer({ min: 1, max: 6 }).map<Step>((limit) => ({ kind: 'take', limit })),
+    },
+    { weight: 5, arbitrary: fc.nat(9).map<Step>((which) => ({ kind: 'remove', which })) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(fc.integer({ min: 1, max: 3 }), fc.boolean())
+        .map<Step>(([every, amid]) => ({ kind: 'give back', every, amid })),
+    },
+    { weight: 1, arbitrary: fc.boolean().map<Step>((amid) => ({ kind: 'release', amid })) },
+    { weight: 1, arbitrary: fc.constant<Step>({ kind: 'restart' }) },
+  ),
+  { maxLength: 60 },
+);
+
+test('whatever happens, nothing is lost, nothing removed comes back, late and new keep their order', async () => {
+  const root = await temporaryDir();
+  let run = 0;
+  await holds(
+    'outbox',
+    // A window of 3 keys, so that listing and falling behind happen all the time.
+    fc.asyncProperty(steps, fc.boolean(), async (list, together) => {
+      const dir = join(root, String(run++));
+      let outbox = await opened(dir, 3);
+      let count = 0;
+      const waiting = new Set<string>();
+      const taken = new Map<string, OutboxEntry>();
+      for (const step of list) {
+        if (step.kind === 'put') {
+          const names = together ? [`${count++}`, `${count++}`] : [`${count++}`];
+          await Promise.all(names.map((name) => outbox.put(message(name))));
+          for (const name of names) waiting.add(name);
+        } else if (step.kind === 'take') {
+          const entries = await outbox.take(step.limit);
+          expect(entries).toHaveLength(Math.min(step.limit, waiting.size));
+          for (const late of [true, false]) {
+            const keys = entries.filter((entry) => entry.late === late).map(({ key }) => key);
+            expect(keys).toEqual([...keys].sort());
+          }
+          for (const entry of entries) {
+            const [id = ''] = ids([entry]);
+            expect(waiting.delete(id), `${id} is waiting`).toBe(true);
+            taken.set(id, entry);
+          }
+        } else if (step.kind === 'remove') {
+          const [id, entry] = [...taken][step.which % Math.max(1, taken.size)] ?? [];
+          if (entry) await outbox.remove(entry);
+          if (id) taken.delete(id);
+        } else if (step.kind === 'give back') {
+          const back = [...taken].filter((_, n) => n % step.every === 0);
+          // Also while the folder is being listed.
+          const amid = step.amid ? outbox.take(2) : null;
+          for (let n = 0; amid && n < step.every; n++) await new Promise(setImmediate);
+          outbox.giveBack(back.map(([, { key }]) => key));
+          for (const [id] of back) {
+            taken.delete(id);
+            waiting.add(id);
+          }
+          for (const entry of (await amid) ?? []) {
+            const [id = ''] = ids([entry]);
+            expect(waiting.delete(id), `${id} is waiting`).toBe(true);
+            taken.set(id, entry);
+          }
+        } else {
+          for (const id of taken.keys()) waiting.add(id);
+          taken.clear();
+          if (step.kind === 'restart') outbox = await opened(dir, 3);
+          else {
+            // A put on its way to disk while the connection is lost and found again.
+            const name = `${count++}`;
+            const putting = step.amid ? outbox.put(message(name)) : null;
+            outbox.release();
+            const early = await outbox.take(1);
+            await putting;
+            if (putting) waiting.add(name);
+            for (const entry of early) {
+              const [id = ''] = ids([entry]);
+              expect(waiting.delete(id)).toBe(true);
+              taken.set(id, entry);
+            }
+          }
+        }
+        expect(outbox.length).toBe(waiting.size + taken.size);
+      }
+      const rest: string[] = [];
+      for (let more = await outbox.take(5); more.length > 0; more = await outbox.take(5)) {
+        rest.push(...ids(more));
+      }
+      expect(rest.sort()).toEqual([...waiting].sort());
+    }),
+    150,
+  );
+});

@@ -1,0 +1,68 @@
+import { stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { stillWritten } from '../../../src/daemon/pipeline/writers.ts';
+import type { SpoolEntry } from '../../../src/daemon/spool/spool-entry.ts';
+import { RetaggerError } from '../../../src/errors.ts';
+import { temporaryDir } from '../support.ts';
+
+const corrupt = new RetaggerError('image_corrupt');
+const HOUR = 3_600_000;
+
+async function file(ageMs: number, body: SpoolEntry['body'] = 'moved') {
+  const path = join(await temporaryDir(), 'a.photo');
+  await writeFile(path, 'x');
+  const time = new Date(Date.now() - ageMs);
+  await utimes(path, time, time);
+  const { mtimeMs } = await stat(path);
+  const entry = { path, body, size: 1 } as SpoolEntry;
+  return { entry, seen: { size: 1, mtimeMs, number: 0 } };
+}
+
+describe('a damaged file', () => {
+  test('that has not changed for long is what it is', async () => {
+    const { entry, seen } = await file(HOUR);
+    expect(await stillWritten(entry, corrupt, seen, 300)).toBeNull();
+  });
+
+  test('that changed since it was taken is tried again, but not for ever', async () => {
+    const { entry, seen } = await file(HOUR);
+    const again = await stillWritten(entry, corrupt, { ...seen, size: 0 }, 300);
+    expect(again).toMatchObject({ waitMs: 300, look: { size: 1, number: 1 } });
+    const last = { ...seen, size: 0, number: 30 };
+    expect(await stillWritten(entry, corrupt, last, 300)).toBeNull();
+  });
+
+  test('of which only the time has changed is tried again too', async () => {
+    const { entry, seen } = await file(HOUR);
+    expect(await stillWritten(entry, corrupt, { ...seen, mtimeMs: 0 }, 300)).not.toBeNull();
+  });
+
+  test('is waited for a few seconds at a time, however long files take to settle', async () => {
+    const { entry, seen } = await file(HOUR);
+    const again = await stillWritten(entry, corrupt, { ...seen, size: 0, number: 9 }, 600_000);
+    expect(again?.waitMs).toBe(5000);
+    const young = await file(11_000);
+    expect(await stillWritten(young.entry, corrupt, young.seen, 600_000)).toBeNull();
+  });
+
+  test('that is young gets the rest of its grace', async () => {
+    const { entry, seen } = await file(1000);
+    const again = await stillWritten(entry, corrupt, seen, 300);
+    expect(again?.waitMs).toBeGreaterThan(0);
+    expect(again?.waitMs).toBeLessThanOrEqual(2000);
+  });
+
+  test('from the future (a wrong clock) is judged as it is', async () => {
+    const { entry, seen } = await file(-HOUR);
+    expect(await stillWritten(entry, corrupt, seen, 300)).toBeNull();
+  });
+
+  test('that we wrote ourselves, or whose fault is another, is never waited for', async () => {
+    const upload = await file(0, 'upload');
+    expect(await stillWritten(upload.entry, corrupt, upload.seen, 300)).toBeNull();
+    const { entry, seen } = await file(0);
+    const crashed = new RetaggerError('worker_crashed');
+    expect(await stillWritten(entry, crashed, seen, 300)).toBeNull();
+  });
+});
