@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import { loadBundle } from '../inference/bundle.ts';
 import { ENGINE_NAMES, type EngineName } from '../inference/engine.ts';
 import { cpuFeatures, multipliesMatrices } from '../inference/engines/cpu-features.ts';
 import { findOpenvino, NOT_INSTALLED } from '../inference/engines/openvino-path.ts';
@@ -13,6 +14,9 @@ export const engine: Check = {
   name: 'engine',
   startup: false,
   async run(config) {
+    const whole = await loadBundle(config.model.dir).then(Boolean, () => false);
+    // Each would say the same, and what is there as not installed.
+    if (!whole) return fail('not tried without a model', 'Mend the model first.');
     const faults = new Map<EngineName, string | null>();
     for (const name of ENGINE_NAMES) faults.set(name, await faultOf(name, config));
     return engineFinding(config.engine, faults, {

@@ -92,6 +92,12 @@ describe('engine', () => {
       status: 'fail',
       detail: expect.stringContaining('int8.onnx'),
     });
+    await rm(join(model.dir, 'model.json'));
+    expect(await engine.run(config({ RETAGGER_MODEL_DIR: model.dir }))).toEqual({
+      status: 'fail',
+      detail: 'not tried without a model',
+      advice: 'Mend the model first.',
+    });
   });
 });
 

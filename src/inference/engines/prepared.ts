@@ -67,7 +67,7 @@ async function nameFor({ bundle: { manifest }, by }: Preparation<unknown>): Prom
 
 /** @throws Error where the folder cannot be made, or the disk has too little room. */
 async function makeRoom(folder: string, source: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o750 });
   const [{ bavail, bsize }, { size }] = await Promise.all([statfs(folder), stat(source)]);
   if (bavail * bsize < ROOM * size) throw new Error(`${folder}: too little room`);
 }

@@ -185,7 +185,7 @@ export class Journal {
       return `${JSON.stringify(line)}\n`;
     });
     const temporary = `${this.#path}.tmp`;
-    await mkdir(dirname(this.#path), { recursive: true });
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o750 });
     await writeFile(temporary, lines.join(''), { mode: 0o640 });
     await rename(temporary, this.#path);
     const old = this.#file;
