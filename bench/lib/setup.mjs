@@ -43,7 +43,7 @@ async function writeModel(cache) {
   const { inceptionV3 } = await load('inference/network/inceptionv3.js');
   const { loadBundle, BUNDLED_MODEL_DIR } = await load('inference/bundle.js');
   const { readSafetensors } = await load('inference/network/safetensors.js');
-  const { exportF32 } = await load('training/export/float-graph.js');
+  const { exportF32 } = await load('inference/engines/float-graph.js');
   const { dir, manifest } = await loadBundle(BUNDLED_MODEL_DIR);
   const layers = inceptionV3(manifest.labels.length);
   const weights = join(dir, manifest.files.weights);

@@ -1,4 +1,3 @@
-import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { Scores } from '../result.ts';
 import type { EngineChoice } from './engine.ts';
@@ -58,14 +57,23 @@ export interface Tagger {
   stop(): Promise<void>;
 }
 
+/** Of the keys below `limits` those of a tagger. */
+export interface TaggerLimits {
+  /** Largest photo, as a file. */
+  readonly upload_bytes: number;
+  /** Largest photo, width × height. */
+  readonly pixels: number;
+  /** Of all processes together. */
+  readonly memory_bytes: number;
+  /** Deadline for one try at one photo. */
+  readonly photo_seconds: number;
+}
+
 /** What a tagger is made of. */
 export interface TaggerOptions {
   readonly modelDir: string;
   readonly engine: EngineChoice;
-  readonly limits: Pick<
-    Config['limits'],
-    'upload_bytes' | 'pixels' | 'memory_bytes' | 'photo_seconds'
-  >;
+  readonly limits: TaggerLimits;
   /** Threads for one inference; default the number of cores, at most 4. */
   readonly threads?: number;
   /** See `EngineOptions`. */

@@ -1,10 +1,17 @@
-import { GraphBuilder, type Port } from '../../inference/engines/graph-builder.ts';
-import { PIXELS } from '../../inference/engines/onnx.ts';
-import { INPUT, INPUT_SIZE, type Layer } from '../../inference/network/inceptionv3.ts';
-import type { Tensors } from '../../inference/network/safetensors.ts';
-import { layerShapes, pads, type Shape } from '../../inference/network/shapes.ts';
+import { INPUT, INPUT_SIZE, type Layer } from '../network/inceptionv3.ts';
+import type { Tensors } from '../network/safetensors.ts';
+import { layerShapes, pads, type Shape } from '../network/shapes.ts';
+import { GraphBuilder, type Port } from './graph-builder.ts';
 import { kernelToOihw } from './kernels.ts';
-import type { ExportLayer } from './pools.ts';
+import { PIXELS } from './onnx.ts';
+
+/** A layer with what the export may have changed about it. */
+export type ExportLayer = Layer & {
+  /** Whose weights it has, where not its own name's. */
+  readonly weights?: string;
+  /** False for a convolution without ReLU, true for an average pool followed by one. */
+  readonly rectified?: boolean;
+};
 
 export interface FloatGraphOptions {
   readonly layers: readonly ExportLayer[];
@@ -18,7 +25,7 @@ export interface FloatGraphOptions {
   readonly outputs?: readonly string[];
 }
 
-/** The input of every exported graph. */
+/** The input of every graph. */
 export const pixelPort = (size: number): Port => ({
   name: PIXELS,
   type: 'uint8',

@@ -1,4 +1,5 @@
-import type { KernelShape } from './quantize.ts';
+/** Of a convolution's weights. */
+export type KernelShape = readonly [height: number, width: number, inputs: number, outputs: number];
 
 /** Kernels are HWIO in the weights file; ONNX wants OIHW. */
 export function kernelToOihw<T extends Float32Array | Int8Array>(

@@ -10,7 +10,7 @@ import { nativeSessionOptions, onnxEngine } from './onnx.ts';
 export const createReferenceEngine: EngineFactory = async (bundle, options) => {
   const { InferenceSession, Tensor } = await import('./onnxruntime-node.ts');
   // Needed here only, so that serving never loads the exporter.
-  const { exportF32 } = await import('../../training/export/float-graph.ts');
+  const { exportF32 } = await import('./float-graph.ts');
   const session = await InferenceSession.create(
     exportF32(await loadWeights(bundle)),
     nativeSessionOptions(options),

@@ -1,7 +1,7 @@
+import { type GraphContext, windowAttributes } from '../../inference/engines/float-graph.ts';
 import { type GraphBuilder, MICROSOFT } from '../../inference/engines/graph-builder.ts';
 import { EDGES, ONES } from '../../inference/engines/qdq-graph.ts';
 import { pads } from '../../inference/network/shapes.ts';
-import { type GraphContext, windowAttributes } from './float-graph.ts';
 import type { PoolLayer } from './pools.ts';
 
 const SIDE = 3;

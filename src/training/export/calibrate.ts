@@ -1,11 +1,11 @@
 import type { Tensor as OrtTensor } from 'onnxruntime-node';
+import type { ExportLayer } from '../../inference/engines/float-graph.ts';
+import { exportF32 } from '../../inference/engines/float-graph.ts';
 import { nativeSessionOptions, PIXELS } from '../../inference/engines/onnx.ts';
 import { InferenceSession, Tensor } from '../../inference/engines/onnxruntime-node.ts';
 import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
 import type { Tensors } from '../../inference/network/safetensors.ts';
-import { exportF32 } from './float-graph.ts';
 import { Histogram, type Quantization } from './histogram.ts';
-import type { ExportLayer } from './pools.ts';
 
 export interface CalibrationOptions {
   readonly layers: readonly ExportLayer[];

@@ -1,4 +1,13 @@
+import {
+  addDense,
+  type ExportLayer,
+  type GraphContext,
+  pixelPort,
+  weightReader,
+  windowAttributes,
+} from '../../inference/engines/float-graph.ts';
 import { GraphBuilder, MICROSOFT } from '../../inference/engines/graph-builder.ts';
+import { kernelToOihw } from '../../inference/engines/kernels.ts';
 import { PRODUCT_ZERO, paysAsProduct } from '../../inference/engines/matrix-products.ts';
 import { PIXELS } from '../../inference/engines/onnx.ts';
 import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
@@ -6,16 +15,8 @@ import { layerShapes, type Shape } from '../../inference/network/shapes.ts';
 import { checkWeights } from '../../inference/network/weights.ts';
 import { addAveragePool } from './average-pool.ts';
 import { type CalibrationOptions, calibrate } from './calibrate.ts';
-import {
-  addDense,
-  type GraphContext,
-  pixelPort,
-  weightReader,
-  windowAttributes,
-} from './float-graph.ts';
 import type { Quantization } from './histogram.ts';
-import { kernelToOihw } from './kernels.ts';
-import { type ExportLayer, type PoolLayer, poolsBehindConvolutions } from './pools.ts';
+import { type PoolLayer, poolsBehindConvolutions } from './pools.ts';
 import { meanError, quantizeBias, quantizeKernel, smallestScales } from './quantize.ts';
 import { planScales } from './scales.ts';
 

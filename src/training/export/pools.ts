@@ -1,12 +1,5 @@
+import type { ExportLayer } from '../../inference/engines/float-graph.ts';
 import type { Layer } from '../../inference/network/inceptionv3.ts';
-
-/** A layer with what the export may have changed about it. */
-export type ExportLayer = Layer & {
-  /** Whose weights it has, where not its own name's. */
-  readonly weights?: string;
-  /** False for a convolution without ReLU, true for an average pool followed by one. */
-  readonly rectified?: boolean;
-};
 
 export type PoolLayer = ExportLayer & { readonly kind: 'avgPool' | 'maxPool' };
 

@@ -1,3 +1,5 @@
+import type { KernelShape } from '../../inference/engines/kernels.ts';
+
 /** Weights as signed 8-bit integers, one scale for each output channel. */
 export interface QuantizedKernel {
   /** HWIO, -127..127. */
@@ -5,9 +7,6 @@ export interface QuantizedKernel {
   /** Real weight = integer × scale of its output channel. */
   readonly scales: Float32Array;
 }
-
-/** Height, width, inputs, outputs. */
-export type KernelShape = readonly [height: number, width: number, inputs: number, outputs: number];
 
 const LARGEST = 127;
 /**

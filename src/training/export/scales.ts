@@ -1,4 +1,4 @@
-import type { ExportLayer } from './pools.ts';
+import type { ExportLayer } from '../../inference/engines/float-graph.ts';
 
 /**
  * Which layers' outputs share one scale. A concatenation has one scale for all of its channels, so

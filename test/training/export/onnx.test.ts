@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { exportF32 } from '../../../src/inference/engines/float-graph.ts';
 import { PRODUCT_ZERO } from '../../../src/inference/engines/matrix-products.ts';
 import { InferenceSession, Tensor } from '../../../src/inference/engines/onnxruntime-node.ts';
 import {
@@ -9,7 +10,6 @@ import {
 } from '../../../src/inference/network/inceptionv3.ts';
 import type { Tensor as TensorData } from '../../../src/inference/network/safetensors.ts';
 import { layerShapes, type Shape } from '../../../src/inference/network/shapes.ts';
-import { exportF32 } from '../../../src/training/export/float-graph.ts';
 import { exportInt8 } from '../../../src/training/export/int8-graph.ts';
 import { poolsBehindConvolutions } from '../../../src/training/export/pools.ts';
 import { forward, randomPixels, randomWeights, tinyNetwork } from './tiny-network.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { kernelToOihw } from '../../../src/training/export/kernels.ts';
+import type { KernelShape } from '../../../src/inference/engines/kernels.ts';
+import { kernelToOihw } from '../../../src/inference/engines/kernels.ts';
 import {
-  type KernelShape,
   meanError,
   quantizeBias,
   quantizeKernel,
