@@ -5,6 +5,7 @@ import { reporters } from './vitest.reporters.ts';
 export default defineConfig({
   test: {
     ...reporters,
+    globalSetup: 'test/temporary-files.ts',
     // A busy machine is slow, not wrong; a test's own limit is the bound.
     expect: { poll: { timeout: 30_000 } },
     include: ['test/**/*.test.ts'],
