@@ -1,4 +1,4 @@
-import { lstat, mkdir } from 'node:fs/promises';
+import { lstat, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
 import { printable } from '../../daemon/paths.ts';
@@ -107,7 +107,8 @@ export class FolderDoor implements Part, HealthSource {
   /** @returns milliseconds until the file should be looked at again; 0 when it is dealt with. */
   async #consider(path: Buffer, key: string): Promise<number> {
     const name = path.subarray(path.lastIndexOf(0x2f) + 1).toString('utf8');
-    const stats = await lstat(path);
+    // A link may stand in the place of the watch folder, but nowhere below.
+    const stats = await (path.equals(this.#root.path) ? stat(path) : lstat(path));
     if (!stats.isFile()) this.#intake.forget(key);
     if (stats.isDirectory()) {
       if (!isIgnoredFolder(name) && !this.#watcher.has(path)) await this.#walk(path);
@@ -115,7 +116,8 @@ export class FolderDoor implements Part, HealthSource {
     }
     if (isIgnoredFile(name)) return 0;
     if (!stats.isFile()) {
-      this.#once.warn(key, { file: printable(path) }, 'not a regular file: left alone');
+      const file = printable(this.#root.below(path));
+      this.#once.warn(key, { file }, 'not a regular file: left alone');
       return 0;
     }
     return this.#intake.consider(path, key, stats);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import {
   appendFile,
   lstat,
@@ -332,6 +332,20 @@ test('keep: a disk that is away for a while has nothing tagged again, or never t
   await new Promise((resolve) => setTimeout(resolve, 1500));
   expect(tagger.seen).toEqual(['kitchen', 'hall']);
   expect(pulled).toHaveBeenCalledTimes(2);
+});
+
+test('the watch folder may become a link to another one', async () => {
+  const folder = await open({ rescan_s: 1 });
+  await folder.start();
+  const other = `${folder.root}-other`;
+  renameSync(folder.root, other);
+  symlinkSync(other, folder.root);
+  await folder.drop('a.jpg', 'kitchen');
+  await folder.idle(1);
+  expect(folder.door.health()).toEqual({
+    ok: true,
+    detail: `${folder.root}: 1 folder(s) watched`,
+  });
 });
 
 test('keep: a name that is no UTF-8 costs no open file where the photo is refused', async () => {
