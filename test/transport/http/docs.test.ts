@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import { Value } from 'typebox/value';
 import { expect, test } from 'vitest';
-import { ERRORS } from '../../../src/errors.ts';
+import { ResultSchema } from '../../../src/result.ts';
 import { parseExposition } from './exposition.ts';
 import { form, post, serve } from './support.ts';
 
-/** `docs/http.md` says what the running program does. */
+/** `docs/http.md`, and `docs/mqtt.md` of the result, say what the running program does. */
 
 const read = async () => readFile('docs/http.md', 'utf8');
 const cells = (text: string, pattern: RegExp) =>
@@ -20,14 +21,15 @@ test('every route', async () => {
   }
 });
 
-test('every code with its status', async () => {
-  const rows = [...(await read()).matchAll(/^\| (\d{3}) \| `(\w+)` \|/gm)];
-  const documented = Object.fromEntries(rows.map(([, status, code]) => [code, Number(status)]));
-  // Only MQTT names files.
-  const { file_missing: _, ...http } = ERRORS;
-  expect(documented).toEqual(
-    Object.fromEntries(Object.entries(http).map(([code, { status }]) => [code, status])),
-  );
+test('every key of a result', async () => {
+  const [, example = '{}'] =
+    /## The result\n[^`]*`NAME[\s\S]*?```json\n([\s\S]*?)```/.exec(
+      await readFile('docs/mqtt.md', 'utf8'),
+    ) ?? [];
+  // Those that are not always there are named below it.
+  const { duplicate: _, replayed: __, ...always } = ResultSchema.properties;
+  expect(Object.keys(JSON.parse(example))).toEqual(Object.keys(always));
+  expect(Value.Check(ResultSchema, JSON.parse(example))).toBe(true);
 });
 
 test('every metric', async () => {
