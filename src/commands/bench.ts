@@ -16,7 +16,7 @@ import { number } from './arguments.ts';
 import { checkOutputs } from './outputs.ts';
 import { expandPhotos } from './photo-files.ts';
 import { createProgress } from './progress.ts';
-import { tagsWithoutDaemon } from './with-tagger.ts';
+import { TAGGER_KEYS } from './with-tagger.ts';
 
 interface Options {
   readonly photos?: string;
@@ -30,12 +30,12 @@ const count = number(1, 999_999, true);
 /** `retagger bench`: every engine that loads here, measured in turn. */
 export function benchCommand(): Command {
   const command = new Command('bench')
-    .description('measure every engine that loads on this box: ms a photo, photos/s, peak memory')
+    .description('measures every engine that loads on this box: ms a photo, photos/s, peak memory')
     .option('--photos <dir>', 'photos to tag; default: drawn ones of 2 megapixels')
     .option('--count <n>', 'photos in each round', count, 24)
     .option('--rounds <n>', 'rounds, engines in turn; the median counts', count, 3)
     .option('--json <file>', 'also write all figures as JSON');
-  addConfigFlags(command, tagsWithoutDaemon);
+  addConfigFlags(command, TAGGER_KEYS);
   return command.action((options: Options) =>
     bench(options, configFrom(command, { tolerant: true })),
   );

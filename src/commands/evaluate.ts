@@ -17,7 +17,7 @@ import { confusionTable, mistakesCsv } from './evaluation-tables.ts';
 import { checkApart, checkOutputs } from './outputs.ts';
 import { createProgress } from './progress.ts';
 import { tagFiles } from './tag-files.ts';
-import { tagsWithoutDaemon, withTagger } from './with-tagger.ts';
+import { TAGGER_KEYS, withTagger } from './with-tagger.ts';
 
 interface Options {
   readonly data: string;
@@ -48,7 +48,7 @@ export function evaluateCommand(): Command {
     )
     .option('--limit <n>', 'at most so many photos, spread over all classes', number(1, 1e9, true))
     .option('--reference', 'also run the float32 reference and compare every score with it');
-  addConfigFlags(command, tagsWithoutDaemon);
+  addConfigFlags(command, TAGGER_KEYS);
   return command.action(async (options: Options) => {
     const config = configFrom(command, { tolerant: true });
     try {

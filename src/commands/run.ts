@@ -17,7 +17,7 @@ const SAME_SIGNAL_MS = 500;
 /** `retagger run`: the daemon, until SIGTERM or SIGINT. */
 export function runCommand(): Command {
   const command = new Command('run').description(
-    'Runs the daemon: watch folder, MQTT and HTTP in; tags out.',
+    'runs the daemon: watch folder, MQTT and HTTP in; tags out',
   );
   command.option(
     '--check',

@@ -7,21 +7,21 @@ import { resultOf } from '../daemon/pipeline/outcome.ts';
 import { expandPhotos } from './photo-files.ts';
 import { createProgress } from './progress.ts';
 import { type TaggedFile, tagFiles } from './tag-files.ts';
-import { tagsWithoutDaemon, withTagger } from './with-tagger.ts';
+import { TAGGER_KEYS, withTagger } from './with-tagger.ts';
 
 type Format = 'json' | 'table';
 
 /** `retagger tag`: files in, one result a line out. */
 export function tagCommand(): Command {
   const command = new Command('tag')
-    .description('tag photos once, without the daemon: one JSON result a line')
+    .description('tags photos once, without the daemon: one JSON result a line')
     .argument('<file...>', 'photos, or folders with photos')
     .addOption(
       new Option('--format <format>', 'json: one result a line; table: for people')
         .choices(['json', 'table'])
         .default('json'),
     );
-  addConfigFlags(command, tagsWithoutDaemon);
+  addConfigFlags(command, ['node.id', ...TAGGER_KEYS]);
   return command.action(async (paths: string[], options: { format: Format }) => {
     await tag(paths, options.format, configFrom(command, { tolerant: true }));
   });

@@ -1,12 +1,23 @@
 import type { Config } from '../config/schema.ts';
 import type { EngineChoice } from '../inference/engine.ts';
 import { createTagger } from '../inference/supervisor/supervisor.ts';
-import type { Tagger, TaggerInfo } from '../inference/tagger.ts';
+import type { Tagger, TaggerInfo, TaggerLimits } from '../inference/tagger.ts';
 import { createLogger } from '../log.ts';
 
+const LIMITS: readonly (keyof TaggerLimits)[] = [
+  'upload_bytes',
+  'pixels',
+  'memory_bytes',
+  'photo_seconds',
+];
+
 /** Configuration keys that matter to a command that tags without the daemon. */
-export const tagsWithoutDaemon = (path: string): boolean =>
-  ['engine', 'model.dir', 'log.level', 'node.id'].includes(path) || path.startsWith('limits.');
+export const TAGGER_KEYS = [
+  'engine',
+  'model.dir',
+  'log.level',
+  ...LIMITS.map((key) => `limits.${key}`),
+];
 
 /** Runs `work` with a started tagger and stops it afterwards, also on Ctrl-C. */
 export async function withTagger<T>(

@@ -3,14 +3,11 @@ import { CONFIG_KEYS } from './keys.ts';
 import { type ConfigSources, loadConfig } from './load.ts';
 import type { Config } from './schema.ts';
 
-/** Adds `--config` and a flag for every configuration key whose path `wanted` accepts. */
-export function addConfigFlags(
-  command: Command,
-  wanted: (path: string) => boolean = () => true,
-): Command {
+/** Adds `--config` and a flag for each of these configuration keys; default all. */
+export function addConfigFlags(command: Command, wanted?: readonly string[]): Command {
   command.option('--config <file>', 'YAML file; default: /etc/retagger/config.yaml if there');
   for (const key of CONFIG_KEYS) {
-    if (!wanted(key.path)) continue;
+    if (wanted && !wanted.includes(key.path)) continue;
     const shown = key.schema.default;
     const suffix = shown === undefined ? '' : ` (default: ${JSON.stringify(shown)})`;
     command.addOption(new Option(`${key.flag} <value>`, `${key.description}${suffix}`));
