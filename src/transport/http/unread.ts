@@ -41,6 +41,7 @@ export function settleUnread(request: FastifyRequest, lingerMs: number): void {
   const { socket } = raw;
   settling.add(socket);
   raw.once('end', () => settling.delete(socket));
+  keepReading(raw);
   const last = socket.bytesRead + LINGER_BYTES;
   const deadline = performance.now() + lingerMs;
   const timer = setInterval(() => {
@@ -48,6 +49,20 @@ export function settleUnread(request: FastifyRequest, lingerMs: number): void {
     else if (socket.bytesRead > last || performance.now() > deadline) socket.destroy();
   }, LOOK_MS);
   timer.unref();
+}
+
+/**
+ * An answer that is the connection's last (HTTP/1.0, `Connection: close`) has Node destroy it, read
+ * or not: until the body has come, only our side is ended.
+ */
+function keepReading(raw: IncomingMessage): void {
+  const { socket } = raw;
+  const destroySoon = socket.destroySoon;
+  socket.destroySoon = () => void socket.end();
+  raw.once('end', () => {
+    socket.destroySoon = destroySoon;
+    if (socket.writableEnded) socket.destroySoon();
+  });
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

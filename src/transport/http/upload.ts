@@ -8,10 +8,10 @@ const FIELD = 'image';
 const LIMITS = { files: 1, fields: 16, parts: 17, fieldNameSize: 128, fieldSize: 4096 };
 const MAX_NAME = 255;
 /**
- * RFC 2047, as .NET's `MultipartFormDataContent` writes a name that is not ASCII. It gives
- * `filename*` too, but after a quoted `name` the parser does not look at that.
+ * RFC 2047, as .NET's `MultipartFormDataContent` (B) and Java's Spring (Q) write a name that is not
+ * ASCII. They give `filename*` too, but after a quoted `name` the parser does not look at that.
  */
-const ENCODED_WORD = /^=\?utf-8\?b\?([a-z0-9+/]+=*)\?=$/i;
+const ENCODED_WORD = /^=\?utf-8\?(?:b\?([a-z0-9+/]+=*)|q\?([!->@-~]+))\?=$/i;
 
 /**
  * A file has a name, or the type of bytes. Clients that send bytes and not a file (.NET's
@@ -109,10 +109,18 @@ const misplaced = (field: string | undefined) =>
       : `The file is in the field ${JSON.stringify(field.slice(0, 64))}; it must be in "${FIELD}".`,
   );
 
+/** @param text `=C3=BC` stands for two bytes, `_` for a space. */
+function unquoted(text: string): Buffer {
+  const bytes = text
+    .replaceAll('_', ' ')
+    .replace(/=([0-9a-f]{2})/gi, (_escape, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1');
+}
+
 /** Control characters in a name serve nobody but who wants to confuse a terminal. */
 function nameOf({ filename }: MultipartFile): string | null {
-  const path = (filename ?? '').replace(ENCODED_WORD, (_word, base64) =>
-    Buffer.from(base64, 'base64').toString(),
+  const path = (filename ?? '').replace(ENCODED_WORD, (_word, base64, quoted) =>
+    (base64 ? Buffer.from(base64, 'base64') : unquoted(quoted)).toString(),
   );
   const last = path.split(/[/\\]/).at(-1) ?? '';
   const name = (last === '.' || last === '..' ? '' : last)

@@ -386,6 +386,30 @@ test('a hidden tab holds no connection, and shows what it missed when it is look
   expect(complaints).toEqual([]);
 });
 
+test('eight windows side by side all live, and photos still get through', async () => {
+  const { url, drop } = await start();
+  const browser = await browse();
+  const windows: Page[] = [];
+  for (let count = 0; count < 8; count++) {
+    const { page } = await open(browser, url);
+    await page.locator('#node', { hasText: 'retagger-inceptionv3' }).waitFor({ timeout: 5000 });
+    windows.push(page);
+  }
+  const [first, last] = [windows[0] as Page, windows[7] as Page];
+  await first.setInputFiles('#files', ROOMS);
+  await expect.poll(() => cards(first).count(), { timeout: 15_000 }).toBe(3);
+  await drop('seen.jpg', await readFile(ROOMS[0] as string));
+  for (const page of windows) {
+    await page.locator('#feed li', { hasText: 'seen.jpg' }).waitFor({ timeout: 15_000 });
+  }
+  // The one that is used has the stream again, and another has gone for it.
+  const opened = first.waitForRequest((request) => request.url().endsWith('/events'));
+  await first.evaluate('dispatchEvent(new Event("focus"))');
+  await opened;
+  await last.reload({ timeout: 5000 });
+  await last.locator('#node', { hasText: 'retagger-inceptionv3' }).waitFor({ timeout: 5000 });
+});
+
 test('a drop without photos changes nothing, and of a folder only what may be one is taken', async () => {
   const { url } = await start();
   const { page } = await open(await browse(), url);

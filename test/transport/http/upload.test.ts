@@ -69,6 +69,9 @@ test('a file name is told without its control characters, and cut', async () => 
 test.each([
   // As .NET writes it; this one's base64 has a slash.
   ['=?utf-8?B?0LrRg9GF0L3Rjz8/Pz8uanBn?=', 'кухня????.jpg'],
+  // As Spring and JavaMail write it.
+  ['=?UTF-8?Q?k=C3=BCche_1=3F.jpg?=', 'küche 1?.jpg'],
+  ['=?UTF-8?Q?50=25_%41.jpg?=', '50% %41.jpg'],
   ['/home/me/room.jpg', 'room.jpg'],
   ['C:/photos\\\\room.jpg', 'room.jpg'],
   ['photos/..', null],
@@ -190,6 +193,34 @@ test('after a refused upload the connection serves the next request', async () =
   await eventually(() => answers.includes('"status":"ok"'));
   expect(answers).toContain('image_too_large');
 });
+
+test.each(['HTTP/1.0', 'HTTP/1.1\r\nconnection: close'])(
+  'a refusal reaches a client that sends all before it reads, with %j',
+  async (version) => {
+    const { url } = await serve();
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    const errors: Error[] = [];
+    let answer = '';
+    socket
+      .on('error', (error) => errors.push(error))
+      .on('data', (chunk) => {
+        answer += chunk;
+      });
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(`POST /nix ${version}\r\nhost: localhost\r\ncontent-length: 3000000\r\n\r\n`);
+    // The rest comes after the answer, as from a client on a slow line.
+    await eventually(() => answer.includes('not_found'));
+    for (let part = 0; part < 3; part++) {
+      socket.write(Buffer.alloc(1_000_000));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    socket.end();
+    await closed;
+    expect(errors).toEqual([]);
+  },
+);
 
 test.each([
   ['in its first packet', 1024, 4096],

@@ -1,5 +1,6 @@
 import { ApiError, call, recent } from './api.js';
 import { pause } from './dom.js';
+import { leaveTurn, takeTurn } from './turns.js';
 
 /** @typedef {import('./api.js').FeedItem} FeedItem */
 
@@ -7,12 +8,15 @@ const FIRST_WAIT_MS = 1000;
 const LAST_WAIT_MS = 5000;
 /** The box says something every 15 seconds. */
 const SILENCE_MS = 45_000;
+/** A window without the stream asks so often. */
+const POLL_MS = 5000;
 const DATA = 'data: ';
 
 /**
  * Follows the box for ever: the last results first, then each as it happens. `EventSource` cannot
  * send a token, so the stream is read with `fetch`. A hidden tab leaves: a browser opens six
- * connections to one box, and with as many tabs none would be left for a photo or a seventh.
+ * connections to one box, and with as many tabs none would be left for a photo or a seventh. Of many
+ * windows side by side some ask now and then instead.
  * @param {{onRecent: (recent: import('./api.js').Recent) => void,
  *   onItem: (item: FeedItem) => void, onState: (state: string) => void}} handlers
  */
@@ -22,12 +26,17 @@ export async function follow({ onRecent, onItem, onState }) {
     await shown();
     const stream = new AbortController();
     let left = false;
+    let lost = false;
     const leave = () => {
-      if (!document.hidden) return;
+      if (!document.hidden && !lost) return;
       left = true;
       stream.abort();
     };
     document.addEventListener('visibilitychange', leave);
+    takeTurn(() => {
+      lost = true;
+      leave();
+    });
     try {
       const response = await call('events', { signal: stream.signal });
       // Asked for after the stream is open, so that nothing falls in between.
@@ -44,6 +53,8 @@ export async function follow({ onRecent, onItem, onState }) {
     }
     document.removeEventListener('visibilitychange', leave);
     stream.abort();
+    leaveTurn();
+    if (lost) await poll(onRecent, onState);
     if (left) continue;
     onState('connecting');
     await pause(wait);
@@ -57,6 +68,32 @@ async function shown() {
     await new Promise((resolve) => {
       document.addEventListener('visibilitychange', resolve, { once: true });
     });
+  }
+}
+
+/**
+ * Asks now and then, until this window is the one that is used, or is hidden.
+ * @param {(recent: import('./api.js').Recent) => void} onRecent
+ * @param {(state: string) => void} onState
+ */
+async function poll(onRecent, onState) {
+  let over = false;
+  const used = new Promise((resolve) => {
+    addEventListener('focus', resolve, { once: true });
+    document.addEventListener('visibilitychange', resolve, { once: true });
+  }).then(() => {
+    over = true;
+  });
+  while (!over) {
+    const answered = await recent().then(
+      (all) => {
+        onRecent(all);
+        return true;
+      },
+      () => false,
+    );
+    onState(answered ? '' : 'connecting');
+    await Promise.race([used, pause(POLL_MS)]);
   }
 }
 
