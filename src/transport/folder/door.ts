@@ -107,7 +107,7 @@ export class FolderDoor implements Part, HealthSource {
   /** @returns milliseconds until the file should be looked at again; 0 when it is dealt with. */
   async #consider(path: Buffer, key: string): Promise<number> {
     const name = path.subarray(path.lastIndexOf(0x2f) + 1).toString('utf8');
-    // A link may stand in the place of the watch folder, but nowhere below.
+    // The watch folder alone may be a link.
     const stats = await (path.equals(this.#root.path) ? stat(path) : lstat(path));
     if (!stats.isFile()) this.#intake.forget(key);
     if (stats.isDirectory()) {
@@ -143,8 +143,10 @@ export class FolderDoor implements Part, HealthSource {
     while (!this.#stopped.signal.aborted) {
       this.#ledger?.beginScan();
       this.#once.beginRound();
+      this.#watcher.beginScan();
       this.#pause.scanning();
       const { files, complete } = await this.#walk(this.#root.path);
+      this.#watcher.endScan();
       if (complete) await this.#ledger?.endScan(files);
       await this.#pause.begin(Math.max(this.#config.rescan_s * 1000, files * PAUSE_PER_FILE_MS));
     }

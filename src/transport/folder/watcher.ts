@@ -15,6 +15,8 @@ export class Watcher {
   readonly #hint: Hint;
   readonly #watches = new Map<string, FSWatcher>();
   #unwatched: string | null = null;
+  /** The same, of the scan that is going on. */
+  #refused: string | null = null;
 
   constructor(hint: Hint) {
     this.#hint = hint;
@@ -29,12 +31,22 @@ export class Watcher {
     return this.#unwatched;
   }
 
+  /** A scan of all folders begins. */
+  beginScan(): void {
+    this.#refused = null;
+  }
+
+  /** It has met every folder: what it could watch again is no fault any more. */
+  endScan(): void {
+    this.#unwatched = this.#refused;
+  }
+
   /** Does nothing for a folder that is watched already. */
   add(folder: Buffer): void {
     const key = folder.toString('latin1');
     if (this.#watches.has(key)) return;
     if (this.#watches.size >= MAX_FOLDERS) {
-      this.#unwatched = `more than ${MAX_FOLDERS} folders`;
+      this.#refuse(`more than ${MAX_FOLDERS} folders`);
       return;
     }
     try {
@@ -42,10 +54,13 @@ export class Watcher {
       const [parent, own] = [folder.subarray(0, parts), folder.subarray(parts + 1)];
       const watcher = watch(folder, { encoding: 'buffer' }, (_event, name) => {
         if (name === null) return;
-        this.#hint(folder, name);
-        if (!name.equals(own)) return;
-        // The kernel's word for its own end, unless a child has its name: another folder may be in
-        // its place, and this watch would not tell of it.
+        if (!name.equals(own)) {
+          this.#hint(folder, name);
+          return;
+        }
+        // The kernel's word for the folder itself, unless a child has its name: it may have ended,
+        // another one be in its place, and this watch would not tell of it. It is walked anew, which
+        // meets the child too.
         this.remove(folder);
         this.#hint(parent, own);
       });
@@ -55,8 +70,9 @@ export class Watcher {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ENOTDIR') return;
-      this.#unwatched =
-        code === 'ENOSPC' ? 'fs.inotify.max_user_watches is reached' : String(code ?? error);
+      this.#refuse(
+        code === 'ENOSPC' ? 'fs.inotify.max_user_watches is reached' : String(code ?? error),
+      );
     }
   }
 
@@ -78,5 +94,11 @@ export class Watcher {
     for (const watcher of this.#watches.values()) watcher.close();
     this.#watches.clear();
     this.#unwatched = null;
+    this.#refused = null;
+  }
+
+  #refuse(why: string): void {
+    this.#unwatched = why;
+    this.#refused = why;
   }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import {
   appendFile,
+  chmod,
   lstat,
   mkdir,
   readdir,
@@ -22,6 +23,7 @@ import type { Outcome, Pipeline } from '../../../src/daemon/ports.ts';
 import { RetaggerError } from '../../../src/errors.ts';
 import { FolderDoor } from '../../../src/transport/folder/door.ts';
 import { fileId } from '../../../src/transport/folder/identity.ts';
+import { Looks } from '../../../src/transport/folder/looks.ts';
 import { Watcher } from '../../../src/transport/folder/watcher.ts';
 import {
   build,
@@ -245,6 +247,35 @@ test('what the kernel did not report is found by the rescan', async () => {
   await folder.start();
   await mkdir(join(folder.root, 'sub'));
   await folder.drop('sub/a.jpg', 'kitchen');
+  await folder.idle(1);
+});
+
+test('a folder that could not be watched is no fault any more once it is', async () => {
+  const folder = await open({ rescan_s: 1 });
+  const { add } = Watcher.prototype;
+  const refused = vi.spyOn(Watcher.prototype, 'add');
+  onTestFinished(() => refused.mockRestore());
+  // A name that no kernel takes, in place of rights that root has everywhere.
+  refused.mockImplementationOnce(function (this: Watcher, path) {
+    add.call(this, Buffer.concat([path, Buffer.from(`/${'x'.repeat(300)}`)]));
+  });
+  await folder.start();
+  await eventually(() => /only read every 1 s/.test(folder.door.health().detail));
+  await eventually(() => / 1 folder\(s\) watched$/.test(folder.door.health().detail));
+});
+
+test('what the kernel tells of a subfolder is not taken for a photo in it', async () => {
+  const folder = await open();
+  await mkdir(join(folder.root, 'sub'), { recursive: true });
+  await folder.start();
+  await eventually(() => / 2 folder/.test(folder.door.health().detail));
+  const hint = vi.spyOn(Looks.prototype, 'hint');
+  onTestFinished(() => hint.mockRestore());
+  await chmod(join(folder.root, 'sub'), 0o750);
+  await eventually(() => hint.mock.calls.length > 0);
+  // Without the right to enter it even a look at one that is not there fails, and is told.
+  expect(hint.mock.calls.map(([path]) => `${path}`)).not.toContain(join(folder.root, 'sub/sub'));
+  await folder.drop('sub/sub', 'kitchen');
   await folder.idle(1);
 });
 
@@ -519,6 +550,23 @@ describe('the folder itself', () => {
     await folder.drop('a.jpg', 'kitchen');
     await folder.idle(1);
     expect(folder.door.health().ok).toBe(true);
+  });
+
+  test('a link: other rights on what it leads to are no fault', async () => {
+    const dir = await temporaryDir();
+    const link = join(dir, 'link');
+    await mkdir(join(dir, 'photos'));
+    await symlink(join(dir, 'photos'), link);
+    const folder = await open({ dir: link, rescan_s: 1 }, dir);
+    await folder.start();
+    await eventually(() => / 1 folder/.test(folder.door.health().detail));
+    const hint = vi.spyOn(Looks.prototype, 'hint');
+    onTestFinished(() => hint.mockRestore());
+    await chmod(join(dir, 'photos'), 0o750);
+    await eventually(() => hint.mock.calls.length > 0);
+    await folder.drop('a.jpg', 'kitchen');
+    await folder.idle(1);
+    expect(folder.door.health().detail).toBe(`${link}: 1 folder(s) watched`);
   });
 
   test('away for a moment and back, with the same inode number', async () => {
