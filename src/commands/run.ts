@@ -41,7 +41,7 @@ async function checkStart(config: Config): Promise<void> {
   const trouble = await folderTrouble(config);
   if (trouble !== null) throw new ConfigError(trouble);
   if (config.mqtt.enabled) {
-    const { certificates } = await import('../transport/mqtt/connect-options.ts');
+    const { certificates } = await import('../transport/mqtt/client/connect-options.ts');
     await certificates(config).catch(({ message }: Error) => {
       throw new ConfigError(message);
     });

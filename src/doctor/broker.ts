@@ -1,8 +1,8 @@
 import { listens } from '../accepts.ts';
 import { withoutCredentials } from '../log.ts';
-import { connectOptions } from '../transport/mqtt/connect-options.ts';
+import { connectOptions } from '../transport/mqtt/client/connect-options.ts';
+import { tlsReason } from '../transport/mqtt/client/tls-reason.ts';
 import { loadMqtt } from '../transport/mqtt/libraries.ts';
-import { tlsReason } from '../transport/mqtt/tls-reason.ts';
 import { type Check, type Finding, fail, ok } from './check.ts';
 import { listenFault, noRightTo } from './listen-fault.ts';
 

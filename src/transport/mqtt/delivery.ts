@@ -1,8 +1,8 @@
 import type { IClientPublishOptions } from 'mqtt';
 import type { Message, Outbox, OutboxEntry, Reply } from '../../daemon/ports.ts';
 import type { Logger } from '../../log.ts';
+import { type Session, TOO_LARGE } from './client/session.ts';
 import { Refusals } from './refusals.ts';
-import { type Session, TOO_LARGE } from './session.ts';
 import type { Topics } from './topics.ts';
 
 /** Messages published and not acknowledged. */

@@ -2,8 +2,8 @@ import type { TaggerInfo } from '../../inference/tagger.ts';
 import type { Logger } from '../../log.ts';
 import { version } from '../../version.ts';
 import { Backoff } from './backoff.ts';
+import type { Session } from './client/session.ts';
 import type { Announcement } from './discovery.ts';
-import type { Session } from './session.ts';
 import { within } from './within.ts';
 
 /** How often the model and engine are looked at, in milliseconds. */

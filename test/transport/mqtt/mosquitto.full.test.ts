@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clientId } from '../../../src/transport/mqtt/connect-options.ts';
+import { clientId } from '../../../src/transport/mqtt/client/connect-options.ts';
 import { temporaryDir } from '../../daemon/support.ts';
 import { mosquitto, withoutMqtt5 } from './mosquitto.ts';
 import { connected, doorIn, eventually, listener, openDoor } from './support.ts';

@@ -1,12 +1,12 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { Originals } from '../../../src/daemon/spool/originals.ts';
-import { RetaggerError } from '../../../src/errors.ts';
-import { Ingest } from '../../../src/transport/mqtt/ingest.ts';
-import { Journal } from '../../../src/transport/mqtt/journal.ts';
-import { eventually, temporaryDir } from '../../daemon/support.ts';
-import { connected, doorIn, listener, openDoor, otherBroker } from './support.ts';
+import { Originals } from '../../../../src/daemon/spool/originals.ts';
+import { RetaggerError } from '../../../../src/errors.ts';
+import { Ingest } from '../../../../src/transport/mqtt/ingest/ingest.ts';
+import { Journal } from '../../../../src/transport/mqtt/ingest/journal.ts';
+import { eventually, temporaryDir } from '../../../daemon/support.ts';
+import { connected, doorIn, listener, openDoor, otherBroker } from '../support.ts';
 
 const INGEST = 'retagger/box/ingest';
 const UUID = /^[0-9a-f]{8}-/;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Logger } from '../../log.ts';
+import type { Logger } from '../../../log.ts';
 
 /** Far more than any broker has unacknowledged at once. */
 const ENTRIES = 1024;

@@ -1,14 +1,14 @@
 import { EventEmitter, once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import type { IPublishPacket } from 'mqtt';
-import type { Config } from '../../config/schema.ts';
-import type { Logger } from '../../log.ts';
-import { Backoff } from './backoff.ts';
+import type { Config } from '../../../config/schema.ts';
+import type { Logger } from '../../../log.ts';
+import { Backoff } from '../backoff.ts';
+import { largestPacket } from '../limits.ts';
+import { within } from '../within.ts';
 import { connectOptions, type Role } from './connect-options.ts';
-import { largestPacket } from './limits.ts';
 import { ProtocolVersion, type Version, versionName } from './protocol-version.ts';
 import { ConnectionError, openSession, type Session } from './session.ts';
-import { within } from './within.ts';
 
 /** Milliseconds between tries. */
 const RETRY = { first: 250, longest: 30_000 };

@@ -1,8 +1,8 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { RetaggerError, tooManyBytes } from '../../errors.ts';
+import { RetaggerError, tooManyBytes } from '../../../errors.ts';
+import { largestMessage } from '../limits.ts';
 import { decodeBase64 } from './base64.ts';
-import { largestMessage } from './limits.ts';
 import { splitLongString, TAKEN_OUT } from './long-string.ts';
 
 const PATH_CHARACTERS = 4096;

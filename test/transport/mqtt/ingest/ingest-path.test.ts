@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { resolveIngestPath } from '../../../src/transport/mqtt/ingest-path.ts';
-import { temporaryDir } from '../../daemon/support.ts';
+import { resolveIngestPath } from '../../../../src/transport/mqtt/ingest/ingest-path.ts';
+import { temporaryDir } from '../../../daemon/support.ts';
 
 async function folder() {
   const dir = await temporaryDir();

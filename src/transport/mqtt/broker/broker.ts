@@ -2,13 +2,13 @@ import { timingSafeEqual } from 'node:crypto';
 import { once, setMaxListeners } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Aedes, AedesOptions, Client, PublishPacket } from 'aedes';
-import type { Config } from '../../config/schema.ts';
-import type { Logger } from '../../log.ts';
+import type { Config } from '../../../config/schema.ts';
+import type { Logger } from '../../../log.ts';
+import type { Incoming } from '../ingest/ingest.ts';
+import { loadAedes } from '../libraries.ts';
+import { largestPacket } from '../limits.ts';
+import { PacketCutter } from '../packet-cutter.ts';
 import { type BoundedBroker, boundPersistence } from './broker-bounds.ts';
-import type { Incoming } from './ingest.ts';
-import { loadAedes } from './libraries.ts';
-import { largestPacket } from './limits.ts';
-import { PacketCutter } from './packet-cutter.ts';
 
 /** Only programs on this box. */
 const HOST = '127.0.0.1';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeBase64 } from '../../../src/transport/mqtt/base64.ts';
+import { decodeBase64 } from '../../../../src/transport/mqtt/ingest/base64.ts';
 
 const decode = (text: string) => decodeBase64(Buffer.from(text, 'latin1'));
 

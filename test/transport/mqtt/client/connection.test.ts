@@ -5,10 +5,13 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { connectOptions } from '../../../src/transport/mqtt/connect-options.ts';
-import { Connection, type ConnectionParts } from '../../../src/transport/mqtt/connection.ts';
-import { openSession } from '../../../src/transport/mqtt/session.ts';
-import { configIn, eventually, silent, temporaryDir } from '../../daemon/support.ts';
+import { connectOptions } from '../../../../src/transport/mqtt/client/connect-options.ts';
+import {
+  Connection,
+  type ConnectionParts,
+} from '../../../../src/transport/mqtt/client/connection.ts';
+import { openSession } from '../../../../src/transport/mqtt/client/session.ts';
+import { configIn, eventually, silent, temporaryDir } from '../../../daemon/support.ts';
 
 const PUBACK = 0x40;
 const CONNACK = [0x20, 3, 0, 0, 0];

@@ -4,15 +4,15 @@ import { queryObjects } from 'node:v8';
 import mqtt from 'mqtt';
 import { generate, type Packet } from 'mqtt-packet';
 import { expect, onTestFinished, test } from 'vitest';
-import { EmbeddedBroker } from '../../../src/transport/mqtt/broker.ts';
+import { EmbeddedBroker } from '../../../../src/transport/mqtt/broker/broker.ts';
 import {
   configIn,
   eventually,
   refuseToListen,
   silent,
   temporaryDir,
-} from '../../daemon/support.ts';
-import { connected, listener, openDoor, otherBroker } from './support.ts';
+} from '../../../daemon/support.ts';
+import { connected, listener, openDoor, otherBroker } from '../support.ts';
 
 test('a broker that is already on the port is used', async () => {
   const broker = await otherBroker();

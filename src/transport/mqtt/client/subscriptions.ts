@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { IClientSubscribeOptions, IPublishPacket } from 'mqtt';
-import type { Logger } from '../../log.ts';
+import type { Logger } from '../../../log.ts';
+import { FLEET_SHARE, type Topics } from '../topics.ts';
 import type { Session } from './session.ts';
-import { FLEET_SHARE, type Topics } from './topics.ts';
 
 /** Milliseconds for our own message to come back to us. */
 const PROBE_MS = 3000;

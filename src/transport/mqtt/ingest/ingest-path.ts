@@ -1,6 +1,6 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RetaggerError } from '../../errors.ts';
+import { RetaggerError } from '../../../errors.ts';
 
 /**
  * The file that a sender's `path` names.

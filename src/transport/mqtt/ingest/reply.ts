@@ -1,5 +1,5 @@
-import type { Reply } from '../../daemon/ports.ts';
-import { RetaggerError } from '../../errors.ts';
+import type { Reply } from '../../../daemon/ports.ts';
+import { RetaggerError } from '../../../errors.ts';
 
 /** Bytes; both are kept on disk with the photo until the answer is sent. */
 const TOPIC_BYTES = 1024;

@@ -1,7 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { expect, test, vi } from 'vitest';
-import { type BoundedBroker, boundPersistence } from '../../../src/transport/mqtt/broker-bounds.ts';
-import { silent } from '../../daemon/support.ts';
+import {
+  type BoundedBroker,
+  boundPersistence,
+} from '../../../../src/transport/mqtt/broker/broker-bounds.ts';
+import { silent } from '../../../daemon/support.ts';
 
 /** What is asked of aedes, and sessions that were ended. */
 function bounded() {

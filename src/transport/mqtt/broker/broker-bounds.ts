@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { Logger } from '../../log.ts';
+import type { Logger } from '../../../log.ts';
 import { OutgoingQueues, type Queued } from './outgoing-queues.ts';
 
 /** Messages not acknowledged: for one client as Mosquitto does by default, for all, in bytes. */

@@ -1,8 +1,8 @@
 import { appendFile, open as openFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Journal } from '../../../src/transport/mqtt/journal.ts';
-import { silent, temporaryDir } from '../../daemon/support.ts';
+import { Journal } from '../../../../src/transport/mqtt/ingest/journal.ts';
+import { silent, temporaryDir } from '../../../daemon/support.ts';
 
 async function open(dir: string) {
   const journal = new Journal(join(dir, 'mqtt', 'journal.jsonl'), silent);

@@ -7,8 +7,8 @@ import type {
   IPublishPacket,
   MqttClient,
 } from 'mqtt';
-import { loadMqtt } from './libraries.ts';
-import { PacketCutter } from './packet-cutter.ts';
+import { loadMqtt } from '../libraries.ts';
+import { PacketCutter } from '../packet-cutter.ts';
 import { tlsReason } from './tls-reason.ts';
 
 /** MQTT's reason for a packet that is too large. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readPayload } from '../../../src/transport/mqtt/payload.ts';
+import { readPayload } from '../../../../src/transport/mqtt/ingest/payload.ts';
 
 const LIMIT = 100_000;
 const read = (payload: string | Buffer) => readPayload(Buffer.from(payload), LIMIT);

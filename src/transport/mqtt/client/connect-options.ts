@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { IClientOptions } from 'mqtt';
-import type { Config } from '../../config/schema.ts';
+import type { Config } from '../../../config/schema.ts';
 
 /** Seconds. */
 const KEEPALIVE = 15;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { OutgoingQueues } from '../../../src/transport/mqtt/outgoing-queues.ts';
+import { OutgoingQueues } from '../../../../src/transport/mqtt/broker/outgoing-queues.ts';
 
 const LIMITS = { one: 3, all: 5, bytes: 100 };
 let counter = 0;

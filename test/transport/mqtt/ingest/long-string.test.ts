@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { splitLongString, TAKEN_OUT } from '../../../src/transport/mqtt/long-string.ts';
+import { splitLongString, TAKEN_OUT } from '../../../../src/transport/mqtt/ingest/long-string.ts';
 
 const split = (json: string) => splitLongString(Buffer.from(json));
 

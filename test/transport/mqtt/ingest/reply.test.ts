@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readReply } from '../../../src/transport/mqtt/reply.ts';
+import { readReply } from '../../../../src/transport/mqtt/ingest/reply.ts';
 
 const isOwn = (topic: string) => topic === 'retagger/box/ingest';
 
