@@ -5,7 +5,7 @@ import { ifThere } from '../system-errors.ts';
 import { CheckpointStore, writeFileSafely } from './checkpoint.ts';
 import { checkPhotos, type Dataset } from './data/dataset.ts';
 import type { TrainOptions, TrainReporter } from './options.ts';
-import { StageRecords } from './stage-record.ts';
+import { StageRecords } from './stages/stage-record.ts';
 
 /** `run.json` in the training folder: what a resumed run may rely on. */
 export interface RunRecord {

@@ -1,7 +1,7 @@
 import type { Tfjs } from '../inference/tfjs.ts';
-import type { Sources } from './data/sources.ts';
 import type { TrainOptions, TrainReporter } from './options.ts';
 import type { Plan } from './prepare.ts';
+import type { Sources } from './sources.ts';
 
 /** What every part of one training run works with. */
 export interface TrainContext {

@@ -1,4 +1,4 @@
-import type { Balance } from './sampler.ts';
+import type { Balance } from './examples/sampler.ts';
 import type { ScheduleName } from './schedule.ts';
 
 /** Settings of one stage. */

@@ -10,10 +10,10 @@ import { checkLabels, hiddenFolders } from './data/label-names.ts';
 import { parseWeights } from './data/photo-weights.ts';
 import { type Split, splitByGroup } from './data/split.ts';
 import { withTable } from './data/table.ts';
-import { plainExamples, planExamples, type Weight } from './examples.ts';
-import type { Example } from './features.ts';
-import { missingWeights } from './initial-weights.ts';
+import { plainExamples, planExamples, type Weight } from './examples/examples.ts';
+import type { Example } from './examples/features.ts';
 import type { TrainOptions } from './options.ts';
+import { missingWeights } from './stages/initial-weights.ts';
 
 /** The layer after which the first stage trains: all that the ImageNet weights fully have. */
 export const HEAD_CUT = 'mixed8';

@@ -8,17 +8,17 @@ import { beginRun, saveRun } from './begin.ts';
 import { CheckpointStore, type EpochRecord } from './checkpoint.ts';
 import { claimFolders } from './claim.ts';
 import type { TrainContext } from './context.ts';
-import { openSources, type Sources } from './data/sources.ts';
-import { evenly } from './examples.ts';
-import { initialWeights, normaliseFresh } from './initial-weights.ts';
-import { interpolate } from './interpolate.ts';
+import { evenly } from './examples/examples.ts';
+import { createSampler } from './examples/sampler.ts';
 import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
 import { HEAD_CUT, type Plan, prepare, type StagePlan } from './prepare.ts';
-import { publish } from './publish.ts';
-import type { Published } from './published.ts';
-import { createSampler } from './sampler.ts';
-import { runStage } from './stage.ts';
-import { recordKey, type StageRecord, StageRecords } from './stage-record.ts';
+import { publish } from './publish/publish.ts';
+import type { Published } from './publish/published.ts';
+import { openSources, type Sources } from './sources.ts';
+import { initialWeights, normaliseFresh } from './stages/initial-weights.ts';
+import { interpolate } from './stages/interpolate.ts';
+import { runStage } from './stages/stage.ts';
+import { recordKey, type StageRecord, StageRecords } from './stages/stage-record.ts';
 
 export const trainingDir = (out: string): string => join(out, TRAINING_DIR);
 

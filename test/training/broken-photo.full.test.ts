@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { openSources } from '../../src/training/data/sources.ts';
 import { SILENT } from '../../src/training/options.ts';
-import { runStage } from '../../src/training/stage.ts';
+import { openSources } from '../../src/training/sources.ts';
+import { runStage } from '../../src/training/stages/stage.ts';
 import { openBelow, temporaryDir } from '../daemon/support.ts';
 import { network, stageContext } from './stage-context.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { runStage } from '../../src/training/stage.ts';
+import { runStage } from '../../src/training/stages/stage.ts';
 import { network, stageContext } from './stage-context.ts';
 
 test('a loss that is no number ends the training, and says what to try', async () => {

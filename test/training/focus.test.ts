@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Photo } from '../../src/training/data/dataset.ts';
 import { splitByGroup } from '../../src/training/data/split.ts';
-import { planExamples } from '../../src/training/examples.ts';
+import { planExamples } from '../../src/training/examples/examples.ts';
+import { createSampler } from '../../src/training/examples/sampler.ts';
 import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 import { prepare } from '../../src/training/prepare.ts';
-import { createSampler } from '../../src/training/sampler.ts';
 import { drawPhotos } from './fixture-photos.ts';
 
 /** Of each of two classes 100 photos; every fifth is from a site. */

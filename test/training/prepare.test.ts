@@ -5,10 +5,10 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
 import { INPUT, inceptionV3, LOGITS } from '../../src/inference/network/inceptionv3.ts';
 import { weightShapes } from '../../src/inference/network/weights.ts';
-import { initialWeights, missingWeights } from '../../src/training/initial-weights.ts';
 import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
-import { weightNames } from '../../src/training/parameters.ts';
 import { cutBelow, prepare } from '../../src/training/prepare.ts';
+import { initialWeights, missingWeights } from '../../src/training/stages/initial-weights.ts';
+import { weightNames } from '../../src/training/stages/parameters.ts';
 import { drawPhotos } from './fixture-photos.ts';
 
 const layers = inceptionV3(3);

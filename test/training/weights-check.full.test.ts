@@ -4,11 +4,11 @@ import { inceptionV3, MISSING_KERNELS } from '../../src/inference/network/incept
 import { readSafetensors } from '../../src/inference/network/safetensors.ts';
 import { loadTfjs, type Tensor4D } from '../../src/inference/tfjs.ts';
 import { readDataset } from '../../src/training/data/dataset.ts';
-import { plainExamples } from '../../src/training/examples.ts';
-import { exampleBatch } from '../../src/training/features.ts';
-import { initialWeights, normaliseFresh } from '../../src/training/initial-weights.ts';
+import { plainExamples } from '../../src/training/examples/examples.ts';
+import { exampleBatch } from '../../src/training/examples/features.ts';
 import { HEAD_CUT } from '../../src/training/prepare.ts';
 import { random } from '../../src/training/random.ts';
+import { initialWeights, normaliseFresh } from '../../src/training/stages/initial-weights.ts';
 import { preActivationStd } from './statistics.ts';
 
 const BASE = '../shared/weights/inceptionv3-imagenet-folded.f16.safetensors';

@@ -13,8 +13,8 @@ import { preprocess } from '../../../src/inference/preprocess.ts';
 import { softmax } from '../../../src/inference/scores.ts';
 import { loadTfjs } from '../../../src/inference/tfjs.ts';
 import { readDataset, TRAINING_LIMITS } from '../../../src/training/data/dataset.ts';
-import { initialWeights } from '../../../src/training/initial-weights.ts';
 import { random } from '../../../src/training/random.ts';
+import { initialWeights } from '../../../src/training/stages/initial-weights.ts';
 
 const LABELS = ['a', 'b', 'c'];
 const REPEATS = 1000;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { checkLabels, hiddenFolders } from '../../../src/training/data/label-names.ts';
 import { evaluateScores } from '../../../src/training/metrics.ts';
-import { metricsTable } from '../../../src/training/model-card.ts';
+import { metricsTable } from '../../../src/training/publish/model-card.ts';
 
 test.each([
   [['hall', '_abstained'], /"_abstained" cannot be told from the folder of photos without a tag/],

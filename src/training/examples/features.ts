@@ -1,0 +1,134 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  forward,
+  layersBetween,
+  scalePixels,
+  type Weights,
+} from '../../inference/network/forward.ts';
+import { INPUT, INPUT_SIZE, type Layer } from '../../inference/network/inceptionv3.ts';
+import { preprocess } from '../../inference/preprocess.ts';
+import type { Tensor, Tensor4D, Tfjs } from '../../inference/tfjs.ts';
+import { type Dataset, type Photo, TRAINING_LIMITS } from '../data/dataset.ts';
+import { random } from '../random.ts';
+import { augment, drawAugmentation } from './augment.ts';
+import type { FeatureCache } from './feature-cache.ts';
+
+/** One picture the network sees in training: a photo as it is (variant 0) or changed. */
+export interface Example {
+  readonly photo: Photo;
+  /** 0: as it is. Others: the n-th draw of augmentations. */
+  readonly variant: number;
+}
+
+/** Names its features: another photo under the same name has others. */
+export const exampleName = ({ photo, variant }: Example): string =>
+  `${photo.file}#${variant}${photo.version ? `@${photo.version}` : ''}`;
+
+/** 299×299×3 bytes, preprocessed exactly as in serving. */
+export async function examplePixels(
+  dataset: Dataset,
+  { photo, variant }: Example,
+  seed: number,
+): Promise<Uint8Array> {
+  const path = join(dataset.dir, photo.file);
+  const plan = variant === 0 ? null : drawAugmentation(random(seed, photo.file, variant));
+  try {
+    const input = plan ? await augment(await readFile(path), plan) : path;
+    return (await preprocess(input, TRAINING_LIMITS)).pixels;
+  } catch (error) {
+    throw new Error(`${photo.file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** [n, 299, 299, 3], scaled for the network. The caller disposes of it. */
+export async function exampleBatch(
+  tf: Tfjs,
+  dataset: Dataset,
+  examples: readonly Example[],
+  seed: number,
+): Promise<Tensor4D> {
+  const pixels = await Promise.all(examples.map((e) => examplePixels(dataset, e, seed)));
+  return toBatch(tf, pixels);
+}
+
+function toBatch(tf: Tfjs, pixels: readonly Uint8Array[]): Tensor4D {
+  return tf.tidy(() => {
+    const side = [INPUT_SIZE, INPUT_SIZE, 3] as const;
+    const values = new Int32Array(pixels.length * INPUT_SIZE * INPUT_SIZE * 3);
+    for (const [i, one] of pixels.entries()) values.set(one, i * one.length);
+    return scalePixels(tf, tf.tensor4d(values, [pixels.length, ...side], 'int32'));
+  });
+}
+
+const BATCH = 16;
+
+/**
+ * Computes what the caches lack, in one pass through the network.
+ * @param caches in the network's order: each layer is computed from the one before it.
+ */
+export async function fillCaches(
+  tf: Tfjs,
+  layers: readonly Layer[],
+  weights: Weights,
+  dataset: Dataset,
+  examples: readonly Example[],
+  caches: readonly FeatureCache[],
+  seed: number,
+  options: { onProgress?: (done: number, total: number) => void; signal?: AbortSignal } = {},
+): Promise<void> {
+  const missing = examples.filter((e) => caches.some((cache) => !cache.has(exampleName(e))));
+  const chunks: Example[][] = [];
+  for (let i = 0; i < missing.length; i += BATCH) chunks.push(missing.slice(i, i + BATCH));
+  const load = (chunk: readonly Example[] | undefined) => {
+    const pixels = Promise.all((chunk ?? []).map((e) => examplePixels(dataset, e, seed)));
+    pixels.catch(() => {}); // reported when its turn comes
+    return pixels;
+  };
+  // Decoding of the next chunk runs on libuv's threads while TensorFlow computes this one.
+  let next = load(chunks[0]);
+  for (const [i, chunk] of chunks.entries()) {
+    options.signal?.throwIfAborted();
+    const pixels = await next;
+    next = load(chunks[i + 1]);
+    const outputs = tf.tidy(() => {
+      let x: Tensor = toBatch(tf, pixels);
+      let from = INPUT;
+      return caches.map((cache) => {
+        x = forward(tf, layers, weights, x, cache.layer, from);
+        from = cache.layer;
+        return x;
+      });
+    });
+    for (const [k, cache] of caches.entries()) {
+      const values = (await outputs[k]?.data()) as Float32Array;
+      const rows = chunk.map(exampleName);
+      const size = values.length / rows.length;
+      const fresh = rows.map((_, row) => row).filter((row) => !cache.has(rows[row] as string));
+      const kept = new Float32Array(fresh.length * size);
+      for (const [to, row] of fresh.entries()) {
+        kept.set(values.subarray(row * size, (row + 1) * size), to * size);
+      }
+      if (fresh.length > 0)
+        await cache.append(
+          fresh.map((row) => rows[row] as string),
+          kept,
+        );
+    }
+    tf.dispose(outputs);
+    options.onProgress?.(Math.min(missing.length, (i + 1) * BATCH), missing.length);
+  }
+}
+
+/** Height, width and channels of a layer's output. */
+export function outputShape(
+  tf: Tfjs,
+  layers: readonly Layer[],
+  weights: Weights,
+  layer: string,
+): readonly number[] {
+  if (layersBetween(layers, INPUT, layer).length === 0) return [INPUT_SIZE, INPUT_SIZE, 3];
+  return tf.tidy(() =>
+    forward(tf, layers, weights, tf.zeros([1, INPUT_SIZE, INPUT_SIZE, 3]), layer).shape.slice(1),
+  );
+}

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { layersBetween, uploadWeights } from '../inference/network/forward.ts';
+import { INPUT } from '../inference/network/inceptionv3.ts';
+import type { Tensors } from '../inference/network/safetensors.ts';
+import { encodeSafetensors } from '../inference/network/safetensors.ts';
+import type { Tfjs } from '../inference/tfjs.ts';
+import { tooLittleSpace } from './disk-space.ts';
+import { FeatureCache } from './examples/feature-cache.ts';
+import { exampleBatch, exampleName, fillCaches, outputShape } from './examples/features.ts';
+import type { TrainReporter } from './options.ts';
+import type { Plan } from './prepare.ts';
+import { random } from './random.ts';
+import type { FeatureSource } from './stages/predict.ts';
+
+/** What each cut's stage reads: features from disk, or fresh pixels where nothing is frozen. */
+export interface Sources {
+  readonly of: (cut: string) => FeatureSource;
+  close(): Promise<void>;
+}
+
+/** Of the caches' files, and of the way from a photo to pixels: raised when one of them changes. */
+const FORMAT = 2;
+
+/** Hash of all weights up to a layer: features depend on these and the augmentations only. */
+function frozenKey(plan: Plan, weights: Tensors, cut: string, seed: number): string {
+  const frozen = new Map(
+    layersBetween(plan.layers, INPUT, cut)
+      .flatMap(({ name }) => [`${name}/kernel`, `${name}/bias`])
+      .flatMap((name) => {
+        const tensor = weights.get(name);
+        return tensor ? [[name, tensor] as const] : [];
+      }),
+  );
+  const hash = createHash('sha256').update(encodeSafetensors(frozen, 'F16')).digest('hex');
+  return `${FORMAT}/${hash}/${seed}`;
+}
+
+/**
+ * Computes on disk what the stages read, in one pass through the network.
+ * @param weights of the whole network.
+ */
+export async function openSources(
+  tf: Tfjs,
+  plan: Plan,
+  weights: Tensors,
+  dir: string,
+  seed: number,
+  reporter: TrainReporter,
+  signal?: AbortSignal,
+): Promise<Sources> {
+  const cuts = [...new Set(plan.stages.map(({ cut }) => cut))].filter((cut) => cut !== INPUT);
+  const order = plan.layers.map(({ name }) => name);
+  cuts.sort((a, b) => order.indexOf(a) - order.indexOf(b));
+  const uploaded = uploadWeights(tf, weights);
+  const caches = new Map<string, FeatureCache>();
+  const close = async () => {
+    for (const cache of caches.values()) await cache.close();
+  };
+  try {
+    for (const cut of cuts) {
+      const shape = outputShape(tf, plan.layers, uploaded, cut);
+      const key = frozenKey(plan, weights, cut, seed);
+      caches.set(cut, await FeatureCache.open(dir, cut, shape, key));
+    }
+    // Shuffled, so that a time estimate and a half-filled cache speak for all classes.
+    const examples = [...plan.validation, ...random(seed, 'cache').shuffle([...plan.cached])];
+    let needed = 0;
+    for (const cache of caches.values()) {
+      needed += cache.bytesOf(examples.filter((e) => !cache.has(exampleName(e))).length);
+    }
+    const warning = caches.size > 0 ? await tooLittleSpace(dir, needed) : null;
+    if (warning) reporter.note(warning);
+    let started = false;
+    await fillCaches(
+      tf,
+      plan.layers,
+      uploaded,
+      plan.dataset,
+      examples,
+      [...caches.values()],
+      seed,
+      {
+        onProgress(done, total) {
+          if (!started) reporter.start('features', total);
+          started = true;
+          reporter.update(done);
+        },
+        ...(signal ? { signal } : {}),
+      },
+    );
+    if (started) reporter.end();
+  } catch (error) {
+    await close();
+    throw error;
+  } finally {
+    tf.dispose([...uploaded.values()]);
+  }
+  return {
+    of(cut) {
+      const cache = caches.get(cut);
+      if (!cache) return (examples) => exampleBatch(tf, plan.dataset, examples, seed);
+      return async (examples) => {
+        const values = await cache.read(examples.map(exampleName));
+        return tf.tensor(values, [examples.length, ...cache.shape], 'float32');
+      };
+    },
+    close,
+  };
+}
