@@ -31,27 +31,21 @@ limits:
 `;
 }
 
-/** Defaults that are worked out at start. */
-const COMPUTED: Readonly<Record<string, string>> = {
-  'node.id': 'the host name',
-  'ingest.dir': '`<data.dir>/ingest`',
-  'mqtt.base': '`retagger/<node.id>`',
-  'model.dir': 'the bundled model',
-  'mqtt.url': 'one already on 127.0.0.1:1883, else the embedded one started there',
-};
+const code = (text: string): string => `\`${text}\``;
+
+/** The description, and apart from it the default that it names: one that is worked out at start. */
+const DESCRIPTION = /^(?<what>.*?)(?: Default: (?<computed>.*)\.)?$/;
 
 function row(key: ConfigKey): string {
-  const value = key.schema.default;
-  const shown =
-    COMPUTED[key.path] ?? (value === undefined ? 'none' : `\`${JSON.stringify(value)}\``);
+  const { what, computed } = DESCRIPTION.exec(key.description)?.groups ?? {};
   const cells = [
-    `\`${key.path}\``,
-    `\`${key.env}\``,
-    `\`${key.flag}\``,
-    shown,
+    ...[key.path, key.env, key.flag].map(code),
+    computed === undefined ? constant(key) : computed.includes('<') ? code(computed) : computed,
     allowed(key).replaceAll('|', '\\|'),
-    // Said in a column of its own.
-    key.description.replace(/ Default: .*$/, ''),
+    what,
   ];
   return `| ${cells.join(' | ')} |`;
 }
+
+const constant = ({ schema }: ConfigKey): string =>
+  schema.default === undefined ? 'none' : code(JSON.stringify(schema.default));

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forNextStart } from '../config/live.ts';
@@ -6,6 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { createTagger } from '../inference/supervisor/supervisor.ts';
 import type { Tagger } from '../inference/tagger.ts';
 import { type Logger, withoutCredentials } from '../log.ts';
+import { makeOwnFolder } from '../own-folder.ts';
 import { FolderDoor } from '../transport/folder/door.ts';
 import { HttpDoor } from '../transport/http/door.ts';
 import { MqttDoor } from '../transport/mqtt/door.ts';
@@ -91,7 +91,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     },
     health,
     async start() {
-      await mkdir(dir, { recursive: true, mode: 0o750 });
+      await makeOwnFolder(dir);
       await lock.start();
       await notify.start();
       // The model first: it takes longest to load, and everything else starts meanwhile.

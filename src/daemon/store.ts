@@ -1,5 +1,6 @@
-import { mkdir, opendir, readFile } from 'node:fs/promises';
+import { opendir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeOwnFolder } from '../own-folder.ts';
 import { isCode } from '../system-errors.ts';
 import { type Disk, disk } from './disk.ts';
 import { SharedRun } from './shared-run.ts';
@@ -45,7 +46,7 @@ export class FileStore {
     onKey: (key: string) => void,
     onOther: (name: string) => void = () => {},
   ): Promise<void> {
-    await mkdir(this.dir, { recursive: true, mode: 0o750 });
+    await makeOwnFolder(this.dir);
     for await (const name of this.#names()) {
       const key = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';
       if (name.endsWith(TEMPORARY)) await this.#disk.remove(join(this.dir, name));
@@ -121,7 +122,7 @@ export class FileStore {
       await this.#disk.write(path, data);
     } catch (error) {
       if (!isCode(error, 'ENOENT')) throw error;
-      await mkdir(this.dir, { recursive: true, mode: 0o750 });
+      await makeOwnFolder(this.dir);
       await this.#disk.write(path, data);
     }
   }

@@ -2,6 +2,7 @@ import { lstat, mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
 import type { Logger } from '../../log.ts';
+import { makeOwnFolder } from '../../own-folder.ts';
 import { ifThere, isCode } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 import { fitName, NAME_BYTES } from '../paths.ts';
@@ -173,7 +174,7 @@ export class Filing {
     const fits = Buffer.byteLength(deep) + 1 + NAME_BYTES <= PATH_BYTES;
     for (const dir of fits ? [deep, root] : [root]) {
       try {
-        const created = await mkdir(dir, { recursive: true, mode: 0o750 });
+        const created = await makeOwnFolder(dir);
         if (created !== undefined) {
           for (let at = dir; at !== dirname(created); at = dirname(at))
             await disk.syncDir(dirname(at));

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, rename, stat } from 'node:fs/promises';
+import { lstat, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFile } from '../../durable.ts';
 import { RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
+import { makeOwnFolder } from '../../own-folder.ts';
 import { isCode, isDiskTrouble } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 import type { AnyPath } from '../paths.ts';
@@ -149,7 +150,7 @@ export class Spool {
       const size = await write().catch(async (error) => {
         // Somebody has removed the folder under a running daemon.
         if (!isCode(error, 'ENOENT')) throw error;
-        await mkdir(this.dir, { recursive: true, mode: 0o750 });
+        await makeOwnFolder(this.dir);
         return write();
       });
       if (durable) await this.#store.put(key, recordOf(photo, { body: 'upload' }));

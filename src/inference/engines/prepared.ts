@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { arch, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { syncFile } from '../../durable.ts';
 import { sha256OfFile } from '../../file-hash.ts';
+import { makeOwnFolder } from '../../own-folder.ts';
 import type { ModelBundle } from '../bundle.ts';
 import { cpuFeatures } from './cpu-features.ts';
 
@@ -67,7 +68,7 @@ async function nameFor({ bundle: { manifest }, by }: Preparation<unknown>): Prom
 
 /** @throws Error where the folder cannot be made, or the disk has too little room. */
 async function makeRoom(folder: string, source: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o750 });
+  await makeOwnFolder(folder);
   const [{ bavail, bsize }, { size }] = await Promise.all([statfs(folder), stat(source)]);
   if (bavail * bsize < ROOM * size) throw new Error(`${folder}: too little room`);
 }

@@ -9,7 +9,7 @@ import { nativeSessionOptions, onnxEngine } from './onnx.ts';
  */
 export const createReferenceEngine: EngineFactory = async (bundle, options) => {
   const { InferenceSession, Tensor } = await import('./onnxruntime-node.ts');
-  // Needed here only, so that serving never loads the exporter.
+  // Needed here only, so that serving never loads it.
   const { exportF32 } = await import('./float-graph.ts');
   const session = await InferenceSession.create(
     exportF32(await loadWeights(bundle)),

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from '../../../log.ts';
+import { makeOwnFolder } from '../../../own-folder.ts';
 
 /** Far more than any broker has unacknowledged at once. */
 const ENTRIES = 1024;
@@ -185,7 +186,7 @@ export class Journal {
       return `${JSON.stringify(line)}\n`;
     });
     const temporary = `${this.#path}.tmp`;
-    await mkdir(dirname(this.#path), { recursive: true, mode: 0o750 });
+    await makeOwnFolder(dirname(this.#path));
     await writeFile(temporary, lines.join(''), { mode: 0o640 });
     await rename(temporary, this.#path);
     const old = this.#file;
