@@ -4,7 +4,7 @@ import { ConfigError } from './config/config-error.ts';
 import { version } from './version.ts';
 
 // The first line bounds this process's memory: two arenas for malloc and its large blocks given back
-// at once, and V8 collects what was used before the heap has doubled (docs/measurements.md).
+// at once, and V8 collects what was used before the heap has doubled (bench/notes.md).
 /** Arguments → a command; nothing else. Each command's file is loaded only when it is needed. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./commands/run.ts')).runCommand(),
