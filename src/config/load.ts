@@ -213,7 +213,7 @@ function finish(
   );
   return {
     ...raw,
-    data: { dir: data },
+    data: { ...raw.data, dir: data },
     ingest: {
       ...raw.ingest,
       dir: raw.ingest.dir ? at('ingest.dir', raw.ingest.dir) : resolve(data, 'ingest'),

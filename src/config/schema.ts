@@ -34,6 +34,14 @@ export const ConfigSchema = Type.Object(
           default: './data',
           description: 'Where spool, outbox, tagged and failed photos live.',
         }),
+        keep_days: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 36_500,
+            description:
+              'What lies in tagged and failed is deleted so many days after it was filed. Default: never.',
+          }),
+        ),
       },
       { additionalProperties: false },
     ),

@@ -11,6 +11,7 @@ import { HttpDoor } from '../transport/http/door.ts';
 import { MqttDoor } from '../transport/mqtt/door.ts';
 import { Admission } from './admission.ts';
 import { Filing } from './filing/filing.ts';
+import { Retention } from './filing/retention.ts';
 import { DataLock } from './lock.ts';
 import { createMetrics } from './metrics.ts';
 import { SystemdNotify } from './notify.ts';
@@ -58,6 +59,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
   const disk = config.mqtt.enabled ? new DiskOutbox(join(dir, 'outbox'), log) : null;
   const outbox = disk ?? new NoOutbox();
   const filing = new Filing(dir, config.ingest, log);
+  const retention = new Retention(dir, config.data.keep_days, log);
   const parts = { config, log, tagger, answers, spool, outbox, filing, admission };
   const pipeline = new TaggingPipeline(parts);
   const progress = new ProgressWatch({
@@ -98,6 +100,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       const model = tagger.start();
       model.catch(() => {});
       await Promise.all([admission.start(), http?.start(), recover()]);
+      await retention.start();
       await Promise.all([mqtt?.start(), folder?.start(), model.then(() => pipeline.start())]);
       await notify.ready();
     },
@@ -121,7 +124,12 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       void notify.stopping();
       // HTTP callers get their answers and the broker its results before those doors close. What is
       // in one line does not need each other, and together stays within 10 s with all of it stuck.
-      const order = [[folder], [pipeline], [http, mqtt, tagger], [admission, notify, lock]];
+      const order = [
+        [folder],
+        [pipeline],
+        [http, mqtt, tagger],
+        [admission, retention, notify, lock],
+      ];
       for (const parts of order) await Promise.all(parts.map(stopPart));
     },
   };

@@ -72,6 +72,29 @@ test('photos dropped come out tagged: on the embedded broker, in sidecars, one r
   expect(await box.tree('spool')).toEqual([]);
 });
 
+test('with data.keep_days what was filed before goes, at the start of a daemon that nobody clears', async () => {
+  const box = await home(['--data-keep-days', '30']);
+  await mkdir(join(box.dir, 'tagged', 'hall'), { recursive: true });
+  await writeFile(join(box.dir, 'tagged', 'hall', 'old.jpg'), 'photo');
+  const today = box.run();
+  await today.ready();
+  await box.drop('new.jpg', await jpeg(1));
+  await eventually(async () => (await box.tree('tagged')).length === 3);
+  expect(await today.terminate(), today.output).toBe(0);
+
+  const later = 'const n=Date.now;Date.now=()=>n()+31*864e5';
+  const inAMonth = box.run([
+    'env',
+    `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(later)}`,
+  ]);
+  await inAMonth.ready();
+  await eventually(async () => (await box.tree('tagged')).length === 0);
+  expect(await inAMonth.terminate(), inAMonth.output).toBe(0);
+  expect(inAMonth.logs).toContainEqual(
+    expect.objectContaining({ msg: 'old photos deleted', files: 3, days: 30 }),
+  );
+});
+
 /** The worker does nothing from now on. */
 async function freeze(program: Run): Promise<void> {
   await eventually(() => childrenOf(program.pid).length > 0 || program.ended);

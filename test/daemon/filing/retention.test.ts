@@ -1,0 +1,103 @@
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { disk } from '../../../src/daemon/disk.ts';
+import { Retention } from '../../../src/daemon/filing/retention.ts';
+import { silent, temporaryDir } from '../support.ts';
+
+const DAY_MS = 86_400_000;
+
+async function box(...files: string[]) {
+  const dir = await temporaryDir();
+  const put = async (...paths: string[]) => {
+    for (const path of paths) {
+      await mkdir(join(dir, path, '..'), { recursive: true });
+      await writeFile(join(dir, path), 'photo');
+    }
+  };
+  await put(...files);
+  // Times of files come from the kernel's coarser clock.
+  await sleep(30);
+  return {
+    dir,
+    put,
+    tree: async () => (await readdir(dir, { recursive: true })).sort(),
+    /** Days after what is there now was filed. */
+    days: (days: number) => Date.now() - 10 + days * DAY_MS,
+  };
+}
+
+test('what was filed so many days ago goes, with sidecars and empty folders; the rest stays', async () => {
+  const { dir, put, tree, days } = await box(
+    'tagged/hall/monday/1.jpg',
+    'tagged/hall/monday/1.jpg.json',
+    'tagged/hall/2.jpg',
+    'failed/3.jpg',
+    'spool/4.photo',
+    'ingest/5.jpg',
+  );
+  const now = days(30);
+  await sleep(30);
+  await put('tagged/hall/6.jpg', 'failed/7.jpg');
+  const retention = new Retention(dir, 30, silent);
+  expect(await retention.sweep(days(29))).toEqual({ files: 0, bytes: 0, left: 0 });
+  expect(await retention.sweep(now)).toEqual({ files: 4, bytes: 20, left: 0 });
+  expect(await tree()).toEqual([
+    ...['failed', 'failed/7.jpg', 'ingest', 'ingest/5.jpg', 'spool', 'spool/4.photo'],
+    ...['tagged', 'tagged/hall', 'tagged/hall/6.jpg'],
+  ]);
+});
+
+test('a folder that was just made stays: it is about to be filled', async () => {
+  const { dir, tree, days } = await box('tagged/hall/old.jpg');
+  const now = days(1);
+  await sleep(30);
+  await mkdir(join(dir, 'tagged/hall/new'));
+  await new Retention(dir, 1, silent).sweep(now);
+  expect(await tree()).toEqual(['tagged', 'tagged/hall', 'tagged/hall/new']);
+});
+
+test('links are deleted, not followed; folders that are not there are no fault', async () => {
+  const { dir, tree, days } = await box('elsewhere/mine.jpg', 'tagged/hall/1.jpg');
+  await symlink(join(dir, 'elsewhere'), join(dir, 'tagged/hall/album'));
+  await sleep(30);
+  expect(await new Retention(dir, 1, silent).sweep(days(1))).toMatchObject({ files: 2, left: 0 });
+  expect(await tree()).toEqual(['elsewhere', 'elsewhere/mine.jpg', 'tagged']);
+});
+
+test('what cannot be deleted is counted, and stops nothing', async () => {
+  const { dir, tree, days } = await box('tagged/bath/1.jpg', 'tagged/hall/2.jpg');
+  const { remove } = disk;
+  const spy = vi.spyOn(disk, 'remove').mockImplementation(async (path) => {
+    if (path.includes('bath')) throw Object.assign(new Error('no rights'), { code: 'EACCES' });
+    return remove(path);
+  });
+  onTestFinished(() => spy.mockRestore());
+  expect(await new Retention(dir, 1, silent).sweep(days(1))).toMatchObject({ files: 1, left: 1 });
+  expect(await tree()).toEqual(['tagged', 'tagged/bath', 'tagged/bath/1.jpg']);
+});
+
+test('unless it was asked for nothing is ever deleted', async () => {
+  const { dir, tree, days } = await box('tagged/hall/1.jpg');
+  expect(await new Retention(dir, undefined, silent).sweep(days(100_000))).toMatchObject({
+    files: 0,
+  });
+  expect(await tree()).toContain('tagged/hall/1.jpg');
+});
+
+test('it looks at its start and every hour, until it is stopped', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const retention = new Retention(await temporaryDir(), 1, silent);
+  const sweep = vi.spyOn(retention, 'sweep');
+  await retention.start();
+  for (const times of [1, 2, 3]) {
+    expect(sweep).toHaveBeenCalledTimes(times);
+    await sweep.mock.results.at(-1)?.value;
+    await vi.advanceTimersByTimeAsync(3_600_000);
+  }
+  await retention.stop();
+  await vi.advanceTimersByTimeAsync(10 * 3_600_000);
+  expect(sweep).toHaveBeenCalledTimes(4);
+});
