@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
 import type { Logger } from '../../log.ts';
@@ -90,7 +90,7 @@ export class Filing {
   async rescue(path: string): Promise<void> {
     const dir = join(this.#failed, '_recovered');
     try {
-      await mkdir(dir, { recursive: true });
+      await makeOwnFolder(dir);
       let target = join(dir, basename(path));
       for (let n = 2; (await ifThere(lstat(target))) !== null; n++) {
         target = join(dir, numbered(basename(path), n));
