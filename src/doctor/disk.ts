@@ -19,7 +19,7 @@ export function diskFinding(
 ): Finding {
   const free = bavail * bsize;
   const detail = `${mebibytes(free)} free for ${dir}; nothing is accepted below ${mebibytes(least)}`;
-  const advice = `Remove or move away old photos below ${dir}/tagged and ${dir}/failed.`;
+  const advice = `Remove or move away old photos below ${dir}/tagged and ${dir}/failed; data.keep_days does so by itself.`;
   if (free < least) return fail(detail, advice);
   // Some file systems (btrfs) have no fixed number of inodes and report 0.
   if (files > 0 && ffree < 1000) return fail(`only ${ffree} inodes are free`, advice);
