@@ -1,6 +1,7 @@
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../../src/daemon/disk.ts';
 import { Retention } from '../../../src/daemon/filing/retention.ts';
@@ -78,6 +79,47 @@ test('what cannot be deleted is counted, and stops nothing', async () => {
   expect(await tree()).toEqual(['tagged', 'tagged/bath', 'tagged/bath/1.jpg']);
 });
 
+test('what somebody else has removed meanwhile is no fault, a folder that cannot be read is one', async () => {
+  const { dir, days } = await box('tagged/hall/1.jpg', 'failed/2.jpg');
+  const { remove } = disk;
+  const spy = vi.spyOn(disk, 'remove').mockImplementation(async (path) => {
+    await remove(path);
+    return remove(path);
+  });
+  onTestFinished(() => spy.mockRestore());
+  await rm(join(dir, 'failed'), { recursive: true });
+  await writeFile(join(dir, 'failed'), 'no folder');
+  expect(await new Retention(dir, 1, silent).sweep(days(1))).toEqual({
+    ...{ files: 0, bytes: 0, left: 1 },
+  });
+});
+
+test('the log tells of what went and of what did not, and nothing else', async () => {
+  const lines: unknown[] = [];
+  const log = pino(
+    { base: null, timestamp: false },
+    { write: (line) => lines.push(JSON.parse(line)) },
+  );
+  const { dir, days } = await box('tagged/hall/1.jpg', 'tagged/hall/2.jpg');
+  const retention = new Retention(dir, 1, log);
+  await retention.sweep();
+  expect(lines).toEqual([]);
+  await writeFile(join(dir, 'failed'), 'no folder');
+  await retention.sweep(days(1));
+  expect(lines).toEqual([
+    { level: 30, files: 2, bytes: 10, days: 1, msg: 'old photos deleted' },
+    { level: 40, left: 1, msg: 'old photos could not be deleted' },
+  ]);
+});
+
+test('stopped in the middle it leaves the rest for another day', async () => {
+  const { dir, tree, days } = await box('tagged/hall/1.jpg', 'tagged/hall/2.jpg');
+  const retention = new Retention(dir, 1, silent);
+  await retention.stop();
+  await retention.sweep(days(1));
+  expect(await tree()).toHaveLength(4);
+});
+
 test('unless it was asked for nothing is ever deleted', async () => {
   const { dir, tree, days } = await box('tagged/hall/1.jpg');
   expect(await new Retention(dir, undefined, silent).sweep(days(100_000))).toMatchObject({
@@ -97,6 +139,9 @@ test('it looks at its start and every hour, until it is stopped', async () => {
     await sweep.mock.results.at(-1)?.value;
     await vi.advanceTimersByTimeAsync(3_600_000);
   }
+  await sweep.mock.results.at(-1)?.value;
+  // Between one look and the next.
+  await vi.advanceTimersByTimeAsync(1);
   await retention.stop();
   await vi.advanceTimersByTimeAsync(10 * 3_600_000);
   expect(sweep).toHaveBeenCalledTimes(4);
