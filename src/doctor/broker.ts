@@ -1,5 +1,6 @@
 import { listens } from '../accepts.ts';
 import { withoutCredentials } from '../log.ts';
+import { brokerAddress } from '../transport/mqtt/client/broker-address.ts';
 import { connectOptions } from '../transport/mqtt/client/connect-options.ts';
 import { tlsReason } from '../transport/mqtt/client/tls-reason.ts';
 import { loadMqtt } from '../transport/mqtt/libraries.ts';
@@ -23,9 +24,10 @@ export const broker: Check = {
       const { clientId: _, ...options } = await connectOptions(config, 'out', 4);
       const { connectAsync } = await loadMqtt();
       const client = await connectAsync(
-        url,
+        '',
         {
           ...options,
+          ...brokerAddress(url),
           // Not the daemon's name: the broker would throw the running daemon out.
           clientId: `retagger-doctor-${process.pid}`,
           clean: true,

@@ -142,6 +142,7 @@ describe('what is wrong is named', () => {
       /"dishwasher_no_7" is unknown$/,
     ],
     ['a broker without a host', { flags: { 'mqtt-url': 'mqtt://:1883' } }, /no broker's address/],
+    ['a broker half encoded', { flags: { 'mqtt-url': 'mqtt://box%zz' } }, /no broker's address/],
     ['a broker at no port', { flags: { 'mqtt-url': 'mqtt://host:99999' } }, /no broker's address/],
     [
       'a broker password half encoded',

@@ -69,6 +69,8 @@ test('photos dropped come out tagged: on the embedded broker, in sidecars, one r
 
   expect(await program.terminate(), program.output).toBe(0);
   expect(program.logs.at(-1)).toMatchObject({ msg: 'stopped' });
+  // No warning of Node's either.
+  expect(program.stderr).toBe('');
   expect(await box.tree('spool')).toEqual([]);
 });
 

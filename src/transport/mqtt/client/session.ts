@@ -9,6 +9,7 @@ import type {
 } from 'mqtt';
 import { loadMqtt } from '../libraries.ts';
 import { PacketCutter } from '../packet-cutter.ts';
+import { brokerAddress } from './broker-address.ts';
 import { tlsReason } from './tls-reason.ts';
 
 /** MQTT's reason for a packet that is too large. */
@@ -70,7 +71,7 @@ export interface SessionParts {
 export async function openSession(parts: SessionParts): Promise<Session> {
   const { url, options, onMessage, stop } = parts;
   const mqtt = await loadMqtt();
-  const client = mqtt.connect(url, options);
+  const client = mqtt.connect({ ...options, ...brokerAddress(url) });
   const gone = new AbortController();
   client.handleMessage = (packet, done) => {
     const waiting = setInterval(() => ping(client), pingEvery(options));
