@@ -424,6 +424,20 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
   });
 });
 
+test('photos come back oldest first; what is not ours in the folder stays there', async () => {
+  const dir = await temporaryDir();
+  const { spool } = await opened(dir);
+  for (const hour of ['07', '09', '08', '03', '05', '04']) {
+    const receivedAt = `2026-01-02T${hour}:04:05.678Z`;
+    await add(spool, photo({ bytes: Buffer.from(hour) }, { id: hour, receivedAt }));
+  }
+  await writeFile(join(spool.dir, 'notes.txt'), 'mine');
+  const { entries, strays } = await opened(dir);
+  expect(entries.map(({ id }) => id)).toEqual(['03', '04', '05', '07', '08', '09']);
+  expect(strays).toEqual([]);
+  expect(await files(spool)).toContain('notes.txt');
+});
+
 test('a spool folder that somebody removes is made anew', async () => {
   const { spool } = await opened(await temporaryDir());
   await rm(spool.dir, { recursive: true });
