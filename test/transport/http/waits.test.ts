@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { Waits } from '../../../src/transport/http/waits.ts';
 
 const never = new Promise<never>(() => {});
@@ -27,4 +27,14 @@ test('what is done already counts even then', async () => {
   const waiting = waits.within(Promise.resolve(1), 60_000, late);
   waits.end(new Error('closed'));
   expect(await waiting).toBe(1);
+});
+
+test('nothing is left of whoever has its answer', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const kept = vi.spyOn(Set.prototype, 'delete');
+  onTestFinished(() => kept.mockRestore());
+  await new Waits().within(Promise.resolve(1), 60_000, late);
+  expect(vi.getTimerCount()).toBe(0);
+  expect(kept).toHaveReturnedWith(true);
 });
