@@ -1,5 +1,6 @@
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
+import { ResultSchema } from '../../result.ts';
 import type { EventStreams } from './event-streams.ts';
 import { Guard } from './guard.ts';
 import type { LiveFeed } from './live-feed.ts';
@@ -41,11 +42,11 @@ export async function createApp(
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setNotFoundHandler((request, reply) => refuseUnrouted(app, request, reply));
   app.addHook('onSend', async (request, reply) => {
-    settleUnread(request, timings.linger);
+    settleUnread(request, reply, timings.linger);
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
-    // Fastify adds a charset to all JSON; these types have no such parameter.
+    // Fastify adds a charset to all JSON, which has no such parameter; some clients compare it all.
     const [type = ''] = String(reply.getHeader('content-type') ?? '').split(';');
-    if (type.endsWith('+json')) reply.header('content-type', type);
+    if (/[/+]json$/.test(type)) reply.header('content-type', type);
   });
   await registerHelmet(app);
   guard.register(app);
@@ -54,6 +55,7 @@ export async function createApp(
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.addSchema(ProblemSchema);
+  app.addSchema(ResultSchema);
   await registerOpenApi(app, parts.config.http.token !== undefined);
   metricsRoute(app, parts);
   tagRoute(app, parts, timings, waits);

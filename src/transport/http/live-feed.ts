@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import type { Outcome, Pipeline } from '../../daemon/ports.ts';
-import { FailureSchema, ResultSchema } from '../../result.ts';
+import type { Failure, Result } from '../../result.ts';
+import { named } from './named.ts';
 
 /** One photo that ended. */
 export const FeedItemSchema = Type.Union(
@@ -8,12 +9,12 @@ export const FeedItemSchema = Type.Union(
     Type.Object({
       kind: Type.Literal('result'),
       at: Type.String({ description: 'RFC 3339, UTC.' }),
-      result: ResultSchema,
+      result: named<Result>('Result'),
     }),
     Type.Object({
       kind: Type.Literal('failure'),
       at: Type.String({ description: 'RFC 3339, UTC.' }),
-      failure: FailureSchema,
+      failure: named<Failure>('Failure'),
     }),
   ],
   { $id: 'FeedItem' },

@@ -31,11 +31,14 @@ export function letBodyCome(request: FastifyRequest, reply: FastifyReply): void 
  * and dropped, within bounds.
  * @param lingerMs for how long.
  */
-export function settleUnread(request: FastifyRequest, lingerMs: number): void {
+export function settleUnread(request: FastifyRequest, reply: FastifyReply, lingerMs: number): void {
   const { raw } = request;
   if (raw.complete || !hasBody(raw)) return;
   // It may or may not send the body after this answer, so Node closes the connection.
   if (waiting.has(raw)) return;
+  // Of a body whose request offers another protocol (Java's HttpClient: h2c), Node throws away what
+  // comes in one piece with its end: the next request would have no answer.
+  if (raw.headers.upgrade !== undefined) reply.header('connection', 'close');
   raw.unpipe();
   raw.resume();
   const { socket } = raw;

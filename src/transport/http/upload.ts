@@ -63,7 +63,7 @@ export async function openUpload(
     if (part.fieldname === FIELD) {
       throw new RetaggerError(
         'image_missing',
-        `The field "${FIELD}" holds text, not a file (curl: -F ${FIELD}=@photo.jpg).`,
+        `The field "${FIELD}" holds text, not a file; a file has a file name or a picture's Content-Type (curl: -F ${FIELD}=@photo.jpg).`,
       );
     }
   }

@@ -53,6 +53,15 @@ test.each(CASES)('%s', async (_title, type, body, code) => {
   expect((await post(url, form('kitchen'))).status).toBe(200);
 });
 
+test('bytes without a name or a type are told what they lack', async () => {
+  const { url } = await serve();
+  const body = `${field('image', '')}--b--\r\n`;
+  const response = await post(url, body, { 'content-type': MULTIPART });
+  expect(await response.json()).toMatchObject({
+    detail: expect.stringMatching(/a file name or .* Content-Type/),
+  });
+});
+
 test('of a fault of ours nothing inner is told', async () => {
   const { url, parts } = await serve();
   parts.pipeline.accept = () => Promise.reject(new Error('EIO: /secret/place'));

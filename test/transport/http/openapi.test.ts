@@ -84,6 +84,25 @@ test('the upload is multipart with a binary image, and both answers are describe
   expect(Object.keys(tag?.responses['422']?.content ?? {})).toEqual(['application/problem+json']);
 });
 
+test('an answer has one name wherever it is, and what is one of three words is an enum', async () => {
+  const { url } = await serve();
+  const { paths, components } = await read(url);
+  const schemaOf = (path: string, method: string, status: string, type = 'application/json') =>
+    paths[path]?.[method]?.responses[status]?.content?.[type];
+  const $ref = (name: string) => ({ schema: { $ref: `#/components/schemas/${name}` } });
+  const full = schemaOf('/re-tagger', 'post', '200', 'application/vnd.retagger.result+json');
+  expect(full).toEqual($ref('Result'));
+  expect(schemaOf('/results', 'get', '200')).toEqual($ref('Recent'));
+  expect(schemaOf('/readyz', 'get', '200')).toEqual($ref('Readiness'));
+  expect(schemaOf('/readyz', 'get', '503')).toEqual($ref('Readiness'));
+  const items = { items: { $ref: '#/components/schemas/FeedItem' } };
+  expect(components?.schemas?.Recent).toMatchObject({ properties: { items } });
+  expect(JSON.stringify(components?.schemas?.FeedItem)).toContain('#/components/schemas/Failure');
+  const source = { type: 'string', enum: ['folder', 'mqtt', 'http'] };
+  expect(components?.schemas?.Result).toMatchObject({ properties: { source } });
+  expect(components?.schemas?.Failure).toMatchObject({ properties: { source } });
+});
+
 test('the docs page is found below the path that a proxy puts it at', async () => {
   const { url } = await serve();
   const answer = await fetch(`${url}/docs?a=b`, { redirect: 'manual' });

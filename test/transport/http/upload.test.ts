@@ -194,6 +194,18 @@ test('after a refused upload the connection serves the next request', async () =
   expect(answers).toContain('image_too_large');
 });
 
+test('a refused upload that offers HTTP/2 is the last on its connection', async () => {
+  const { url } = await serve();
+  // As Java's HttpClient does with every request.
+  const offer = 'connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAE\r\n';
+  const elsewhere = `${PART.replace('image', 'file')}hall`;
+  const answer = await raw(url, `${HEAD}${offer}content-length: 3000000\r\n\r\n${elsewhere}`);
+  expect([answer.status, answer.headers.connection]).toEqual([400, 'close']);
+  const body = `${PART}hall\r\n--b--\r\n`;
+  const taken = await raw(url, `${HEAD}${offer}content-length: ${body.length}\r\n\r\n${body}`);
+  expect([taken.status, taken.headers.connection]).toEqual([200, 'keep-alive']);
+});
+
 test.each(['HTTP/1.0', 'HTTP/1.1\r\nconnection: close'])(
   'a refusal reaches a client that sends all before it reads, with %j',
   async (version) => {

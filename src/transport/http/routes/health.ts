@@ -1,5 +1,6 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import type { Guard } from '../guard.ts';
+import { named } from '../named.ts';
 import { problems } from '../openapi.ts';
 import type { HttpDoorParts } from '../parts.ts';
 import type { App } from '../server.ts';
@@ -20,9 +21,13 @@ const ReadinessSchema = Type.Object(
   },
   { $id: 'Readiness' },
 );
+const readiness = {
+  'application/json': { schema: named<Static<typeof ReadinessSchema>>('Readiness') },
+};
 
 /** `GET /healthz`: the process answers. `GET /readyz`: photos are tagged and delivered. */
 export function healthRoutes(app: App, { health }: HttpDoorParts, guard: Guard): void {
+  app.addSchema(ReadinessSchema);
   app.get(
     '/healthz',
     {
@@ -47,7 +52,11 @@ export function healthRoutes(app: App, { health }: HttpDoorParts, guard: Guard):
         summary: 'Whether photos are tagged and delivered',
         tags: ['operation'],
         security: [],
-        response: { 200: ReadinessSchema, 503: ReadinessSchema, ...problems(403) },
+        response: {
+          200: { description: 'Every check is ok.', content: readiness },
+          503: { description: 'At least one is not.', content: readiness },
+          ...problems(403),
+        },
       },
     },
     async (request, reply) => {

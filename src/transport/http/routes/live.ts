@@ -1,6 +1,8 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
+import { FailureSchema } from '../../../result.ts';
 import type { EventStreams } from '../event-streams.ts';
-import { CountsSchema, FeedItemSchema, type LiveFeed } from '../live-feed.ts';
+import { CountsSchema, type FeedItem, FeedItemSchema, type LiveFeed } from '../live-feed.ts';
+import { named } from '../named.ts';
 import { problems } from '../openapi.ts';
 import type { HttpDoorParts } from '../parts.ts';
 import type { App } from '../server.ts';
@@ -12,7 +14,7 @@ const RecentSchema = Type.Object(
     engine: Type.Union([Type.String(), Type.Null()]),
     labels: Type.Array(Type.String()),
     counts: CountsSchema,
-    items: Type.Array(FeedItemSchema, { description: 'Newest first, at most 50.' }),
+    items: Type.Array(named<FeedItem>('FeedItem'), { description: 'Newest first, at most 50.' }),
   },
   { $id: 'Recent' },
 );
@@ -24,6 +26,7 @@ export function liveRoutes(
   feed: LiveFeed,
   streams: EventStreams,
 ): void {
+  for (const schema of [FailureSchema, FeedItemSchema, RecentSchema]) app.addSchema(schema);
   app.get(
     '/results',
     {
@@ -31,7 +34,15 @@ export function liveRoutes(
         operationId: 'results',
         summary: 'The last results and failures, of every source',
         tags: ['photos'],
-        response: { 200: RecentSchema, ...problems(401, 403) },
+        response: {
+          200: {
+            description: 'Newest first.',
+            content: {
+              'application/json': { schema: named<Static<typeof RecentSchema>>('Recent') },
+            },
+          },
+          ...problems(401, 403),
+        },
       },
     },
     async () => {

@@ -3,8 +3,9 @@ import type { FastifyRequest } from 'fastify';
 import { Refused } from '../../../daemon/pipeline/refused.ts';
 import type { Accepted } from '../../../daemon/ports.ts';
 import { ERRORS, type ErrorCode, RetaggerError } from '../../../errors.ts';
-import { ResultSchema, ScoresSchema } from '../../../result.ts';
+import { type Result, ScoresSchema } from '../../../result.ts';
 import { RESULT_TYPE, wantsResult } from '../accept.ts';
+import { named } from '../named.ts';
 import { problems, uploadBody } from '../openapi.ts';
 import type { HttpDoorParts, Timings } from '../parts.ts';
 import type { App } from '../server.ts';
@@ -44,7 +45,7 @@ export function tagRoute(
           description: 'The scores, each in 0..1, summing to 1.',
           content: {
             'application/json': { schema: ScoresSchema },
-            [RESULT_TYPE]: { schema: ResultSchema },
+            [RESULT_TYPE]: { schema: named<Result>('Result') },
           },
         },
         ...problems(400, 401, 403, 408, 413, 415, 422, 500, 503, 504),
