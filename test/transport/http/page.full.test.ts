@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { home, temporaryDir } from '../../e2e/harness.ts';
 import { browse, open } from './browser.ts';
@@ -277,8 +278,14 @@ test('of many photos a hundred cards stay, and one tried again is no second phot
   }));
   await page.setInputFiles('#files', many);
   await page.getByText('120 of 120 done').waitFor();
-  expect(await page.locator('#batch-text').textContent()).toBe('120 of 120 done');
+  expect(await page.locator('#batch-text').textContent()).toBe(
+    '120 of 120 done; the last 100 are shown',
+  );
   expect(await page.locator('.card').count()).toBe(100);
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await page.setInputFiles('#files', many.slice(0, 1));
+  await page.getByText('1 of 1 done').waitFor();
+  expect(await page.locator('#batch-text').textContent()).toBe('1 of 1 done');
 });
 
 test('a photo of an earlier batch that is tried again is one more of the batch that runs', async () => {
@@ -437,4 +444,171 @@ test('a drop without photos changes nothing, and of a folder only what may be on
   await cards(page).nth(1).waitFor();
   expect(await page.locator('#batch-text').textContent()).toBe('1 of 1 done');
   expect(await page.locator('.card .name').allTextContents()).toEqual(['a.jpg', 'kitchen.jpg']);
+});
+
+test('photos are pasted, and a token is pasted as text', async () => {
+  const { url } = await start(['--http-token', TOKEN]);
+  const browser = await browse({ permissions: ['clipboard-read', 'clipboard-write'] });
+  const { page, complaints } = await open(browser, url);
+  const field = page.getByLabel('Token', { exact: true });
+  await field.focus();
+  await page.evaluate(`navigator.clipboard.writeText('${TOKEN}')`);
+  await page.keyboard.press('Control+V');
+  await page.keyboard.press('Enter');
+  await page.locator('#counts b').first().waitFor();
+  // A text is no photo.
+  await page.keyboard.press('Control+V');
+  await page.evaluate(`(async () => {
+    const canvas = new OffscreenCanvas(80, 60);
+    canvas.getContext('2d').fillRect(10, 10, 30, 30);
+    const photo = await canvas.convertToBlob({ type: 'image/png' });
+    await navigator.clipboard.write([new ClipboardItem({ 'image/png': photo })]);
+  })()`);
+  await page.keyboard.press('Control+V');
+  await cards(page).waitFor({ timeout: 15_000 });
+  expect(await page.locator('#batch-text').textContent()).toBe('1 of 1 done');
+  // Where the person has just chosen photos, the keyboard stands there.
+  await page.locator('#files').focus();
+  await page.keyboard.press('Control+V');
+  await cards(page).nth(1).waitFor();
+  expect(complaints).toEqual([]);
+});
+
+test('to leave while photos wait is asked about, and not once they are done', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  await page.route('**/re-tagger', async (route) => {
+    await held;
+    return route.continue();
+  });
+  let asked = 0;
+  page.on('dialog', (dialog) => {
+    asked += 1;
+    return dialog.dismiss();
+  });
+  // A browser asks only where somebody has used the page.
+  await page.getByRole('heading', { name: 'This box' }).click();
+  await page.setInputFiles('#files', ROOMS);
+  await page.getByText('0 of 3 done').waitFor();
+  await page.close({ runBeforeUnload: true });
+  await expect.poll(() => asked, { timeout: 5000 }).toBe(1);
+  letGo();
+  await page.getByText('3 of 3 done').waitFor();
+  const closed = page.waitForEvent('close');
+  await page.close({ runBeforeUnload: true });
+  await closed;
+  expect(asked).toBe(1);
+});
+
+test('behind a proxy, too, a box that begins anew fails no photo', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  let answers = 0;
+  await page.route('**/re-tagger', (route) => {
+    answers += 1;
+    return answers <= 2
+      ? route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>502 Bad Gateway</h1>' })
+      : route.continue();
+  });
+  await page.setInputFiles('#files', ROOMS);
+  await page.getByText('3 of 3 done').waitFor();
+  expect(await page.locator('#batch-text').textContent()).toBe('3 of 3 done');
+});
+
+test('photos wait some minutes for a box that is away', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.locator('#counts b').first().waitFor();
+  await page.clock.install();
+  await page.route('**/re-tagger', (route) => route.abort('connectionrefused'));
+  await page.setInputFiles('#files', ROOMS.slice(0, 1));
+  const card = page.locator('.card');
+  const waits = card.filter({ hasText: 'does not answer; waiting' });
+  for (let seconds = 0; seconds < 240; seconds += 2) {
+    await waits.waitFor({ timeout: 5000 });
+    await page.clock.runFor(2000);
+  }
+  expect(await card.filter({ hasText: 'Not tagged' }).count()).toBe(0);
+});
+
+test('only pictures that are still shown are made, and what is transparent is white in them', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.locator('#counts b').first().waitFor();
+  await page.evaluate(`{
+    const real = createImageBitmap;
+    const held = new Promise((resolve) => { globalThis.letGo = resolve; });
+    globalThis.made = 0;
+    globalThis.createImageBitmap = async (file) => {
+      made += 1;
+      await held;
+      return real(file);
+    };
+  }`);
+  await page.route('**/re-tagger', (route) =>
+    route.fulfill({ json: { id: '', tag: null, score: 1, scores: { others: 1 } } }),
+  );
+  const buffer = await sharp({
+    create: { width: 40, height: 30, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },
+  })
+    .png()
+    .toBuffer();
+  const many = Array.from({ length: 130 }, (_, n) => ({
+    ...{ name: `${n}.png`, mimeType: 'image/png', buffer },
+  }));
+  await page.setInputFiles('#files', many);
+  await page.getByText('130 of 130 done').waitFor();
+  await page.evaluate('letGo()');
+  await page.locator('.card img').nth(99).waitFor();
+  // The first had been begun.
+  expect(await page.evaluate('made')).toBe(101);
+  const brightness = await page.evaluate(`(async () => {
+    const image = document.querySelector('.card img');
+    await image.decode();
+    const context = new OffscreenCanvas(9, 9).getContext('2d');
+    context.drawImage(image, 0, 0);
+    return context.getImageData(4, 4, 1, 1).data[0];
+  })()`);
+  expect(brightness).toBeGreaterThan(250);
+});
+
+test('on a phone no label of the counts breaks, and print cuts no card and keeps the bars', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.setInputFiles('#files', ROOMS.slice(0, 1));
+  await cards(page).waitFor();
+  for (const width of [320, 360, 375, 390, 412]) {
+    await page.setViewportSize({ width, height: 740 });
+    const heights = await page.evaluate<number[]>(
+      "[...document.querySelectorAll('.counts span')].map((label) => label.offsetHeight)",
+    );
+    expect([width, new Set(heights).size]).toEqual([width, 1]);
+  }
+  await page.emulateMedia({ media: 'print' });
+  const style = (selector: string, property: string) =>
+    page.evaluate(`getComputedStyle(document.querySelector('${selector}')).${property}`);
+  expect(await style('.card', 'breakInside')).toBe('avoid');
+  expect(await style('.best .track i', 'printColorAdjust')).toBe('exact');
+  expect(await page.locator('#drop').isVisible()).toBe(false);
+});
+
+test('what answers in place of the box is told in words', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  const answers: [number, string, string][] = [
+    [200, '<h1>Sign in</h1>', 'Something else than the box answered.'],
+    [413, '<h1>Request Entity Too Large</h1>', 'The photo is too large for what is between'],
+    [422, 'null', 'The box answered 422.'],
+  ];
+  for (const [status, body, words] of answers) {
+    await page.route('**/re-tagger', (route) => route.fulfill({ status, body }), { times: 1 });
+    await page.setInputFiles('#files', ROOMS.slice(0, 1));
+    await page.getByText('1 of 1 done, 1 not tagged').waitFor();
+    expect(await page.locator('.card .bad').textContent()).toContain(words);
+    await page.getByRole('button', { name: 'Clear' }).click();
+  }
 });

@@ -16,11 +16,15 @@ import { askForToken, authorization } from './token.js';
 
 const RESULT_TYPE = 'application/vnd.retagger.result+json';
 const NO_ANSWER = 'The box does not answer.';
+/** What is between us and the box answers in its own words, or in none. */
+const NOT_ITS = 'Something else than the box answered.';
+const TOO_LARGE = 'The photo is too large for what is between this page and the box (413).';
 const GONE = 'The browser cannot read this file any more.';
 /** A box that does not say in this time how it is does not answer. */
 const HEALTH_MS = 4000;
 /** A box that is busy or away is asked again so often; with the pauses this is some minutes. */
 const TRIES = 30;
+const LONGEST_PAUSE_S = 10;
 const BUSY = 'The box is busy; waiting';
 /** It begins anew, or the network is gone: what waits behind this photo must not all fail for it. */
 const AWAY = 'The box does not answer; waiting';
@@ -63,8 +67,9 @@ export async function call(path, options = {}) {
  * @returns {Promise<ApiError>}
  */
 async function errorOf(response) {
-  const { title, detail } = await response.json().catch(() => ({}));
-  const what = detail ?? `The box answered ${response.status}.`;
+  const { title, detail } = (await response.json().catch(() => null)) ?? {};
+  const short = response.status === 413 ? TOO_LARGE : `The box answered ${response.status}.`;
+  const what = detail ?? short;
   // What a decoder says of a photo needs words for people before it.
   const said = response.status < 500 && title && title !== what ? `${title} (${what})` : what;
   return new ApiError(response.status, said, Number(response.headers.get('retry-after') ?? 0));
@@ -83,15 +88,18 @@ export async function tagPhoto(file, onWait) {
     try {
       const headers = { accept: RESULT_TYPE };
       const response = await call('re-tagger', { method: 'POST', body, headers });
-      return await response.json();
+      return await response.json().catch(() => {
+        throw new ApiError(response.status, NOT_ITS);
+      });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       // To `fetch` a file that has gone is like a box that has.
       if (error.status === 0 && !(await isReadable(file))) throw new ApiError(422, GONE);
-      const away = error.status === 0;
+      // A proxy says 502 of a box that begins anew.
+      const away = error.status === 0 || error.status === 502;
       if ((error.status !== 503 && !away) || tries === TRIES) throw error;
       onWait(away ? AWAY : BUSY);
-      await pause(1000 * (error.retryAfter || 2));
+      await pause(1000 * (error.retryAfter || Math.min(2 * tries, LONGEST_PAUSE_S)));
       onWait(null);
     }
   }

@@ -30,6 +30,12 @@ addEventListener('drop', async (event) => {
   if (!event.dataTransfer) return;
   addPhotos(await droppedFiles(event.dataTransfer));
 });
+addEventListener('paste', async (event) => {
+  // The token is pasted too.
+  if (event.target instanceof HTMLInputElement && event.target !== input) return;
+  if (!event.clipboardData) return;
+  addPhotos(await droppedFiles(event.clipboardData));
+});
 byId('clear').addEventListener('click', () => {
   clearPhotos();
   input.focus();

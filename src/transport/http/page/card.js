@@ -92,7 +92,7 @@ export class Card {
 
   async #show() {
     try {
-      const url = await thumbnail(this.file);
+      const url = await thumbnail(this.file, () => !this.removed);
       if (this.removed) return URL.revokeObjectURL(url);
       this.url = url;
       const image = make('img');

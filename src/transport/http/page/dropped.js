@@ -12,7 +12,7 @@ const NO_PHOTOS = [
 /** @typedef {{files: File[], unreadable: number, left: number}} Dropped */
 
 /**
- * The files of a drop, those in dropped folders too; how many the browser could not read, and how
+ * The files of a drop or a paste, those in folders too; how many the browser could not read, and how
  * many were too many.
  * @param {DataTransfer} transfer
  * @returns {Promise<Dropped>}

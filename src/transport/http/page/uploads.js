@@ -31,7 +31,7 @@ export function addPhotos({ files, unreadable, left }) {
   }
   batch.unreadable += unreadable;
   batch.left += left;
-  drop(MAX_CARDS);
+  drop();
   showBatch();
   next();
 }
@@ -63,7 +63,7 @@ function next() {
     void upload(card).finally(() => {
       running -= 1;
       batch.done += 1;
-      drop(MAX_CARDS);
+      drop();
       showBatch();
       if (isIdle()) announceSum();
       next();
@@ -119,8 +119,12 @@ function showBatch() {
   const failed = batch.failed > 0 ? `, ${batch.failed} not tagged` : '';
   const unreadable = batch.unreadable > 0 ? `, ${batch.unreadable} could not be read` : '';
   const left = batch.left > 0 ? `, ${batch.left} were too many at once` : '';
-  const text = `${batch.done} of ${batch.total} done${failed}${unreadable}${left}`;
+  const some = batch.done > MAX_CARDS && cards.size >= MAX_CARDS;
+  const last = some ? `; the last ${MAX_CARDS} are shown` : '';
+  const text = `${batch.done} of ${batch.total} done${failed}${unreadable}${left}${last}`;
   byId('batch-text').textContent = text;
+  // What waits is lost with the page: the browser asks first.
+  globalThis.onbeforeunload = isIdle() ? null : (event) => event.preventDefault();
 }
 
 function announceSum() {
@@ -133,15 +137,12 @@ function announce(text) {
   byId('announcer').textContent = text;
 }
 
-/**
- * Keeps so many cards of finished photos, the newest; what failed longer than what is done.
- * @param {number} most
- */
-function drop(most) {
+/** Bounds the cards of finished photos: the newest stay; what failed longer than what is done. */
+function drop() {
   const oldest = ['.done', '.failed'].flatMap((kind) =>
     [...cards].filter((card) => card.element.matches(kind)),
   );
-  for (const card of oldest.slice(0, Math.max(0, oldest.length - most))) forget(card);
+  for (const card of oldest.slice(0, Math.max(0, oldest.length - MAX_CARDS))) forget(card);
 }
 
 /** @param {Card} card */
