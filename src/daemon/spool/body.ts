@@ -20,6 +20,8 @@ import { lookAt, type Origin, same } from './origin.ts';
 const MODE = 0o640;
 /** Chunks of an upload are written so many bytes at a time: small photos at once. */
 const WRITE_BYTES = 256 * 1024;
+/** Or so many: one of a single byte takes a hundred times that while it is held. */
+const WRITE_CHUNKS = 1024;
 /** Copies of a file that changes under our hands; the last counts, and the change is seen later. */
 const MAX_COPIES = 3;
 
@@ -56,7 +58,7 @@ export async function writeStream(
       heldBytes += chunk.byteLength;
       if (size > limit) throw tooManyBytes(limit);
       held.push(chunk);
-      if (heldBytes >= WRITE_BYTES) await drain();
+      if (heldBytes >= WRITE_BYTES || held.length >= WRITE_CHUNKS) await drain();
     }
     await drain();
     if (flush) await file.sync();

@@ -2,7 +2,7 @@ import { constants, createReadStream, type Stats } from 'node:fs';
 import { access, lstat } from 'node:fs/promises';
 import { pathOf, printable } from '../../daemon/paths.ts';
 import type { NewPhoto, Outcome, Pipeline } from '../../daemon/ports.ts';
-import type { RetaggerError } from '../../errors.ts';
+import { RetaggerError } from '../../errors.ts';
 import { fileId } from './identity.ts';
 import type { Ledger } from './ledger.ts';
 import type { Root } from './root.ts';
@@ -86,6 +86,7 @@ export class Intake {
     for (;;) {
       await this.#pipeline.room('folder', this.#signal);
       if (this.#idOf(path, await lstat(path)) !== id) return false;
+      if (await this.#root.isPastLink(path)) throw new RetaggerError('file_missing');
       try {
         await this.#pipeline.accept(this.#photo(path, id));
         return true;

@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { access, mkdir, stat } from 'node:fs/promises';
+import { access, mkdir, realpath, stat } from 'node:fs/promises';
 import type { Logger } from '../../log.ts';
 
 const { R_OK, W_OK, X_OK } = constants;
+const SLASH = 0x2f;
 
 /** The watch folder itself: it may be gone, be another one since, or not be ours to move files out of. */
 export class Root {
@@ -29,6 +30,18 @@ export class Root {
   /** @param path of something in it. @returns the same, from it on. */
   below(path: Buffer): Buffer {
     return path.subarray(this.path.length + 1);
+  }
+
+  /**
+   * Whether a link stands where a folder of the way to a file was. A user with rights in here could
+   * put one there while the file settles, and have us move files out of folders that are not theirs.
+   * @param path of a file in it. @throws system errors, of a folder that has gone too.
+   */
+  async isPastLink(path: Buffer): Promise<boolean> {
+    const folder = path.subarray(0, path.lastIndexOf(SLASH));
+    if (folder.length <= this.path.length) return false;
+    const [root, real] = await Promise.all([bytesOf(this.path), bytesOf(folder)]);
+    return !real.equals(Buffer.concat([root, folder.subarray(this.path.length)]));
   }
 
   /** @returns "new" where it is another folder than at the last look, or could not be used then. */
@@ -67,3 +80,5 @@ export class Root {
     }
   }
 }
+
+const bytesOf = (path: Buffer): Promise<Buffer> => realpath(path, { encoding: 'buffer' });

@@ -1,5 +1,6 @@
-/** MQTT packet type in the upper half of the first byte. */
-const PUBLISH = 3;
+/** MQTT packet types, in the upper half of the first byte. */
+export const CONNECT = 1;
+export const PUBLISH = 3;
 /** Longest variable byte integer. */
 const INTEGER_BYTES = 4;
 /**
@@ -29,7 +30,7 @@ interface Plan {
 export class PacketCutter {
   readonly #limit: number;
   readonly #version: 4 | 5;
-  readonly #onPacket: (bytes: number) => void;
+  readonly #onPacket: (bytes: number, type?: number) => void;
   /** Beginning of a packet, too short to plan it. */
   #waiting: Buffer = Buffer.alloc(0);
   #skip = 0;
@@ -39,10 +40,14 @@ export class PacketCutter {
   /**
    * @param limit Remaining Length, in bytes, that a PUBLISH keeps.
    * @param version MQTT version of the stream: packets of MQTT 5 have properties.
-   * @param onPacket told of every packet's Remaining Length (after cutting) as it begins, and 0 as
-   *   it ends.
+   * @param onPacket told of every packet's Remaining Length (after cutting) and type as it begins,
+   *   and 0 as it ends.
    */
-  constructor(limit: number, version: 4 | 5, onPacket: (bytes: number) => void = () => {}) {
+  constructor(
+    limit: number,
+    version: 4 | 5,
+    onPacket: (bytes: number, type?: number) => void = () => {},
+  ) {
     this.#limit = limit;
     this.#version = version;
     this.#onPacket = onPacket;
@@ -76,7 +81,7 @@ export class PacketCutter {
         this.#skip = plan.skip;
         this.#pass = plan.pass;
         this.#drop = plan.drop;
-        this.#onPacket(plan.pass);
+        this.#onPacket(plan.pass, typeOf(data));
       }
       data = data.subarray(used);
       if (this.#skip + this.#pass + this.#drop === 0) this.#onPacket(0);
@@ -85,12 +90,14 @@ export class PacketCutter {
   }
 }
 
+const typeOf = (packet: Buffer): number => (packet[0] as number) >> 4;
+
 /** @returns null where more of the packet must be seen. */
 function planOf(data: Buffer, version: 4 | 5, limit: number): Plan | null {
   const remaining = readInteger(data, 1);
   if (remaining === null) return null;
   const { value, end } = remaining;
-  const publish = (data[0] as number) >> 4 === PUBLISH;
+  const publish = typeOf(data) === PUBLISH;
   if (!publish || value <= Math.min(limit, PROPERTIES)) {
     return { head: data.subarray(0, end), length: end, skip: 0, pass: value, drop: 0 };
   }

@@ -35,6 +35,15 @@ test('chunks of an upload are not gathered in memory until the last has come', a
   expect(await writeStream(Readable.from(source()), path, LIMIT, false)).toBe(300_003);
 });
 
+test('nor tiny ones by the hundred thousand', async () => {
+  const path = join(await temporaryDir(), 'photo');
+  const source = async function* () {
+    for (let n = 0; n < 5000; n++) yield Buffer.from('x');
+    await eventually(async () => (await stat(path)).size > 0);
+  };
+  expect(await writeStream(Readable.from(source()), path, LIMIT, false)).toBe(5000);
+});
+
 test('an upload leaves no file open, whole or broken off', async () => {
   const dir = await temporaryDir();
   await writeStream(Readable.from([Buffer.from('whole')]), join(dir, 'a'), LIMIT, true);

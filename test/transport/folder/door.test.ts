@@ -365,6 +365,27 @@ test('keep: a disk that is away for a while has nothing tagged again, or never t
   expect(pulled).toHaveBeenCalledTimes(2);
 });
 
+test.each(['move', 'keep'] as const)(
+  'a folder swapped for a link while its file settles: nothing behind it is taken (%s)',
+  async (after) => {
+    const folder = await open({ after });
+    const [sub, others] = [join(folder.root, 'sub'), join(folder.config.data.dir, 'others')];
+    await mkdir(others);
+    await writeFile(join(others, 'a.jpg'), 'kitchen');
+    await folder.start();
+    await mkdir(sub);
+    await eventually(() => folder.door.health().detail.includes('2 folder(s)'));
+    await writeFile(join(sub, 'a.jpg'), 'hall');
+    await rename(sub, join(folder.root, '.away'));
+    await symlink(others, sub);
+    await folder.drop('b.jpg', 'hall');
+    await folder.idle(1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(folder.outcomes.map(({ photo }) => photo.file)).toEqual(['b.jpg']);
+    expect(await readdir(others)).toEqual(['a.jpg']);
+  },
+);
+
 test('the watch folder may become a link to another one', async () => {
   const folder = await open({ rescan_s: 1 });
   await folder.start();

@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream';
 import type { Logger } from '../../../log.ts';
-import { OutgoingQueues, type Queued } from './outgoing-queues.ts';
+import { OutgoingQueues, type Queued, sizeOf } from './outgoing-queues.ts';
 
 /** Messages not acknowledged: for one client as Mosquitto does by default, for all, in bytes. */
 const QUEUED = { one: 1000, all: 10_000, bytes: 32 * 1024 * 1024 };
-/** Topics of one client. */
+/** Topics of one client, and characters of them together: each level of each takes memory. */
 const SUBSCRIBED = 200;
+const SUBSCRIBED_CHARACTERS = 16 * 1024;
 /** Sessions kept for clients that are away. */
 const AWAY = 100;
 /** Retained messages, and bytes of one. */
@@ -123,7 +124,7 @@ function boundSessions(broker: BoundedBroker, log: Logger): void {
     }
   };
   const add = (client: string, packet: Packet) => {
-    makeRoom(client, packet.payload.length);
+    makeRoom(client, sizeOf(packet));
     if (queues.add(client, packet) || full.has(client)) return;
     full.add(client);
     log.warn({ client }, 'the embedded broker keeps no more messages for this client');
@@ -148,7 +149,7 @@ function boundSubscriptions(broker: BoundedBroker, log: Logger): void {
   broker.authorizeSubscribe = (client, sub, done) => {
     const topics = granted.get(client) ?? new Set<string>();
     granted.set(client, topics);
-    if (topics.size >= SUBSCRIBED && !topics.has(sub.topic)) {
+    if (!topics.has(sub.topic) && !mayHave(topics, sub.topic)) {
       log.debug({ client: client.id }, 'the embedded broker refused a subscription');
       return done(null, null);
     }
@@ -165,6 +166,13 @@ function boundSubscriptions(broker: BoundedBroker, log: Logger): void {
       client,
       subs.filter(({ topic }) => granted.get(client)?.has(topic)),
     );
+}
+
+function mayHave(topics: ReadonlySet<string>, topic: string): boolean {
+  if (topics.size >= SUBSCRIBED) return false;
+  let characters = topic.length;
+  for (const each of topics) characters += each.length;
+  return characters <= SUBSCRIBED_CHARACTERS;
 }
 
 function boundRetained(persistence: BoundedPersistence, log: Logger): void {

@@ -7,8 +7,9 @@ import type { Logger } from '../../../log.ts';
 import type { Incoming } from '../ingest/ingest.ts';
 import { loadAedes } from '../libraries.ts';
 import { largestPacket } from '../limits.ts';
-import { PacketCutter } from '../packet-cutter.ts';
+import { CONNECT, PacketCutter, PUBLISH } from '../packet-cutter.ts';
 import { type BoundedBroker, boundPersistence } from './broker-bounds.ts';
+import { SmallChunks } from './small-chunks.ts';
 
 /** Only programs on this box. */
 const HOST = '127.0.0.1';
@@ -20,6 +21,10 @@ const DRAIN_MS = 10_000;
 const HALF_OPEN = 4096;
 /** Packets of the largest size that may be on their way in at once. */
 const LARGE_PACKETS = 4;
+/** Bytes of a CONNECT: id, name, password and Last Will are of 64 KiB each. */
+const CONNECT_BYTES = 328 * 1024;
+/** Of any other packet but a PUBLISH: a list of topics is parsed at once, into many times its size. */
+const CONTROL_BYTES = 64 * 1024;
 
 export interface EmbeddedBrokerParts {
   readonly config: Config;
@@ -113,15 +118,25 @@ export class EmbeddedBroker {
     socket.once('close', () => this.#arriving.delete(socket));
     const client = aedes.handle(socket);
     let begun = 0;
-    const cutter = new PacketCutter(limit, 4, (bytes) => {
+    let isFirst = true;
+    const cutter = new PacketCutter(limit, 4, (bytes, type) => {
       begun = bytes;
+      if (type !== undefined) {
+        const fault = faultOf(type, bytes, isFirst);
+        isFirst = false;
+        if (fault !== null) this.#cutOff(socket, fault);
+      }
       this.#arrive(socket, bytes, limit);
     });
+    const chunks = new SmallChunks();
     // aedes reads the socket itself; its parser is the one place all bytes pass.
     const parser = (client as unknown as { _parser: { parse(chunk: Buffer): number } })._parser;
     const parse = parser.parse.bind(parser);
     parser.parse = (chunk) => {
-      const unread = parse(cutter.cut(chunk));
+      // First, as it says whether the packet goes on.
+      const cut = cutter.cut(chunk);
+      const seen = chunks.add(cut, begun === 0);
+      const unread = seen === null ? 0 : parse(seen);
       // What has ended counted until here, where it is being taken.
       if (this.#arriving.has(socket)) this.#arriving.set(socket, begun);
       return unread;
@@ -137,9 +152,13 @@ export class EmbeddedBroker {
     let all = this.#taking;
     for (const arriving of this.#arriving.values()) all += arriving;
     if (all <= LARGE_PACKETS * limit) return;
+    this.#cutOff(socket, 'too many large messages at once');
+  }
+
+  #cutOff(socket: Socket, why: string): void {
     // At once: until it has closed it would count against those who send something small.
     this.#arriving.delete(socket);
-    socket.destroy(new Error('too many large messages at once'));
+    socket.destroy(new Error(why));
   }
 
   readonly #authenticate: NonNullable<AedesOptions['authenticate']> = (
@@ -203,6 +222,14 @@ export class EmbeddedBroker {
     }
     return gone.signal;
   }
+}
+
+/** Why a connection ends at the beginning of a packet; null where it goes on. */
+function faultOf(type: number, bytes: number, isFirst: boolean): string | null {
+  if (isFirst && type !== CONNECT) return 'the first packet is no CONNECT';
+  if (type === PUBLISH) return null;
+  const most = type === CONNECT ? CONNECT_BYTES : CONTROL_BYTES;
+  return bytes > most ? 'a packet that is no message is too large' : null;
 }
 
 function same(given: string, expected: string): boolean {

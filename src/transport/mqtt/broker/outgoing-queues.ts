@@ -2,6 +2,7 @@
 export interface Queued {
   readonly brokerId?: string;
   readonly brokerCounter?: number;
+  readonly topic?: string;
   messageId?: number | undefined;
   /** A PUBREL has none. */
   readonly payload?: Buffer;
@@ -17,7 +18,7 @@ export interface QueueLimits {
   readonly one: number;
   /** Messages for all. */
   readonly all: number;
-  /** Payload of all. */
+  /** Topics and payloads of all. */
   readonly bytes: number;
 }
 
@@ -56,7 +57,7 @@ export class OutgoingQueues {
     if (!this.mayKeep(client, size) || this.isOver(size)) return false;
     const queue = this.#queues.get(client) ?? { packets: [], bytes: 0 };
     this.#queues.set(client, queue);
-    queue.packets.push({ ...packet, messageId: undefined });
+    queue.packets.push({ ...alone(packet), messageId: undefined });
     this.#count += 1;
     this.#grow(queue, size);
     return true;
@@ -113,4 +114,15 @@ export class OutgoingQueues {
   }
 }
 
-const sizeOf = ({ payload }: Queued): number => payload?.length ?? 0;
+/** Bytes; topics are mostly ASCII. */
+export const sizeOf = ({ topic, payload }: Queued): number =>
+  (topic?.length ?? 0) + (payload?.length ?? 0);
+
+/** A payload is a piece of all that was read with it, which would be kept for a few bytes. */
+function alone(packet: Queued): Queued {
+  const { payload } = packet;
+  if (payload === undefined || payload.buffer.byteLength <= 2 * payload.length) return packet;
+  const own = Buffer.allocUnsafeSlow(payload.length);
+  payload.copy(own);
+  return { ...packet, payload: own };
+}

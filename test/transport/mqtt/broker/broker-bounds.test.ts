@@ -78,3 +78,21 @@ test('a refused subscription is not kept in the session', async () => {
   await broker.persistence.addSubscriptions(client, subs);
   expect(addSubscriptions.mock.calls).toEqual([[client, subs.slice(0, 200)]]);
 });
+
+test('long topics are bounded too', () => {
+  const { broker, connect } = bounded();
+  const client = connect('greedy');
+  const granted = (topic: string) => {
+    let isGranted = false;
+    broker.authorizeSubscribe(client, { topic }, (_error, sub) => {
+      isGranted = sub !== null;
+    });
+    return isGranted;
+  };
+  const deep = (n: number) => `${n}${'/level'.repeat(99)}`;
+  expect(granted('x'.repeat(65_535))).toBe(false);
+  const all = Array.from({ length: 200 }, (_, n) => granted(deep(n)));
+  expect(all.filter(Boolean).length).toBe(27);
+  expect(granted(deep(0))).toBe(true);
+  expect(granted('news')).toBe(true);
+});

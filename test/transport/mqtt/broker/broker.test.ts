@@ -275,6 +275,42 @@ async function raw(url: string, clientId: string) {
   await once(socket, 'data');
   return socket;
 }
+test('a list of topics that would take a gigabyte ends the connection', async () => {
+  const { door } = await openDoor();
+  const socket = await raw(door.url, 'greedy');
+  const length = [0x80, 0x80, 0x80, 0x01];
+  // The beginning of a SUBSCRIBE of 2 MiB.
+  socket.write(Buffer.from([0x82, ...length, 0, 1, 0, 1, 0x61, 0]));
+  await once(socket, 'close');
+});
+
+test('nothing is read before CONNECT, and one as large as can be is', async () => {
+  const { door } = await openDoor();
+  const stranger = connect(Number(new URL(door.url).port), '127.0.0.1');
+  stranger.on('error', () => {});
+  stranger.write(generate({ cmd: 'pingreq' }));
+  await once(stranger, 'close');
+  const text = 'x'.repeat(65_535);
+  const will = { topic: 'w'.repeat(65_535), payload: Buffer.from(text) };
+  const client = await connected(door.url, {
+    ...{ protocolVersion: 4, clientId: text, username: text, password: text, will },
+  });
+  expect(client.connected).toBe(true);
+});
+
+test('a photo byte by byte', async () => {
+  const { door, pipeline } = await openDoor();
+  const sub = await listener(door.url, ['retagger/box/result']);
+  const socket = await raw(door.url, 'slow');
+  socket.setNoDelay();
+  for (const byte of message('retagger/box/ingest', 'kitchen')) {
+    socket.write(Buffer.from([byte]));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await sub.first('/result');
+  await eventually(() => pipeline.length === 0);
+});
+
 const message = (topic: string, payload: Buffer | string, qos: 0 | 1 = 0) =>
   generate({ cmd: 'publish', topic, payload, qos, messageId: 1, dup: false, retain: false });
 

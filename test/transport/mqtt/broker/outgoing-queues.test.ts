@@ -26,6 +26,16 @@ test('each bound holds, and what has left makes room', () => {
   expect(queues.list('a')).toEqual([]);
 });
 
+test('topics count, and a payload keeps nothing of what was read with it', () => {
+  const queues = new OutgoingQueues(LIMITS);
+  const payload = Buffer.alloc(65_536).subarray(1, 3);
+  expect(queues.add('a', { topic: 'x'.repeat(99), payload })).toBe(false);
+  expect(queues.add('a', { topic: 'x'.repeat(98), payload })).toBe(true);
+  expect(queues.list('a')[0]?.payload?.buffer.byteLength).toBe(2);
+  queues.remove('a', undefined);
+  expect(queues.isOver(100)).toBe(false);
+});
+
 test('a PUBREL takes the place of its message and has no weight', () => {
   const queues = new OutgoingQueues(LIMITS);
   const sent = [message(50), message(50)].map((packet, n) => ({ ...packet, messageId: n + 1 }));
