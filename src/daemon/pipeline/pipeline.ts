@@ -55,6 +55,8 @@ export class TaggingPipeline implements Pipeline, Part {
   /** Photos on their way into the spool. */
   readonly #adding = new Map<string, Promise<Job>>();
   readonly #pending: Record<Source, number> = { http: 0, mqtt: 0, folder: 0 };
+  /** Half photos whose writer is given time. */
+  readonly #unwritten = new Set<Job>();
   readonly #listeners = new Set<(outcome: Outcome) => void>();
   readonly #waiters = new Waiters();
   readonly #finishing: Finishing;
@@ -74,9 +76,9 @@ export class TaggingPipeline implements Pipeline, Part {
     return this.#pending.http + this.#pending.mqtt + this.#pending.folder;
   }
 
-  /** Of these, the ones that do not wait for the disk. */
+  /** Of these, the ones that wait neither for the disk nor for their writer. */
   get underWay(): number {
-    return this.length - this.#finishing.heldUp.size;
+    return this.length - this.#finishing.heldUp.size - this.#unwritten.size;
   }
 
   /** Puts back to work what the last run left. */
@@ -264,7 +266,9 @@ export class TaggingPipeline implements Pipeline, Part {
   }
 
   #later(job: Job, waitMs: number): void {
+    this.#unwritten.add(job);
     setTimeout(() => {
+      this.#unwritten.delete(job);
       this.#queue.push(job.entry.source, job);
       this.#pump();
     }, waitMs).unref();

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { RetaggerError } from '../../errors.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';
@@ -5,8 +6,13 @@ import type { SpoolEntry } from '../spool/spool-entry.ts';
 /** A damaged file is given this many settle times after its last change before that is its fate. */
 const GRACE = 10;
 const MAX_GRACE_MS = 10_000;
+/** One whose writing has taken long already, so many times as long again, but no longer than this. */
+const SLOW_GRACE = 2;
+const MAX_SLOW_GRACE_MS = 60_000;
 /** Looks at a file that keeps changing; with the waits in between about two minutes. */
 const MAX_LOOKS = 30;
+/** A photo that grows is looked at on, down to so many looks: `limits.upload_bytes` ends its growth. */
+const LOOKS_OF_GROWING = 15;
 const MAX_WAIT_MS = 5000;
 
 /** Half a file fails with these. */
@@ -35,18 +41,28 @@ export async function stillWritten(
 ): Promise<{ waitMs: number; look: Look } | null> {
   if (entry.body === 'upload') return null;
   if (!mayBeHalf(error.code)) return null;
-  if (last.number >= MAX_LOOKS) return null;
   const now = await stat(entry.path).catch(() => null);
   if (now === null) return null;
-  const look = { size: now.size, mtimeMs: now.mtimeMs, number: last.number + 1 };
+  // A text that grows is a log, and no photo yet to come.
+  const grows = now.size > last.size && error.code === 'image_corrupt';
+  const number = (grows ? Math.min(last.number, LOOKS_OF_GROWING) : last.number) + 1;
+  const look = { size: now.size, mtimeMs: now.mtimeMs, number };
   const changed = now.size !== last.size || now.mtimeMs !== last.mtimeMs;
   const age = Date.now() - now.mtimeMs;
-  const grace = Math.min(GRACE * settleMs, MAX_GRACE_MS);
+  const grace = graceOf(now, settleMs);
   // A clock that disagrees (age below zero) says nothing about the file.
   const young = age >= 0 && age < grace;
-  if (!changed && !young) return null;
+  if ((!changed && !young) || number > MAX_LOOKS) return null;
   const waitMs = changed
     ? Math.min(Math.max(settleMs, 100) * look.number, MAX_WAIT_MS)
     : grace - age;
   return { waitMs, look };
+}
+
+/** @returns milliseconds since its last change that a file may be half: slow links pause for seconds. */
+function graceOf({ birthtimeMs, mtimeMs }: Stats, settleMs: number): number {
+  const usual = Math.min(GRACE * settleMs, MAX_GRACE_MS);
+  // Where the file system does not know when it was made, this is no number of use.
+  const tookMs = birthtimeMs > 0 ? mtimeMs - birthtimeMs : 0;
+  return Math.max(usual, Math.min(SLOW_GRACE * tookMs, MAX_SLOW_GRACE_MS));
 }

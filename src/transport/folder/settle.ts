@@ -4,6 +4,8 @@ export interface Sight {
   /** Milliseconds since 1970 by the file system's clock. */
   readonly mtimeMs: number;
   readonly ino: number;
+  /** When it was made, milliseconds since 1970; 0 where the file system does not know. */
+  readonly birthtimeMs?: number;
 }
 
 interface Watched extends Sight {
@@ -19,8 +21,9 @@ const LEAST_WAIT_MS = 20;
 
 /**
  * Decides when a file has stopped changing. One whose modification is already older than the settle
- * time at first sight was moved in and is whole. Any other must look the same for the settle time
- * by our own monotonic clock, so that a wrong clock on either side does no harm.
+ * time at first sight was moved in and is whole, unless it was only just made: programs that copy set
+ * the original's time, and some look afterwards whether all is there. Any other must look the same for
+ * the settle time by our own monotonic clock, so that a wrong clock on either side does no harm.
  */
 export class Settle {
   readonly #settleMs: number;
@@ -48,7 +51,7 @@ export class Settle {
   look(path: string, sight: Sight, now = Date.now(), ticks = performance.now()): number {
     const needed = sight.size === 0 ? EMPTY * this.#settleMs : this.#settleMs;
     const before = this.#files.get(path);
-    const age = now - sight.mtimeMs;
+    const age = now - Math.max(sight.mtimeMs, sight.birthtimeMs ?? 0);
     if (before === undefined && sight.size > 0 && age >= this.#settleMs) return 0;
     const same =
       before !== undefined &&

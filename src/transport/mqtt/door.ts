@@ -17,7 +17,7 @@ import { discoveryOf } from './discovery.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { Journal } from './ingest/journal.ts';
 import { Presence } from './presence.ts';
-import { type Topics, topicsOf } from './topics.ts';
+import { cameBy, type Topics, topicsOf } from './topics.ts';
 import { within } from './within.ts';
 
 /** Milliseconds for results on their way when the daemon stops. */
@@ -160,7 +160,9 @@ export class MqttDoor implements Part, HealthSource {
   }
 
   async #take(packet: IPublishPacket, signal: AbortSignal): Promise<void> {
-    if (this.#subscriptions.isProbe(packet) || !this.#isIngest(packet.topic)) return;
+    const { ingest, fleet } = this.#topics;
+    if (this.#subscriptions.isProbe(packet)) return;
+    if (!cameBy(packet.topic, ingest) && !cameBy(packet.topic, fleet)) return;
     // Kept by the broker from some time ago; who sent it knows that it is old.
     if (packet.retain) return;
     const { payload, dup, messageId, properties } = packet;

@@ -21,3 +21,10 @@ export function topicsOf(base: string): Topics {
     status: `${base}/status`,
   };
 }
+
+/**
+ * Whether a message came by this topic. RabbitMQ delivers `a/b.c` as `a/b/c`: it has one character
+ * for the dot and the slash. Only for what was subscribed to.
+ */
+export const cameBy = (topic: string, subscribed: string): boolean =>
+  topic === subscribed || topic === subscribed.replaceAll('.', '/');

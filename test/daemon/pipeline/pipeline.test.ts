@@ -618,6 +618,19 @@ describe('a watched file still being written', () => {
     expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
   });
 
+  test('calls for no restart: it waits for its writer', async () => {
+    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 100 } });
+    const file = join(config.data.dir, 'slow.jpg');
+    await writeFile(file, 'image_corrupt');
+    const daemon = build(config);
+    await daemon.start();
+    const body = { move: file };
+    const { outcome } = await daemon.pipeline.accept({ ...photo('folder', ''), body });
+    await eventually(() => daemon.pipeline.underWay === 0);
+    expect(daemon.pipeline.length).toBe(1);
+    expect(await outcome).toMatchObject({ ok: false });
+  });
+
   test('and damaged when its writer is done is damaged', async () => {
     const config = configIn(await temporaryDir(), { ingest: { settle_ms: 0 } });
     const file = join(config.data.dir, 'slow.jpg');

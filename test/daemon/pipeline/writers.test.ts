@@ -1,5 +1,6 @@
-import { stat, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { stillWritten } from '../../../src/daemon/pipeline/writers.ts';
 import type { SpoolEntry } from '../../../src/daemon/spool/spool-entry.ts';
@@ -29,8 +30,27 @@ describe('a damaged file', () => {
     const { entry, seen } = await file(HOUR);
     const again = await stillWritten(entry, corrupt, { ...seen, size: 0 }, 300);
     expect(again).toMatchObject({ waitMs: 300, look: { size: 1, number: 1 } });
-    const last = { ...seen, size: 0, number: 30 };
+    const last = { ...seen, mtimeMs: 0, number: 30 };
     expect(await stillWritten(entry, corrupt, last, 300)).toBeNull();
+  });
+
+  test('that still grows is waited for on, a text that grows is not', async () => {
+    const { entry, seen } = await file(HOUR);
+    const last = { ...seen, size: 0, number: 30 };
+    const again = await stillWritten(entry, corrupt, last, 300);
+    expect(again).toMatchObject({ look: { number: 16 } });
+    const text = new RetaggerError('image_unsupported');
+    expect(await stillWritten(entry, text, last, 300)).toBeNull();
+  });
+
+  test('whose writing took seconds may pause for twice as many', async () => {
+    const { entry } = await file(0);
+    await sleep(500);
+    await appendFile(entry.path, 'y');
+    const { size, mtimeMs } = await stat(entry.path);
+    const again = await stillWritten(entry, corrupt, { size, mtimeMs, number: 0 }, 1);
+    expect(again?.waitMs).toBeGreaterThan(500);
+    expect(again?.waitMs).toBeLessThanOrEqual(60_000);
   });
 
   test('of which only the time has changed is tried again too', async () => {

@@ -20,6 +20,14 @@ describe('settle', () => {
     expect(settle.look('new', sight(5, 2000), 2300, 300)).toBe(0);
   });
 
+  test('waits for what was only just made, whatever time its copier gave it', () => {
+    const settle = new Settle(300, 10);
+    const copied = { ...sight(5, 1000), birthtimeMs: 1900 };
+    expect(settle.look('a', copied, 2000, 0)).toBeGreaterThan(0);
+    expect(settle.look('a', copied, 2300, 300)).toBe(0);
+    expect(settle.look('b', copied, 2200, 0)).toBe(0);
+  });
+
   test('begins anew with every change of size, time or inode', () => {
     const settle = new Settle(300, 10);
     settle.look('a', sight(5, 2000), 2000, 0);

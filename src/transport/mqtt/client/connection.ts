@@ -66,6 +66,8 @@ export class Connection {
   #receiving: Promise<unknown> = Promise.resolve();
   #waits = new AbortController();
   #state: ConnectionState;
+  /** The reason that was logged last, in this outage. */
+  #logged: string | null = null;
   /** Whether the will may be one that the broker keeps. */
   #retains = true;
   readonly #version = new ProtocolVersion();
@@ -208,6 +210,7 @@ export class Connection {
   #up({ version }: Session): void {
     this.#version.worked();
     this.#state = { up: true, since: new Date(), version, reason: null };
+    this.#logged = null;
     const { log, role, url } = this.#parts;
     log.info({ url: url(), role, mqtt: versionName(version) }, 'connected to the broker');
     this.#events.emit('up');
@@ -215,12 +218,13 @@ export class Connection {
 
   #down(error: Error): void {
     const { log, role, url, onDown } = this.#parts;
-    this.#version.failed(error);
+    const olderNext = this.#version.failed(error);
     const reason = explain(error, this.#brief);
     const first = this.#state.up || this.#state.reason === null;
     const since = first ? new Date() : this.#state.since;
     // One line for an outage, and one whenever its reason changes.
-    if (first || this.#state.reason !== reason) {
+    if (!olderNext && this.#logged !== reason) {
+      this.#logged = reason;
       log.warn({ url: url(), role, reason }, 'no connection to the broker; trying again');
     }
     this.#state = { up: false, since, version: this.#version.current, reason };

@@ -40,11 +40,15 @@ export class ProtocolVersion {
     return true;
   }
 
-  /** A connection is down. Some brokers hang up at a version they do not know: then the other is next. */
-  failed(error: Error): void {
-    if (this.#proven || !(error instanceof ConnectionError && error.silent)) return;
+  /**
+   * A connection is down. Some brokers hang up at a version they do not know: then the other is next.
+   * @returns whether that is 3.1.1: only where it fails too is something wrong.
+   */
+  failed(error: Error): boolean {
+    if (this.#proven || !(error instanceof ConnectionError && error.silent)) return false;
     this.current = this.current === 5 ? 4 : 5;
     if (this.#guess !== 'checked') this.#guess = this.current === 4 ? 'yes' : 'no';
+    return this.current === 4;
   }
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { IClientSubscribeOptions, IPublishPacket } from 'mqtt';
 import type { Logger } from '../../../log.ts';
-import { FLEET_SHARE, type Topics } from '../topics.ts';
+import { cameBy, FLEET_SHARE, type Topics } from '../topics.ts';
 import type { Session } from './session.ts';
 
 /** Milliseconds for our own message to come back to us. */
@@ -53,7 +53,7 @@ export class Subscriptions {
 
   /** @returns whether the message was our own probe. */
   isProbe({ topic, payload }: IPublishPacket): boolean {
-    if (topic !== this.#probeTopic) return false;
+    if (!cameBy(topic, this.#probeTopic)) return false;
     if (payload.toString() === this.#probe?.nonce) this.#probe.arrived();
     return true;
   }

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectOptions } from '../../../../src/transport/mqtt/client/connect-options.ts';
 import {
@@ -47,6 +48,13 @@ async function connectionTo(url: () => string, more: Partial<ConnectionParts> = 
   onTestFinished(() => connection.stop());
   connection.start();
   return connection;
+}
+
+/** A log that keeps its warnings. */
+function warningsOf() {
+  const warnings: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
+  return { log, warnings };
 }
 
 test('where nothing can be connected to at all, it tries again and stops', async () => {
@@ -128,13 +136,37 @@ test('a broker that hangs up at MQTT 5 is spoken to in 3.1.1', async () => {
   onTestFinished(() => void server.close());
   const { port } = server.address() as AddressInfo;
   let taken = 0;
+  const { log, warnings } = warningsOf();
   const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`, {
     onMessage: async () => void taken++,
+    log,
   });
   await eventually(() => connection.state.up && taken > 0);
   expect(versions).toEqual([5, 4, 5, 4]);
   expect(connection.state.version).toBe(4);
   expect(taken).toBe(1);
+  // Nothing is wrong with it.
+  expect(warnings).toEqual([]);
+});
+
+test('what hangs up at both versions is warned of once', async () => {
+  let tries = 0;
+  const server = createServer((socket) => {
+    tries += 1;
+    socket.on('error', () => {});
+    socket.once('data', () => socket.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const { log, warnings } = warningsOf();
+  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`, { log });
+  await eventually(() => {
+    connection.hurry();
+    return tries >= 6;
+  });
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toContain('does not answer as an MQTT broker');
 });
 
 function hangsUpSoon(socket: Socket): void {
