@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { lstat, opendir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../log.ts';
@@ -17,8 +18,7 @@ export interface Swept {
 
 /**
  * Deletes what was filed `data.keep_days` ago, for a box that nobody clears: in `tagged` and `failed`,
- * every file and every folder that is left empty. Counted from the filing (`ctime`), since a photo keeps
- * its own `mtime`. Links are deleted, not followed.
+ * every file and every folder that is left empty. Links are deleted, not followed.
  */
 export class Retention implements Part {
   readonly name = 'retention';
@@ -83,15 +83,15 @@ export class Retention implements Part {
     // As it is before its files go: a folder that was just made is about to be filled.
     const stats = await ifThere(lstat(path));
     await this.#sweep(path, before, swept);
-    if (stats !== null && stats.ctimeMs < before) await rmdir(path).catch(() => {});
+    if (stats !== null && filedMs(stats) < before) await rmdir(path).catch(() => {});
   }
 
   async #delete(path: string, before: number, swept: Swept): Promise<void> {
     try {
-      const { ctimeMs, size } = await lstat(path);
-      if (ctimeMs >= before || !(await disk.remove(path))) return;
+      const stats = await lstat(path);
+      if (filedMs(stats) >= before || !(await disk.remove(path))) return;
       swept.files += 1;
-      swept.bytes += size;
+      swept.bytes += stats.size;
     } catch (error) {
       if (isCode(error, 'ENOENT')) return;
       swept.left += 1;
@@ -99,3 +99,10 @@ export class Retention implements Part {
     }
   }
 }
+
+/**
+ * When a file came to its place, in milliseconds: a photo keeps its own `mtime`. FAT and exFAT give that
+ * as `ctime` too, but know when a file was made.
+ */
+export const filedMs = ({ ctimeMs, birthtimeMs }: Pick<Stats, 'ctimeMs' | 'birthtimeMs'>): number =>
+  Math.max(ctimeMs, birthtimeMs);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../../src/daemon/disk.ts';
-import { Retention } from '../../../src/daemon/filing/retention.ts';
+import { filedMs, Retention } from '../../../src/daemon/filing/retention.ts';
 import { silent, temporaryDir } from '../support.ts';
 
 const DAY_MS = 86_400_000;
@@ -145,4 +145,11 @@ test('it looks at its start and every hour, until it is stopped', async () => {
   await retention.stop();
   await vi.advanceTimersByTimeAsync(10 * 3_600_000);
   expect(sweep).toHaveBeenCalledTimes(4);
+});
+
+test('on FAT a photo was filed when it was made there, not when it was taken', () => {
+  expect(filedMs({ ctimeMs: 100, birthtimeMs: 5000 })).toBe(5000);
+  // Elsewhere a rename changes it; some file systems do not know when a file was made.
+  expect(filedMs({ ctimeMs: 5000, birthtimeMs: 100 })).toBe(5000);
+  expect(filedMs({ ctimeMs: 5000, birthtimeMs: 0 })).toBe(5000);
 });
