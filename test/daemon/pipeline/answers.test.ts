@@ -37,6 +37,16 @@ describe('the same bytes once more', () => {
     expect(off.tagger.seen).toHaveLength(2);
   });
 
+  test('are not even looked for where memory is off: no file is read for it', () => {
+    let asked = 0;
+    const tag = () => {
+      asked += 1;
+      return new Promise<never>(() => {});
+    };
+    void new Answers({ tag }, 0).tag('photo');
+    expect(asked).toBe(1);
+  });
+
   test('are tagged again by another model, whose answers an old one does not fill in', async () => {
     const { tagger, answers, tag } = await setup(10);
     await tag('hall 1');
