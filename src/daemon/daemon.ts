@@ -100,9 +100,10 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       const model = tagger.start();
       model.catch(() => {});
       await Promise.all([admission.start(), http?.start(), recover()]);
-      await retention.start();
       await Promise.all([mqtt?.start(), folder?.start(), model.then(() => pipeline.start())]);
       await notify.ready();
+      // Not before: it looks at every filed photo.
+      await retention.start();
     },
     async reload(next) {
       try {

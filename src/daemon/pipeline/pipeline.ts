@@ -56,7 +56,7 @@ export class TaggingPipeline implements Pipeline, Part {
   readonly #adding = new Map<string, Promise<Job>>();
   readonly #pending: Record<Source, number> = { http: 0, mqtt: 0, folder: 0 };
   /** Half photos whose writer is given time. */
-  readonly #unwritten = new Set<Job>();
+  #unwritten = 0;
   readonly #listeners = new Set<(outcome: Outcome) => void>();
   readonly #waiters = new Waiters();
   readonly #finishing: Finishing;
@@ -78,7 +78,7 @@ export class TaggingPipeline implements Pipeline, Part {
 
   /** Of these, the ones that wait neither for the disk nor for their writer. */
   get underWay(): number {
-    return this.length - this.#finishing.heldUp.size - this.#unwritten.size;
+    return this.length - this.#finishing.heldUp.size - this.#unwritten;
   }
 
   /** Puts back to work what the last run left. */
@@ -266,9 +266,9 @@ export class TaggingPipeline implements Pipeline, Part {
   }
 
   #later(job: Job, waitMs: number): void {
-    this.#unwritten.add(job);
+    this.#unwritten += 1;
     setTimeout(() => {
-      this.#unwritten.delete(job);
+      this.#unwritten -= 1;
       this.#queue.push(job.entry.source, job);
       this.#pump();
     }, waitMs).unref();

@@ -40,7 +40,7 @@ export class Root {
   async isPastLink(path: Buffer): Promise<boolean> {
     const folder = path.subarray(0, path.lastIndexOf(SLASH));
     if (folder.length <= this.path.length) return false;
-    const [root, real] = await Promise.all([bytesOf(this.path), bytesOf(folder)]);
+    const [root, real] = await Promise.all([realOf(this.path), realOf(folder)]);
     return !real.equals(Buffer.concat([root, folder.subarray(this.path.length)]));
   }
 
@@ -81,4 +81,4 @@ export class Root {
   }
 }
 
-const bytesOf = (path: Buffer): Promise<Buffer> => realpath(path, { encoding: 'buffer' });
+const realOf = (path: Buffer): Promise<Buffer> => realpath(path, { encoding: 'buffer' });

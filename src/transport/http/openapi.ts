@@ -5,7 +5,8 @@ import swaggerUi from '@fastify/swagger-ui';
 import { Type } from 'typebox';
 import { ERRORS } from '../../errors.ts';
 import { version } from '../../version.ts';
-import { PROBLEM_TYPE } from './problem.ts';
+import { named } from './named.ts';
+import { PROBLEM_TYPE, type Problem } from './problem.ts';
 import type { App } from './server.ts';
 
 const require = createRequire(import.meta.url);
@@ -33,7 +34,7 @@ export function problems(...statuses: readonly number[]) {
       status,
       {
         description: codesOf(status),
-        content: { [PROBLEM_TYPE]: { schema: Type.Ref('Problem#') } },
+        content: { [PROBLEM_TYPE]: { schema: named<Problem>('Problem') } },
       },
     ]),
   );

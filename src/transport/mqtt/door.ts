@@ -68,7 +68,7 @@ export class MqttDoor implements Part, HealthSource {
     this.#subscriptions = new Subscriptions(topics, log);
     this.#broker = new EmbeddedBroker({
       ...{ config, log },
-      isIngest: (topic) => this.#isIngest(topic),
+      isIngest: (topic) => topic === topics.ingest || topic === topics.fleet,
       take: (incoming, signal) => this.#ingest.take(incoming, signal),
     });
     const url = () => this.url;
@@ -153,10 +153,6 @@ export class MqttDoor implements Part, HealthSource {
   #down(): void {
     this.#presence.down();
     this.#delivery.down();
-  }
-
-  #isIngest(topic: string): boolean {
-    return topic === this.#topics.ingest || topic === this.#topics.fleet;
   }
 
   async #take(packet: IPublishPacket, signal: AbortSignal): Promise<void> {

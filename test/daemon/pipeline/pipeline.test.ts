@@ -584,64 +584,55 @@ describe('a damaged photo of the folder', () => {
   );
 });
 
+/** A watched file and a daemon that has not seen it. */
+async function slowFile(content: string, settle_ms: number) {
+  const config = configIn(await temporaryDir(), { ingest: { settle_ms } });
+  const file = join(config.data.dir, 'slow.jpg');
+  await writeFile(file, content);
+  const daemon = build(config);
+  await daemon.start();
+  return {
+    daemon,
+    accept: () => daemon.pipeline.accept({ ...photo('folder', ''), body: { move: file } }),
+    /** Where it is once it has been taken: its writer has it open there. */
+    taken: async () => {
+      const [name = ''] = (await ls(daemon.spool.dir)).filter((each) => each.endsWith('.photo'));
+      return join(daemon.spool.dir, name);
+    },
+  };
+}
+
 describe('a watched file still being written', () => {
   test('is tried again once its writer is done', async () => {
-    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 20 } });
-    await mkdir(config.ingest.dir);
-    const file = join(config.ingest.dir, 'slow.jpg');
-    await writeFile(file, 'image_corrupt');
-    const daemon = build(config);
-    await daemon.start();
+    const { daemon, accept, taken } = await slowFile('image_corrupt', 20);
     daemon.tagger.hold();
-    const { outcome } = await daemon.pipeline.accept({
-      ...photo('folder', ''),
-      body: { move: file },
-    });
+    const { outcome } = await accept();
     await eventually(() => daemon.tagger.seen.length === 1);
-    // The writer has the renamed file open and goes on.
-    const [spooled = ''] = (await ls(daemon.spool.dir)).filter((name) => name.endsWith('.photo'));
-    await writeFile(join(daemon.spool.dir, spooled), 'kitchen and more');
+    await writeFile(await taken(), 'kitchen and more');
     daemon.tagger.letGo();
     expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
   });
 
   test('may have been empty at first', async () => {
-    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 100 } });
-    const file = join(config.data.dir, 'slow.jpg');
-    await writeFile(file, '');
-    const daemon = build(config);
-    await daemon.start();
-    const body = { move: file };
-    const { outcome } = await daemon.pipeline.accept({ ...photo('folder', ''), body });
-    const [spooled = ''] = (await ls(daemon.spool.dir)).filter((name) => name.endsWith('.photo'));
-    await writeFile(join(daemon.spool.dir, spooled), 'kitchen');
+    const { accept, taken } = await slowFile('', 100);
+    const { outcome } = await accept();
+    await writeFile(await taken(), 'kitchen');
     expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
   });
 
   test('calls for no restart: it waits for its writer', async () => {
-    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 100 } });
-    const file = join(config.data.dir, 'slow.jpg');
-    await writeFile(file, 'image_corrupt');
-    const daemon = build(config);
-    await daemon.start();
-    const body = { move: file };
-    const { outcome } = await daemon.pipeline.accept({ ...photo('folder', ''), body });
+    const { daemon, accept } = await slowFile('image_corrupt', 100);
+    const { outcome } = await accept();
     await eventually(() => daemon.pipeline.underWay === 0);
     expect(daemon.pipeline.length).toBe(1);
     expect(await outcome).toMatchObject({ ok: false });
   });
 
   test('and damaged when its writer is done is damaged', async () => {
-    const config = configIn(await temporaryDir(), { ingest: { settle_ms: 0 } });
-    const file = join(config.data.dir, 'slow.jpg');
-    await writeFile(file, 'image_corrupt');
-    const daemon = build(config);
-    await daemon.start();
+    const { daemon, accept, taken } = await slowFile('image_corrupt', 0);
     daemon.tagger.hold();
-    const body = { move: file };
-    const { outcome } = await daemon.pipeline.accept({ ...photo('folder', ''), body });
-    const [spooled = ''] = (await ls(daemon.spool.dir)).filter((name) => name.endsWith('.photo'));
-    await appendFile(join(daemon.spool.dir, spooled), ' and more');
+    const { outcome } = await accept();
+    await appendFile(await taken(), ' and more');
     daemon.tagger.letGo();
     expect(await outcome).toMatchObject({ ok: false, failure: { code: 'image_corrupt' } });
     expect(daemon.tagger.seen.length).toBeLessThan(4);
