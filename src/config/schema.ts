@@ -179,9 +179,9 @@ export const ConfigSchema = Type.Object(
         }),
         outbox: Type.Integer({
           minimum: 1,
-          maximum: 10_000_000,
+          maximum: 1_000_000,
           default: 100_000,
-          description: 'Results kept for a broker that is away.',
+          description: 'Results kept for a broker that is away (100 bytes of memory each).',
         }),
         memory_bytes: Type.Integer({
           minimum: 192 * MiB,

@@ -47,19 +47,15 @@ export class FileStore {
     onOther: (name: string) => void = () => {},
   ): Promise<void> {
     await makeOwnFolder(this.dir);
-    for await (const name of this.#names()) {
+    for await (const entry of await opendir(this.dir, { bufferSize: 256 })) {
+      // We make no folders in here: it is somebody's own, whatever it is called. To remove it as a torn
+      // file, or read it as an entry, fails at every start.
+      if (entry.isDirectory()) continue;
+      const { name } = entry;
       const key = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';
       if (name.endsWith(TEMPORARY)) await this.#disk.remove(join(this.dir, name));
       else if (KEY.test(key)) onKey(key);
       else onOther(name);
-    }
-  }
-
-  /** Reads the folder again, name by name. */
-  async *keys(): AsyncGenerator<string> {
-    for await (const name of this.#names()) {
-      const key = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';
-      if (KEY.test(key)) yield key;
     }
   }
 
@@ -129,13 +125,5 @@ export class FileStore {
 
   #path(key: string): string {
     return join(this.dir, `${key}${SUFFIX}`);
-  }
-
-  async *#names(): AsyncGenerator<string> {
-    for await (const entry of await opendir(this.dir, { bufferSize: 256 })) {
-      // We make none in here: somebody's own, whatever it is called. To remove it as a torn file, or
-      // read it as an entry, fails at every start.
-      if (!entry.isDirectory()) yield entry.name;
-    }
   }
 }

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { Lane, Smallest } from '../../../src/daemon/outbox/lanes.ts';
+import { Lane } from '../../../src/daemon/outbox/lane.ts';
 
 setFlagsFromString('--expose-gc');
 const gc: () => void = runInNewContext('gc');
@@ -18,16 +18,6 @@ function takenBy<T>(make: () => T): [T, number] {
   return [made, process.memoryUsage().heapUsed - before];
 }
 
-test('the smallest of many are found without keeping many', () => {
-  const [smallest, bytes] = takenBy(() => {
-    const some = new Smallest(10);
-    for (let n = MANY; n > 0; n--) some.add(key(n));
-    return some;
-  });
-  expect(bytes).toBeLessThan(500_000);
-  expect(smallest.sorted()).toEqual(Array.from({ length: 10 }, (_, n) => key(n + 1)));
-});
-
 test('a lane gives each key once, in order, and keeps none that has left', () => {
   const [lane, bytes] = takenBy(() => {
     const one = new Lane();
@@ -40,4 +30,28 @@ test('a lane gives each key once, in order, and keeps none that has left', () =>
   });
   expect(bytes).toBeLessThan(500_000);
   expect([lane.length, lane.shift(), lane.shift()]).toEqual([1, key(MANY), undefined]);
+});
+
+test('keys are in order however they come, and go where they are named', () => {
+  const lane = new Lane([3, 1, 5].map(key));
+  for (const n of [4, 0, 2]) lane.insert(key(n));
+  expect(lane.shift()).toBe(key(0));
+  expect([lane.delete(key(0)), lane.delete(key(3)), lane.delete(key(9))]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  lane.insert(key(0));
+  expect([lane.length, lane.keys()]).toEqual([5, [0, 1, 2, 4, 5].map(key)]);
+});
+
+test('a hundred thousand keys take a hundred bytes each', () => {
+  const all = 100_000;
+  const [lane, bytes] = takenBy(() => {
+    const one = new Lane();
+    for (let n = 0; n < all; n++) one.insert(key(n));
+    return one;
+  });
+  expect(lane.length).toBe(all);
+  expect(bytes / all).toBeLessThan(120);
 });
