@@ -104,10 +104,9 @@ export class Delivery {
   }
 
   async #fill(session: Session): Promise<void> {
-    const window = this.#window(session);
-    for (const entry of this.#refusals.due(window - this.#inFlight)) this.#send(session, entry);
-    const room = window - this.#inFlight;
-    if (room <= 0 || this.#refusals.full) return;
+    const room = this.#window(session) - this.#inFlight;
+    if (room <= 0) return;
+    this.#outbox.giveBack(this.#refusals.due());
     const entries = await this.#outbox.take(room);
     if (this.#session !== session) {
       // Taken for a connection that was lost meanwhile; on the next, if any, nothing is sent yet.
@@ -149,8 +148,7 @@ export class Delivery {
     const options = optionsOf(entry.message, session);
     try {
       await session.publish(this.#topics[kind], body, options);
-      const parked = this.#refusals.accepted(kind);
-      if (parked.length > 0) this.#outbox.giveBack(parked);
+      this.#outbox.giveBack(this.#refusals.accepted(kind));
     } catch (error) {
       if (!this.#isOpen(session)) return false;
       if ((error as { code?: unknown }).code === TOO_LARGE) {

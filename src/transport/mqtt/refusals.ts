@@ -4,23 +4,19 @@ import { Backoff } from './backoff.ts';
 
 /** Milliseconds between tries at what the broker refused. */
 const RETRY = { first: 1000, longest: 60_000 };
-/** Refused messages of a kind in memory. */
-const HELD = 1000;
-/** Keys of more of them. Beyond, nothing of either kind is taken from the outbox. */
-const PARKED = 100_000;
 
 type Kind = Message['kind'];
 
+/** Why a kind of message is refused, and what waits for that to change. */
 interface Refused {
   readonly reason: string;
   readonly backoff: Backoff;
-  readonly entries: OutboxEntry[];
-  /** Keys in the outbox of what is over `HELD`. */
-  readonly parked: string[];
+  /** Of messages that stay in the outbox. */
+  readonly keys: string[];
+  /** Key of the one that is tried. */
+  tried: string | null;
   /** `performance.now()` of the next try. */
   next: number;
-  /** The first of `entries` is with the broker. */
-  trying: boolean;
 }
 
 /**
@@ -31,7 +27,6 @@ interface Refused {
 export class Refusals {
   readonly #log: Logger;
   readonly #refused = new Map<Kind, Refused>();
-  #ready: OutboxEntry[] = [];
   /** Messages too large for this broker, and what was said of the first. */
   #large = { count: 0, reason: '' };
 
@@ -47,28 +42,16 @@ export class Refusals {
     return parts.length > 0 ? parts.join('; ') : null;
   }
 
-  /** No more can be held. */
-  get full(): boolean {
-    return [...this.#refused.values()].some(({ parked }) => parked.length >= PARKED);
-  }
-
   /** The broker said no. */
-  refused(entry: OutboxEntry, error: Error): void {
-    const { kind } = entry.message;
-    let state = this.#refused.get(kind);
-    if (state === undefined) {
-      state = {
-        ...{ reason: error.message, backoff: new Backoff(RETRY) },
-        ...{ entries: [], parked: [] },
-        ...{ next: 0, trying: true },
-      };
-      this.#refused.set(kind, state);
-      this.#log.error({ kind, reason: error.message }, 'the broker refuses messages; trying again');
+  refused({ key, message: { kind } }: OutboxEntry, { message: reason }: Error): void {
+    const state = this.#refused.get(kind);
+    if (state) state.keys.push(key);
+    else {
+      const backoff = new Backoff(RETRY);
+      const next = performance.now() + backoff.next();
+      this.#refused.set(kind, { reason, backoff, keys: [key], tried: null, next });
+      this.#log.error({ kind, reason }, 'the broker refuses messages; trying again');
     }
-    keep(state, entry);
-    if (!state.trying) return;
-    state.trying = false;
-    state.next = performance.now() + state.backoff.next();
   }
 
   /** It would be refused at every try: it waits for the next connection, and others not for it. */
@@ -79,39 +62,39 @@ export class Refusals {
     }
     this.#large.count += 1;
     const state = this.#refused.get(kind);
-    // Perhaps this was the one that was tried: then another is.
-    if (state) state.trying = false;
+    if (state?.tried === key) state.next = 0; // another is tried
   }
 
   /**
    * The broker has taken one of this kind.
-   * @returns keys of messages that are not held here and go back to the outbox.
+   * @returns keys of what waited for that.
    */
   accepted(kind: Kind): readonly string[] {
     const state = this.#refused.get(kind);
     if (state === undefined) return [];
     this.#refused.delete(kind);
-    this.#ready.push(...state.entries);
     this.#log.info({ kind }, 'the broker takes messages again');
-    return state.parked;
+    return state.keys;
   }
 
   /** @returns whether the message is kept back, because its kind is refused at present. */
-  hold(entry: OutboxEntry): boolean {
-    const state = this.#refused.get(entry.message.kind);
-    if (state !== undefined) keep(state, entry);
-    return state !== undefined;
+  hold({ key, message: { kind } }: OutboxEntry): boolean {
+    const state = this.#refused.get(kind);
+    if (state === undefined || state.tried === key) return false;
+    state.keys.push(key);
+    return true;
   }
 
-  /** At most `limit` messages to try now. */
-  due(limit: number): OutboxEntry[] {
-    const due = this.#ready.splice(0, limit);
+  /** @returns keys of what is to be tried now. */
+  due(): readonly string[] {
+    const now = performance.now();
+    const due: string[] = [];
     for (const state of this.#refused.values()) {
-      if (due.length >= limit || state.trying || state.next > performance.now()) continue;
-      const entry = state.entries.shift();
-      if (entry === undefined) continue;
-      state.trying = true;
-      due.push(entry);
+      const key = state.next > now ? undefined : state.keys.shift();
+      if (key === undefined) continue;
+      state.tried = key;
+      state.next = now + state.backoff.next();
+      due.push(key);
     }
     return due;
   }
@@ -119,12 +102,6 @@ export class Refusals {
   /** Forgets everything: the outbox has it all again. */
   clear(): void {
     this.#refused.clear();
-    this.#ready = [];
     this.#large = { count: 0, reason: '' };
   }
-}
-
-function keep({ entries, parked }: Refused, entry: OutboxEntry): void {
-  if (entries.length < HELD) entries.push(entry);
-  else parked.push(entry.key);
 }
