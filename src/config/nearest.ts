@@ -13,10 +13,13 @@ function distance(a: string, b: string): number {
   return row.at(-1) ?? 0;
 }
 
-/** `; did you mean "http.port"?`, or nothing where no name is close. */
+/** `; did you mean "http.port"?`, or nothing where no name is close, nor begins as the word does. */
 export function nearest(word: string, names: readonly string[]): string {
+  const longer = names.filter((name) => name.startsWith(word));
   const [best] = names
     .map((name) => ({ name, edits: distance(word.slice(0, 64), name) }))
     .sort((a, b) => a.edits - b.edits);
-  return best && best.edits <= Math.min(4, word.length / 2) ? `; did you mean "${best.name}"?` : '';
+  const close = best && best.edits <= Math.min(4, word.length / 2) ? best.name : undefined;
+  const meant = close ?? (longer.length === 1 ? longer[0] : undefined);
+  return meant === undefined ? '' : `; did you mean "${meant}"?`;
 }

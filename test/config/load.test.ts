@@ -196,6 +196,11 @@ describe('what is wrong is named', () => {
       { file: yaml('engine: wasm\n---\nengine: auto\n') },
       /more than one document/,
     ],
+    [
+      'a key without its end',
+      { file: yaml('limits:\n  memory: 1\n') },
+      /mean "limits.memory_bytes"/,
+    ],
     ['a mistyped section', { file: yaml('mqt:\n  port: 1\n') }, /mean "mqtt"/],
     ['a home folder', { file: yaml('data:\n  dir: ~/photos\n') }, /data.dir in .*whole path/],
     ['a home folder alone', { flags: { 'data-dir': '~' } }, /--data-dir: .*whole path/],
