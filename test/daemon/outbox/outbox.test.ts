@@ -271,6 +271,22 @@ describe('an outbox', () => {
     expect(await readdir(dir)).toContain(name.replace('.json', '.bad'));
   });
 
+  test('leaves what is not its own alone, and does not count it', async () => {
+    const dir = await temporaryDir();
+    await writeFile(join(dir, 'notes.json'), '{}');
+    const outbox = await opened(dir);
+    expect([outbox.length, await outbox.take(9)]).toEqual([0, []]);
+    expect(await readdir(dir)).toEqual(['notes.json']);
+  });
+
+  test('does not take a torn message for the outcome of its photo', async () => {
+    const dir = await temporaryDir();
+    await writeFile(join(dir, '000000000000001-00000000-p1.json'), '{"kind":');
+    const outbox = new DiskOutbox(dir, silent);
+    expect(await outbox.open(new Set(['p1']))).toEqual(new Map());
+    expect(outbox.length).toBe(0);
+  });
+
   test('counts what is there, though somebody removes messages', async () => {
     const dir = await temporaryDir();
     const outbox = await opened(dir);
