@@ -1,3 +1,4 @@
+import pino from 'pino';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { OutboxEntry } from '../../../src/daemon/ports.ts';
 import { Refusals } from '../../../src/transport/mqtt/refusals.ts';
@@ -51,4 +52,27 @@ test('where the one that is tried is too large, another is at once', () => {
   expect(refusals.detail).toBe(
     'refuses results: not authorized; takes none so large, 1 wait: 9 bytes',
   );
+});
+
+test('a lost connection forgets it all; each state is logged once', () => {
+  const lines: string[] = [];
+  const log = pino({ base: null, timestamp: false }, { write: (line) => void lines.push(line) });
+  const said = () => lines.splice(0).map((line) => JSON.parse(line).msg);
+  const refusals = new Refusals(log);
+  expect(refusals.accepted('result')).toEqual([]);
+  for (const key of ['a', 'b']) refusals.refused(entry(key), NO);
+  for (const key of ['c', 'd']) refusals.tooLarge(entry(key), new Error(`${key} is too large`));
+  expect(refusals.detail).toContain('2 wait: c is');
+  // None of these was the one that is tried.
+  expect(refusals.due()).toEqual([]);
+  expect(said()).toEqual([
+    'the broker refuses messages; trying again',
+    'a message is too large for the broker',
+  ]);
+  expect(refusals.accepted('result')).toEqual(['a', 'b']);
+  expect(said()).toEqual(['the broker takes messages again']);
+  refusals.refused(entry('a'), NO);
+  refusals.clear();
+  expect([refusals.detail, refusals.hold(entry('a')), refusals.due()]).toEqual([null, false, []]);
+  expect(refusals.accepted('result')).toEqual([]);
 });
