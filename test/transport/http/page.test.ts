@@ -125,3 +125,29 @@ test('of a dropped folder all is uploaded that can be read, and the rest counted
   expect(files.map(({ name }: File) => name)).toEqual(['a.jpg', 'b.jpg']);
   expect(unreadable).toBe(2);
 });
+
+test('no name of a photo is a formula to a spreadsheet, or breaks its row', async () => {
+  const { tableOf } = await import(new URL(`../../../${PAGE}/table.js`, import.meta.url).href);
+  const cell = (file: string) => {
+    const table: string = tableOf([{ file, result: null, error: 'e' }]);
+    return table.slice('\ufefffile,tag,score,error\r\n'.length, -',,,e\r\n'.length);
+  };
+  const cells = {
+    'a.jpg': 'a.jpg',
+    'a-b=c.jpg': 'a-b=c.jpg',
+    '=1+1.jpg': "'=1+1.jpg",
+    '+1.jpg': "'+1.jpg",
+    '-1.jpg': "'-1.jpg",
+    '@SUM(A1).jpg': "'@SUM(A1).jpg",
+    '\t=1.jpg': '"\'\t=1.jpg"',
+    '\uff1d1.jpg': "'\uff1d1.jpg",
+    'a,b.jpg': '"a,b.jpg"',
+    'a;=b.jpg': '"a;=b.jpg"',
+    'a"b.jpg': '"a""b.jpg"',
+    'a\nb.jpg': '"a\nb.jpg"',
+    '=HYPERLINK("x","y")': '"\'=HYPERLINK(""x"",""y"")"',
+  };
+  expect(Object.fromEntries(Object.keys(cells).map((file) => [file, cell(file)]))).toEqual(cells);
+  // What still waits is not in it.
+  expect(tableOf([{ file: 'a.jpg', result: null, error: null }]).split('\r\n')).toHaveLength(2);
+});

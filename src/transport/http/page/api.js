@@ -35,11 +35,13 @@ export class ApiError extends Error {
    * @param {number} status
    * @param {string} detail
    * @param {number} [retryAfter] seconds
+   * @param {string} [code] only the box itself gives one.
    */
-  constructor(status, detail, retryAfter) {
+  constructor(status, detail, retryAfter, code) {
     super(detail);
     this.status = status;
     this.retryAfter = retryAfter;
+    this.code = code;
   }
 }
 
@@ -67,12 +69,13 @@ export async function call(path, options = {}) {
  * @returns {Promise<ApiError>}
  */
 async function errorOf(response) {
-  const { title, detail } = (await response.json().catch(() => null)) ?? {};
+  const { title, detail, code } = (await response.json().catch(() => null)) ?? {};
   const short = response.status === 413 ? TOO_LARGE : `The box answered ${response.status}.`;
   const what = detail ?? short;
   // What a decoder says of a photo needs words for people before it.
   const said = response.status < 500 && title && title !== what ? `${title} (${what})` : what;
-  return new ApiError(response.status, said, Number(response.headers.get('retry-after') ?? 0));
+  const retryAfter = Number(response.headers.get('retry-after') ?? 0);
+  return new ApiError(response.status, said, retryAfter, code);
 }
 
 /**

@@ -3,7 +3,7 @@ import { atMost, droppedFiles } from './dropped.js';
 import { showItem, showRecent } from './feed.js';
 import { showHealth, watchHealth } from './health.js';
 import { follow } from './live.js';
-import { addPhotos, clearPhotos } from './uploads.js';
+import { addPhotos, clearPhotos, saveTable, tryAllAgain } from './uploads.js';
 
 const zone = byId('drop');
 const input = /** @type {HTMLInputElement} */ (byId('files'));
@@ -36,6 +36,12 @@ addEventListener('paste', async (event) => {
   if (!event.clipboardData) return;
   addPhotos(await droppedFiles(event.clipboardData));
 });
+byId('again').addEventListener('click', () => {
+  // The button goes with the failures.
+  byId('batch-text').focus();
+  tryAllAgain();
+});
+byId('save').addEventListener('click', saveTable);
 byId('clear').addEventListener('click', () => {
   clearPhotos();
   input.focus();

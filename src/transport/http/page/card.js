@@ -1,4 +1,5 @@
 import { make, percent } from './dom.js';
+import { pathOf } from './dropped.js';
 import { thumbnail } from './thumbnail.js';
 
 /** @typedef {import('./api.js').Result} Result */
@@ -10,6 +11,8 @@ export class Card {
    */
   constructor(file) {
     this.file = file;
+    /** @type {import('./table.js').Row} */
+    this.row = { file: pathOf(file), result: null, error: null };
     this.picture = make('div', { class: 'picture' });
     this.headline = make('p', { class: 'headline quiet' }, 'Waiting');
     this.body = make('div', { class: 'answer' });
@@ -21,15 +24,22 @@ export class Card {
         'div',
         { class: 'text' },
         this.headline,
-        make('p', { class: 'name quiet', title: file.name }, file.name),
+        make('p', { class: 'name quiet', title: this.row.file }, file.name),
         this.body,
       ),
     );
     void this.#show();
   }
 
-  wait() {
+  /** @param {() => void} takeOut */
+  wait(takeOut) {
+    this.row.error = null;
     this.#state('waiting', 'Waiting');
+    this.out = make('button', { class: 'out', title: 'Remove' }, '×');
+    this.out.type = 'button';
+    this.out.setAttribute('aria-label', `Remove: ${this.file.name}`);
+    this.out.addEventListener('click', takeOut);
+    this.headline.append(this.out);
   }
 
   sending(state = 'Tagging') {
@@ -46,6 +56,7 @@ export class Card {
       make('span', { class: 'score' }, sure ? percent(result.score) : `perhaps ${best}`),
     );
     this.body.replaceChildren(bars(result.scores, best));
+    this.row.result = result;
   }
 
   /**
@@ -53,22 +64,14 @@ export class Card {
    * @param {(() => void) | null} retry null where another try cannot help
    */
   failed(message, retry) {
+    this.row.error = message;
     this.#state('failed', 'Not tagged');
     this.body.replaceChildren(make('p', { class: 'bad' }, message));
     if (retry === null) return;
     const button = make('button', { class: 'plain' }, 'Try again');
     button.type = 'button';
     button.setAttribute('aria-label', `Try again: ${this.file.name}`);
-    button.addEventListener(
-      'click',
-      () => {
-        // The button goes with the failure; the keyboard stays at this photo.
-        this.element.tabIndex = -1;
-        this.element.focus({ preventScroll: true });
-        retry();
-      },
-      { once: true },
-    );
+    button.addEventListener('click', retry, { once: true });
     this.body.append(button);
   }
 
@@ -85,9 +88,14 @@ export class Card {
    * @param {string} headline
    */
   #state(state, headline) {
+    const held = this.element.contains(document.activeElement);
     this.element.className = `card ${state}`;
     this.headline.replaceChildren(headline);
     this.body.replaceChildren();
+    if (!held) return;
+    // A button goes with its state; the keyboard stays at this photo.
+    this.element.tabIndex = -1;
+    this.element.focus({ preventScroll: true });
   }
 
   async #show() {

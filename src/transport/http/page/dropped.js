@@ -11,6 +11,15 @@ const NO_PHOTOS = [
 
 /** @typedef {{files: File[], unreadable: number, left: number}} Dropped */
 
+/** @type {WeakMap<File, string>} */
+const paths = new WeakMap();
+
+/**
+ * Its path from the dropped folder on: photos of two folders may have one name.
+ * @param {File} file
+ */
+export const pathOf = (file) => (paths.get(file) ?? file.name).replace(/^\//, '');
+
 /**
  * The files of a drop or a paste, those in folders too; how many the browser could not read, and how
  * many were too many.
@@ -47,8 +56,11 @@ async function collect(entry, dropped) {
   if (NO_PHOTOS.some((pattern) => pattern.test(entry.name))) return;
   try {
     if (entry.isFile && dropped.files.length >= MAX_FILES) dropped.left += 1;
-    else if (entry.isFile) dropped.files.push(await fileOf(entry));
-    else for await (const child of childrenOf(entry)) await collect(child, dropped);
+    else if (entry.isFile) {
+      const file = await fileOf(entry);
+      paths.set(file, entry.fullPath);
+      dropped.files.push(file);
+    } else for await (const child of childrenOf(entry)) await collect(child, dropped);
   } catch {
     // A link to nowhere, or no right to read it: the others are uploaded all the same.
     dropped.unreadable += 1;

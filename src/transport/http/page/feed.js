@@ -1,4 +1,5 @@
 import { byId, make, percent, trim } from './dom.js';
+import { keepDays, timeOf } from './times.js';
 
 /**
  * @typedef {import('./api.js').FeedItem} FeedItem
@@ -19,6 +20,8 @@ let pending = [];
 /** @type {Map<string, number>} */
 let counts = new Map();
 let drawing = false;
+
+keepDays(byId('feed'));
 
 /** @param {Recent} recent */
 export function showRecent({ labels, counts: { tags, abstained, failed }, items }) {
@@ -88,14 +91,12 @@ function drawCounts() {
 function row(item) {
   const { source, file } = item.kind === 'result' ? item.result : item.failure;
   const name = file ?? 'photo without a name';
-  const time = make('time', {}, new Date(item.at).toLocaleTimeString());
-  time.dateTime = item.at;
   return make(
     'li',
     {},
     make('span', { class: 'name', title: name }, name),
     verdict(item),
-    make('span', { class: 'quiet' }, `${SOURCES[source] ?? source}, `, time),
+    make('span', { class: 'quiet' }, `${SOURCES[source] ?? source}, `, timeOf(item.at)),
     detail(item),
   );
 }
