@@ -150,10 +150,9 @@ export class Delivery {
       await session.publish(this.#topics[kind], body, options);
       this.#outbox.giveBack(this.#refusals.accepted(kind));
     } catch (error) {
-      if (!this.#isOpen(session)) return false;
-      if ((error as { code?: unknown }).code === TOO_LARGE) {
-        this.#refusals.tooLarge(entry, error as Error);
-      } else this.#refusals.refused(entry, error as Error);
+      if (!this.#saidNo(session, error)) return false;
+      if (error.code === TOO_LARGE) this.#refusals.tooLarge(entry, error);
+      else this.#refusals.refused(entry, error);
       return false;
     }
     if (reply === undefined || session.version !== 5) return true;
@@ -186,7 +185,7 @@ export class Delivery {
     try {
       await session.publish(topic, body, { ...options, properties });
     } catch (error) {
-      if (!this.#isOpen(session)) return false;
+      if (!this.#saidNo(session, error)) return false;
       // The sender's own topic; the answer is on the result topic all the same.
       this.#log.warn({ err: error, topic }, 'the broker refused a reply');
     }
@@ -196,6 +195,11 @@ export class Delivery {
 
   #isOpen(session: Session): boolean {
     return this.#session === session && !session.signal.aborted;
+  }
+
+  /** Without a reason code the connection is over, and mqtt.js tells of that a moment later. */
+  #saidNo(session: Session, error: unknown): error is Error & { code: number } {
+    return this.#isOpen(session) && typeof (error as { code?: unknown }).code === 'number';
   }
 
   async #remove(entry: OutboxEntry): Promise<void> {

@@ -1,6 +1,12 @@
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import pino from 'pino';
 import { expect, test } from 'vitest';
-import { eventually, temporaryDir } from '../../daemon/support.ts';
+import { DiskOutbox } from '../../../src/daemon/outbox/outbox.ts';
+import type { Session } from '../../../src/transport/mqtt/client/session.ts';
+import { Delivery } from '../../../src/transport/mqtt/delivery.ts';
+import { topicsOf } from '../../../src/transport/mqtt/topics.ts';
+import { eventually, silent, temporaryDir } from '../../daemon/support.ts';
 import { PUBLISH, puback, scriptedBroker, topicOf } from './scripted-broker.ts';
 import { doorIn, listener, openDoor, otherBroker } from './support.ts';
 
@@ -168,6 +174,37 @@ test('a connection lost before the PUBACK: sent again with the same id', async (
   await eventually(() => outbox.length === 0);
   expect(cuts).toBeLessThanOrEqual(0);
 });
+
+// As mqtt.js does where the broker no longer answers its pings.
+test.each(['retagger/box/error', 'sender'])(
+  'a PUBLISH to %s that fails before the connection is known to have ended is no refusal, and comes again',
+  async (failing) => {
+    const lines: string[] = [];
+    const log = pino({}, { write: (line) => void lines.push(line) });
+    const outbox = new DiskOutbox(join(await temporaryDir(), 'outbox'), silent);
+    await outbox.open(new Set());
+    const delivery = new Delivery(outbox, topicsOf('retagger/box'), log);
+    const published: string[] = [];
+    const session = (fails: string): Session =>
+      ({
+        ...{ version: 5, connack: {}, signal: new AbortController().signal },
+        publish: async (topic: string) => {
+          published.push(topic);
+          if (topic === fails) throw new Error('Connection closed');
+        },
+      }) as unknown as Session;
+    await outbox.put({ ...failure('a'), reply: { topic: 'sender' } });
+    delivery.up(session(failing));
+    await eventually(() => published.includes(failing));
+    await new Promise(setImmediate);
+    expect([delivery.refused, lines, outbox.length]).toEqual([null, [], 1]);
+    delivery.down();
+    published.length = 0;
+    delivery.up(session('none'));
+    await eventually(() => outbox.length === 0);
+    expect(published).toEqual(['retagger/box/error', 'sender']);
+  },
+);
 
 test('a result that comes in during a long replay does not wait for its end', async () => {
   const broker = await otherBroker({
