@@ -1,8 +1,30 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { isCode } from './system-errors.ts';
 
 /**
- * Makes a folder of the daemon's own, with those above it: closed to others, whatever the umask.
+ * Makes a folder of the daemon's own, with those above it: closed to others, whatever the umask. Step by
+ * step: where a disk says of a name it does not take that it is not there (exfat-fuse, CIFS), Node's
+ * own `recursive` never ends.
  * @returns the first that was made; undefined where all were there.
  */
-export const makeOwnFolder = (path: string): Promise<string | undefined> =>
-  mkdir(path, { recursive: true, mode: 0o750 });
+export async function makeOwnFolder(path: string): Promise<string | undefined> {
+  try {
+    return await makeOne(path);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT') || dirname(path) === path) throw error;
+  }
+  const above = await makeOwnFolder(dirname(path));
+  const made = await makeOne(path);
+  return above ?? made;
+}
+
+async function makeOne(path: string): Promise<string | undefined> {
+  try {
+    await mkdir(path, { mode: 0o750 });
+    return path;
+  } catch (error) {
+    if (!isCode(error, 'EEXIST') || !(await stat(path)).isDirectory()) throw error;
+    return undefined;
+  }
+}

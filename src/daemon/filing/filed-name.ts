@@ -11,6 +11,34 @@ const RESERVED = '-0123456789abcdef0123456789abcdef.error.json';
 const MANY = 50;
 const MAX_NAMES = 1000;
 
+/** Folder and name of a photo. */
+export interface Place {
+  /** Below `data.dir`. */
+  readonly root: string;
+  /** Below that. */
+  readonly sub: string;
+  readonly name: string;
+}
+
+/** What FAT, exFAT and NTFS do not take in names, or at their end; before names of devices goes a `_`. */
+const FORBIDDEN =
+  /[<>:"|?*\\]|\p{Cc}|[. ](?=\/|$)|(?<=^|\/)(?=(con|prn|aux|nul|(com|lpt)\d)([./]|$))/giu;
+const NOT_ASCII = /[^ -~]/gu;
+
+/** A place as it is, and, each only if it differs, in characters that more file systems take. */
+export function* spellings(place: Place): Generator<Place> {
+  yield place;
+  let last = place;
+  for (const characters of [FORBIDDEN, NOT_ASCII]) {
+    const [root, sub, name] = [last.root, last.sub, last.name].map((text) =>
+      text.replace(characters, '_'),
+    ) as [string, string, string];
+    const differs = root !== last.root || sub !== last.sub || name !== last.name;
+    last = { root, sub, name };
+    if (differs) yield last;
+  }
+}
+
 /** Where below its root, and under which name. Only a watched file's path is trusted as a path. */
 export function placeOf(entry: SpoolEntry): { sub: string; name: string } {
   const parts = (entry.file ?? '')

@@ -9,7 +9,7 @@ import { fitName, NAME_BYTES } from '../paths.ts';
 import type { Outcome } from '../ports.ts';
 import { SharedRun } from '../shared-run.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';
-import { folderName, NextNumbers, numbered, placeOf } from './filed-name.ts';
+import { folderName, NextNumbers, numbered, type Place, placeOf, spellings } from './filed-name.ts';
 import { linkNew, moveAcross, putPhoto } from './put-photo.ts';
 import { isXmpOfOurs, xmpOf } from './xmp.ts';
 
@@ -34,8 +34,7 @@ export type Ingest = Pick<Config['ingest'], 'after' | 'xmp'>;
  * crash recognises its own sidecar by the id and goes on where it stopped.
  */
 export class Filing {
-  readonly #tagged: string;
-  readonly #failed: string;
+  readonly #dir: string;
   /** May change at any time. */
   ingest: Ingest;
   readonly #log: Logger;
@@ -43,8 +42,7 @@ export class Filing {
   readonly #numbers = new NextNumbers();
 
   constructor(dataDir: string, ingest: Ingest, log: Logger) {
-    this.#tagged = join(dataDir, 'tagged');
-    this.#failed = join(dataDir, 'failed');
+    this.#dir = dataDir;
     this.ingest = ingest;
     this.#log = log;
   }
@@ -69,7 +67,7 @@ export class Filing {
       // What has no tag is for a person to look at.
       if (moved !== null && this.ingest.after === 'delete' && tag !== null) return;
       if (!isFiled) return;
-      const root = join(this.#tagged, folderName(tag));
+      const root = join('tagged', folderName(tag));
       const target = await this.#place(root, entry, moved, '.json', outcome.result);
       if (!this.ingest.xmp || tag === null) return;
       if (moved !== null) await this.#describe(target, entry, tag);
@@ -77,10 +75,10 @@ export class Filing {
       return;
     }
     if (isFiled) {
-      await this.#place(this.#failed, entry, moved, '.error.json', outcome.failure);
+      await this.#place('failed', entry, moved, '.error.json', outcome.failure);
     } else if (/^worker_/.test(outcome.failure.code)) {
       // What ended the worker is worth a look, wherever it came from.
-      const root = join(this.#failed, `_${entry.source}`);
+      const root = join('failed', `_${entry.source}`);
       const copy = entry.body === 'kept' ? null : entry.path;
       await this.#place(root, entry, copy, '.error.json', outcome.failure);
     }
@@ -88,7 +86,7 @@ export class Filing {
 
   /** A photo in the spool without its record: never deleted, it may be the user's only copy. */
   async rescue(path: string): Promise<void> {
-    const dir = join(this.#failed, '_recovered');
+    const dir = join(this.#dir, 'failed/_recovered');
     try {
       await makeOwnFolder(dir);
       let target = join(dir, basename(path));
@@ -132,7 +130,10 @@ export class Filing {
     this.#log.warn({ err, id, file }, 'no XMP sidecar could be written beside the photo');
   }
 
-  /** @returns where the photo is, or would be if it had not stayed in its place. */
+  /**
+   * @param root below `data.dir`.
+   * @returns where the photo is, or would be if it had not stayed in its place.
+   */
   async #place(
     root: string,
     entry: SpoolEntry,
@@ -140,8 +141,26 @@ export class Filing {
     suffix: string,
     content: Teller,
   ): Promise<string> {
-    const { sub, name } = placeOf(entry);
-    const dir = await this.#folder(root, sub);
+    let refused: unknown;
+    for (const place of spellings({ root, ...placeOf(entry) })) {
+      try {
+        return await this.#placeAt(place, entry, photo, suffix, content);
+      } catch (error) {
+        if (!isOfName(error)) throw error;
+        refused ??= error;
+      }
+    }
+    throw refused;
+  }
+
+  async #placeAt(
+    { root, sub, name }: Place,
+    entry: SpoolEntry,
+    photo: string | null,
+    suffix: string,
+    content: Teller,
+  ): Promise<string> {
+    const dir = await this.#folder(join(this.#dir, root), sub);
     const draft = join(dir, `.${entry.key}.tmp`);
     let drafted = false;
     try {
@@ -155,7 +174,9 @@ export class Filing {
         const before = claim === null && (await tellsOf(sidecar, content));
         if (claim === null && !before && number !== entry.key) continue;
         const isOurs = claim !== null || before;
-        if (isOurs && (photo === null || (await putPhoto(photo, target, entry, before)))) {
+        const put = async () => photo === null || (await putPhoto(photo, target, entry, before));
+        const isPlaced = isOurs && (await put().catch((error) => this.#unclaim(sidecar, error)));
+        if (isPlaced) {
           await this.#sync(dir);
           this.#numbers.took(join(dir, name), n);
           return target;
@@ -166,6 +187,12 @@ export class Filing {
     } finally {
       await disk.remove(draft).catch(() => {});
     }
+  }
+
+  /** The photo's name is not taken, though its sidecar's is. */
+  async #unclaim(sidecar: string, error: unknown): Promise<never> {
+    if (isOfName(error)) await disk.remove(sidecar);
+    throw error;
   }
 
   /** Creates `root/sub`; where that is too long or a file is in the way, photos go to `root`. */
@@ -194,6 +221,15 @@ export class Filing {
     return sync.run();
   }
 }
+
+/**
+ * FAT takes no colon, and without its option "utf8" no umlaut. Of a folder Node says then that it is not
+ * there, of a file exfat-fuse does.
+ */
+const isOfName = (error: unknown): boolean =>
+  isCode(error, 'EINVAL', 'EILSEQ') ||
+  (isCode(error, 'ENOENT') &&
+    /^(mkdir|open)$/.test((error as NodeJS.ErrnoException).syscall ?? ''));
 
 async function isOurs(xmp: string): Promise<boolean> {
   try {

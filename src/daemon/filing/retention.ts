@@ -5,9 +5,11 @@ import type { Logger } from '../../log.ts';
 import { ifThere, isCode } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 import type { Part } from '../ports.ts';
+import { ClockJumps } from './clock-jumps.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const EVERY_MS = 60 * 60 * 1000;
+const CLOCK_EVERY_MS = 60 * 1000;
 
 export interface Swept {
   files: number;
@@ -25,20 +27,25 @@ export class Retention implements Part {
   readonly #roots: readonly string[];
   readonly #days: number;
   readonly #log: Logger;
+  readonly #clock: ClockJumps;
   readonly #stopped = new AbortController();
   #sweeping: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
+  #clockTimer: NodeJS.Timeout | undefined;
 
   /** @param days undefined: nothing is ever deleted. */
   constructor(dataDir: string, days: number | undefined, log: Logger) {
     this.#roots = [join(dataDir, 'tagged'), join(dataDir, 'failed')];
     this.#days = days ?? Number.POSITIVE_INFINITY;
     this.#log = log;
+    this.#clock = new ClockJumps(join(dataDir, 'clock.json'), this.#days * DAY_MS, log);
   }
 
   /** Looks at once and every hour. */
   async start(): Promise<void> {
     if (!Number.isFinite(this.#days)) return;
+    await this.#clock.load();
+    this.#clockTimer = setInterval(() => void this.#clock.look(), CLOCK_EVERY_MS).unref();
     const look = () => {
       this.#sweeping = this.sweep().finally(() => {
         if (!this.#stopped.signal.aborted) this.#timer = setTimeout(look, EVERY_MS).unref();
@@ -50,12 +57,14 @@ export class Retention implements Part {
   async stop(): Promise<void> {
     this.#stopped.abort();
     clearTimeout(this.#timer);
+    clearInterval(this.#clockTimer);
     await this.#sweeping;
   }
 
   /** @param now milliseconds of the box's clock. */
   async sweep(now = Date.now()): Promise<Swept> {
     const swept: Swept = { files: 0, bytes: 0, left: 0 };
+    await this.#clock.look();
     const before = now - this.#days * DAY_MS;
     for (const root of this.#roots) await this.#sweep(root, before, swept);
     const { files, bytes, left } = swept;
@@ -89,7 +98,7 @@ export class Retention implements Part {
   async #delete(path: string, before: number, swept: Swept): Promise<void> {
     try {
       const stats = await lstat(path);
-      if (filedMs(stats) >= before || !(await disk.remove(path))) return;
+      if (this.#clock.countsFrom(filedMs(stats)) >= before || !(await disk.remove(path))) return;
       swept.files += 1;
       swept.bytes += stats.size;
     } catch (error) {

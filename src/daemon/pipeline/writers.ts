@@ -3,9 +3,14 @@ import { stat } from 'node:fs/promises';
 import type { RetaggerError } from '../../errors.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';
 
-/** A damaged file is given this many settle times after its last change before that is its fate. */
-const GRACE = 10;
-const MAX_GRACE_MS = 10_000;
+/**
+ * A file that fails is given so many settle times after its last change before that is its fate. A damaged
+ * picture more than what is none: `scp -l 200` pauses for 10 s once it has sent the first 255 KB.
+ */
+const GRACE = { image_corrupt: 50, image_unsupported: 10 };
+const MAX_GRACE_MS = 15_000;
+/** Its writer may go on at any time. */
+const LOOKS_OF_GRACE = 5;
 /** One whose writing has taken long already, so many times as long again, but no longer than this. */
 const SLOW_GRACE = 2;
 const MAX_SLOW_GRACE_MS = 60_000;
@@ -16,8 +21,7 @@ const LOOKS_OF_GROWING = 15;
 const MAX_WAIT_MS = 5000;
 
 /** Half a file fails with these. */
-export const mayBeHalf = (code: string): boolean =>
-  code === 'image_corrupt' || code === 'image_unsupported';
+export const mayBeHalf = (code: string): code is keyof typeof GRACE => code in GRACE;
 
 /** What was seen of a file at the last look. */
 export interface Look {
@@ -40,28 +44,29 @@ export async function stillWritten(
   settleMs: number,
 ): Promise<{ waitMs: number; look: Look } | null> {
   if (entry.body === 'upload') return null;
-  if (!mayBeHalf(error.code)) return null;
+  const { code } = error;
+  if (!mayBeHalf(code)) return null;
   const now = await stat(entry.path).catch(() => null);
   if (now === null) return null;
   // A text that grows is a log, and no photo yet to come.
-  const grows = now.size > last.size && error.code === 'image_corrupt';
+  const grows = now.size > last.size && code === 'image_corrupt';
   const number = (grows ? Math.min(last.number, LOOKS_OF_GROWING) : last.number) + 1;
   const look = { size: now.size, mtimeMs: now.mtimeMs, number };
   const changed = now.size !== last.size || now.mtimeMs !== last.mtimeMs;
   const age = Date.now() - now.mtimeMs;
-  const grace = graceOf(now, settleMs);
+  const grace = graceOf(now, GRACE[code] * settleMs);
   // A clock that disagrees (age below zero) says nothing about the file.
   const young = age >= 0 && age < grace;
   if ((!changed && !young) || number > MAX_LOOKS) return null;
   const waitMs = changed
     ? Math.min(Math.max(settleMs, 100) * look.number, MAX_WAIT_MS)
-    : grace - age;
+    : Math.min(grace - age, grace / LOOKS_OF_GRACE);
   return { waitMs, look };
 }
 
 /** @returns milliseconds since its last change that a file may be half: slow links pause for seconds. */
-function graceOf({ birthtimeMs, mtimeMs }: Stats, settleMs: number): number {
-  const usual = Math.min(GRACE * settleMs, MAX_GRACE_MS);
+function graceOf({ birthtimeMs, mtimeMs }: Stats, usualMs: number): number {
+  const usual = Math.min(usualMs, MAX_GRACE_MS);
   // Where the file system does not know when it was made, this is no number of use.
   const tookMs = birthtimeMs > 0 ? mtimeMs - birthtimeMs : 0;
   return Math.max(usual, Math.min(SLOW_GRACE * tookMs, MAX_SLOW_GRACE_MS));

@@ -46,6 +46,8 @@ export class FolderDoor implements Part, HealthSource {
   #lookTimer: NodeJS.Timeout | null = null;
   #lookingAtRoot: Promise<void> | null = null;
   #scans: Promise<void> = Promise.resolve();
+  /** What the log said last of folders that are not watched. */
+  #unwatched: string | null = null;
 
   constructor({ config, log, pipeline }: FolderDoorParts) {
     this.#config = config.ingest;
@@ -147,9 +149,19 @@ export class FolderDoor implements Part, HealthSource {
       this.#pause.scanning();
       const { files, complete } = await this.#walk(this.#root.path);
       this.#watcher.endScan();
+      this.#tellOfWatches();
       if (complete) await this.#ledger?.endScan(files);
       await this.#pause.begin(Math.max(this.#config.rescan_s * 1000, files * PAUSE_PER_FILE_MS));
     }
+  }
+
+  #tellOfWatches(): void {
+    const { fault } = this.#watcher;
+    if (fault === this.#unwatched) return;
+    this.#unwatched = fault;
+    if (fault === null) this.#log.info('all folders are watched now');
+    else
+      this.#log.warn({ reason: fault }, 'some folders are not watched, and only read now and then');
   }
 
   async #walk(from: Buffer): Promise<{ files: number; complete: boolean }> {

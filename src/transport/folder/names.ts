@@ -6,7 +6,7 @@
 
 /** Files that programs write under another name until they are whole. */
 const TEMPORARY =
-  /(\.(part|partial|tmp|temp|crdownload|download|filepart|opdownload|aria2|swp|lock)|~)$/i;
+  /(\.(part|partial|tmp|temp|crdownload|download|filepart|opdownload|aria2|swp|lock|![a-z]+)|_exiftool_tmp|~)$/i;
 
 /** Sidecars of photo tools, ours among them: they belong to a photo and are none. */
 const SIDECAR = /\.xmp$/i;

@@ -3,6 +3,12 @@ import { type FSWatcher, watch } from 'node:fs';
 /** Folders watched at once; below what kernels allow by default. */
 const MAX_FOLDERS = 8000;
 
+/** What the kernel's refusals mean, and who can change it. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  ENOSPC: 'fs.inotify.max_user_watches is reached; raise it with sysctl -w and in /etc/sysctl.d/',
+  EMFILE: 'fs.inotify.max_user_instances is reached; raise it with sysctl -w and in /etc/sysctl.d/',
+};
+
 /** Told of every name that changed in a watched folder. */
 export type Hint = (folder: Buffer, name: Buffer) => void;
 
@@ -70,9 +76,7 @@ export class Watcher {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ENOTDIR') return;
-      this.#refuse(
-        code === 'ENOSPC' ? 'fs.inotify.max_user_watches is reached' : String(code ?? error),
-      );
+      this.#refuse(REFUSALS[code ?? ''] ?? String(code ?? error));
     }
   }
 

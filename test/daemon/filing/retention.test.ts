@@ -59,6 +59,23 @@ test('a folder that was just made stays: it is about to be filled', async () => 
   expect(await tree()).toEqual(['tagged', 'tagged/hall', 'tagged/hall/new']);
 });
 
+test('the clock jumps years ahead: what was filed just before stays, until it has lain for its days', async () => {
+  const { dir, tree, days } = await box('tagged/hall/1.jpg', 'failed/2.jpg');
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+  onTestFinished(() => void vi.useRealTimers());
+  const retention = new Retention(dir, 30, silent);
+  const jumped = days(3650);
+  vi.setSystemTime(jumped);
+  expect(await retention.sweep()).toMatchObject({ files: 0 });
+  // After a restart, too.
+  const next = new Retention(dir, 30, silent);
+  await next.start();
+  await next.stop();
+  expect(await tree()).toContain('tagged/hall/1.jpg');
+  expect(await retention.sweep(jumped + 29 * DAY_MS)).toMatchObject({ files: 0 });
+  expect(await retention.sweep(jumped + 31 * DAY_MS)).toMatchObject({ files: 2 });
+});
+
 test('links are deleted, not followed; folders that are not there are no fault', async () => {
   const { dir, tree, days } = await box('elsewhere/mine.jpg', 'tagged/hall/1.jpg');
   await symlink(join(dir, 'elsewhere'), join(dir, 'tagged/hall/album'));

@@ -49,8 +49,9 @@ describe('a damaged file', () => {
     await appendFile(entry.path, 'y');
     const { size, mtimeMs } = await stat(entry.path);
     const again = await stillWritten(entry, corrupt, { size, mtimeMs, number: 0 }, 1);
-    expect(again?.waitMs).toBeGreaterThan(500);
-    expect(again?.waitMs).toBeLessThanOrEqual(60_000);
+    // A fifth of that at a time.
+    expect(again?.waitMs).toBeGreaterThan(150);
+    expect(again?.waitMs).toBeLessThanOrEqual(12_000);
   });
 
   test('of which only the time has changed is tried again too', async () => {
@@ -62,15 +63,27 @@ describe('a damaged file', () => {
     const { entry, seen } = await file(HOUR);
     const again = await stillWritten(entry, corrupt, { ...seen, size: 0, number: 9 }, 600_000);
     expect(again?.waitMs).toBe(5000);
-    const young = await file(11_000);
+    const young = await file(16_000);
     expect(await stillWritten(young.entry, corrupt, young.seen, 600_000)).toBeNull();
   });
 
   test('that is young gets the rest of its grace', async () => {
     const { entry, seen } = await file(1000);
+    const text = new RetaggerError('image_unsupported');
+    const again = await stillWritten(entry, text, seen, 300);
+    expect(again?.waitMs).toBe(600);
+    const nearly = await file(2900);
+    const last = await stillWritten(nearly.entry, text, nearly.seen, 300);
+    expect(last?.waitMs).toBeGreaterThan(0);
+    expect(last?.waitMs).toBeLessThanOrEqual(100);
+  });
+
+  test('may pause for 10 s at the usual settle time, as `scp -l 200` does', async () => {
+    const { entry, seen } = await file(11_000);
     const again = await stillWritten(entry, corrupt, seen, 300);
-    expect(again?.waitMs).toBeGreaterThan(0);
-    expect(again?.waitMs).toBeLessThanOrEqual(2000);
+    expect(again?.waitMs).toBe(3000);
+    const old = await file(16_000);
+    expect(await stillWritten(old.entry, corrupt, old.seen, 300)).toBeNull();
   });
 
   test('from the future (a wrong clock) is judged as it is', async () => {

@@ -17,6 +17,7 @@ import {
 } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { RawConfig } from '../../../src/config/schema.ts';
 import type { Outcome, Pipeline } from '../../../src/daemon/ports.ts';
@@ -39,13 +40,18 @@ import {
 const OLD = new Date('2020-01-01');
 
 /** The door with the real pipeline and a text tagger; files count as moved in when `old`. */
-async function open(ingest: Partial<RawConfig['ingest']> = {}, dir?: string, tagger?: TextTagger) {
+async function open(
+  ingest: Partial<RawConfig['ingest']> = {},
+  dir?: string,
+  tagger?: TextTagger,
+  log = silent,
+) {
   const config = configIn(dir ?? (await temporaryDir()), {
     // No rescan in time to help: what is not noticed at once is seen by the tests that ask for one.
     ingest: { settle_ms: 60, rescan_s: 3600, ...ingest },
   });
   const daemon = build(config, tagger);
-  const door = new FolderDoor({ config, log: silent, pipeline: daemon.pipeline });
+  const door = new FolderDoor({ config, log, pipeline: daemon.pipeline });
   const outcomes: Outcome[] = [];
   daemon.pipeline.onOutcome((outcome) => outcomes.push(outcome));
   await daemon.start();
@@ -250,8 +256,10 @@ test('what the kernel did not report is found by the rescan', async () => {
   await folder.idle(1);
 });
 
-test('a folder that could not be watched is no fault any more once it is', async () => {
-  const folder = await open({ rescan_s: 1 });
+test('a folder that could not be watched is told, and no fault any more once it is', async () => {
+  const lines: string[] = [];
+  const log = pino({ base: null, timestamp: false }, { write: (line) => lines.push(line) });
+  const folder = await open({ rescan_s: 1 }, undefined, undefined, log);
   const { add } = Watcher.prototype;
   const refused = vi.spyOn(Watcher.prototype, 'add');
   onTestFinished(() => refused.mockRestore());
@@ -262,6 +270,10 @@ test('a folder that could not be watched is no fault any more once it is', async
   await folder.start();
   await eventually(() => /only read every 1 s/.test(folder.door.health().detail));
   await eventually(() => / 1 folder\(s\) watched$/.test(folder.door.health().detail));
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { level: 40, reason: 'ENAMETOOLONG', msg: expect.stringMatching(/not watched/) },
+    { level: 30, msg: 'all folders are watched now' },
+  ]);
 });
 
 test('what the kernel tells of a subfolder is not taken for a photo in it', async () => {

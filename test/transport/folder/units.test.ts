@@ -64,9 +64,12 @@ describe('settle', () => {
 
 test('names that are left alone', () => {
   const files = ['.x', 'a.part', 'a.TMP', 'a.jpg.crdownload', 'a~', '.a.jpg.Ab12Cd', '~$a.jpg'];
-  for (const name of [...files, 'Thumbs.db', 'desktop.ini', 'a.jpg.XMP'])
-    expect(isIgnoredFile(name)).toBe(true);
-  for (const name of ['a.jpg', 'a', 'party', 'a.part.jpg', 'b.tmpl', '~a.jpg', 'Thumbs.db.jpg']) {
+  // exiftool, Resilio, µTorrent and qBittorrent, GNOME, Syncthing.
+  const others = ['a.jpg_exiftool_tmp', 'a.jpg.!sync', 'a.jpg.!ut', 'a.jpg.!qB', 'a.jpg.partial~'];
+  const more = ['~syncthing~a.jpg.tmp', 'Thumbs.db', 'desktop.ini', 'a.jpg.XMP'];
+  for (const name of [...files, ...others, ...more]) expect(isIgnoredFile(name)).toBe(true);
+  const taken = ['a.jpg', 'a', 'party', 'a.part.jpg', 'b.tmpl', '~a.jpg', 'Thumbs.db.jpg'];
+  for (const name of [...taken, 'wow!.jpg', 'a.!2024', 'a_exiftool_tmp.jpg']) {
     expect(isIgnoredFile(name)).toBe(false);
   }
   for (const name of ['.git', '@eaDir', '$RECYCLE.BIN']) expect(isIgnoredFolder(name)).toBe(true);
