@@ -1,7 +1,15 @@
 /** What `tsc` leaves to do. */
 import { chmod, cp, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { rolldown } from 'rolldown';
+import { supported } from '../dist/doctor/node-version.js';
+
+const { node } = process.versions;
+if (!supported(node)) {
+  process.stderr.write(`Node ${node} is not supported: install Node 20.19 to 24\n`);
+  process.exit(1);
+}
+// Only now: an older Node cannot load it, and names something that it lacks.
+const { rolldown } = await import('rolldown');
 
 const root = new URL('..', import.meta.url);
 const at = (path) => fileURLToPath(new URL(path, root));

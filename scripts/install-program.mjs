@@ -4,7 +4,7 @@
  * left out: it needs a compiler and is no work for a box. OpenVINO goes in where `setup:openvino` has fetched it.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CPU, copyOpenvino, VERSION } from './openvino.mjs';
@@ -29,6 +29,7 @@ export function installProgram(folder, cpu) {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   rmSync(join(folder, 'package-lock.json'));
+  checkTarget(folder, cpu);
   pruneModules(join(folder, 'node_modules'), cpu);
   if (cpu === CPU && !copyOpenvino(root, folder)) {
     process.stderr.write(
@@ -36,6 +37,13 @@ export function installProgram(folder, cpu) {
         `It goes in after: npm run setup:openvino\n`,
     );
   }
+}
+
+/** @throws Error where npm has not installed for the target: before version 10 it takes no notice of it. */
+function checkTarget(folder, cpu) {
+  if (existsSync(join(folder, `node_modules/@img/sharp-linux-${cpu}`))) return;
+  const version = execFileSync('npm', ['--version'], { encoding: 'utf8' }).trim();
+  throw new Error(`npm ${version} does not install for ${cpu} here: npm install --global npm@10`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

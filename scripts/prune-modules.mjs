@@ -21,6 +21,8 @@ const UNUSED = [
   // The C++ it is compiled from. Only the add-on for glibc is loaded.
   /^koffi\/(?!package\.json$|(src\/koffi\/)?index\.c?js$|src\/koffi\/src\/static\.c?js$)/,
   /^@koromix\/koffi-[^/]+\/musl_/,
+  // Only what is built for glibc is loaded; npm 9 installs what is for musl beside it.
+  /^@img\/sharp-(libvips-)?linuxmusl-/,
   // The plots of `evaluate` are written in one face.
   /^dejavu-fonts-ttf\/(?!ttf\/DejaVuSans\.ttf$|package\.json$)/,
 ];

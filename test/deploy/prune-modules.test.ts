@@ -43,3 +43,16 @@ test('of koffi a box gets what loads it, and not what it is built from', async (
   const names = files.map(({ parentPath, name }) => join(parentPath, name).slice(dir.length + 1));
   expect(names.sort()).toEqual(KOFFI_RUNS);
 });
+
+test('of sharp a box gets what is built for glibc', async () => {
+  const dir = await temporaryDir();
+  const runs = ['libvips-linux-x64/lib/libvips.so', 'linux-x64/lib/sharp.node'];
+  const rest = ['libvips-linuxmusl-x64/lib/libvips.so', 'linuxmusl-x64/lib/sharp.node'];
+  await writeFiles(
+    dir,
+    [...runs, ...rest].map((name) => `@img/sharp-${name}`),
+  );
+  pruneModules(dir, 'x64');
+  const left = await readdir(join(dir, '@img'));
+  expect(left.sort()).toEqual(['sharp-libvips-linux-x64', 'sharp-linux-x64']);
+});

@@ -44,10 +44,15 @@ test('nginx with TLS: the page, a photo, and what the daemon refuses', async () 
   expect(await curl(`${authorised} ${photo}`)).toMatch(/^\{"bedroom":.*\}\n200$/);
   expect(await curl(photo)).toMatch(/401$/);
   expect(await curl('https://photos.example/healthz')).toMatch(/200$/);
-  // Larger than nginx's own default of 1 MB reaches the daemon, which says what is wrong with it.
-  await box.sh('head -c 3000000 /dev/zero >/tmp/large.jpg');
-  const large = '-F image=@/tmp/large.jpg https://photos.example/re-tagger';
-  expect(await curl(`${authorised} ${large}`)).toContain('image_unsupported');
+  // Larger than nginx's own default of 1 MB, or than the daemon's bound: it says what is wrong with it.
+  for (const [bytes, code] of [
+    [3_000_000, 'image_unsupported'],
+    [70_000_000, 'image_too_large'],
+  ]) {
+    await box.sh(`head -c ${bytes} /dev/zero >/tmp/large.jpg`);
+    const large = '-F image=@/tmp/large.jpg https://photos.example/re-tagger';
+    expect(await curl(`${authorised} ${large}`)).toContain(code);
+  }
 });
 
 test('Mosquitto with TLS, passwords and access rules', async () => {
