@@ -13,6 +13,12 @@ export interface LogOptions {
   readonly destination?: DestinationStream;
 }
 
+/**
+ * What steers a terminal, or turns round how a line reads: a file's name or a client's id may have it.
+ * JSON escapes only some of it by itself.
+ */
+const STEERING = /(?!\n)[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
+
 /** One JSON object a line, or readable lines on a terminal. Times are RFC 3339, UTC. */
 export async function createLogger(options: LogOptions): Promise<Logger> {
   const fd = options.fd ?? 1;
@@ -43,6 +49,15 @@ function plainStream(fd: number): DestinationStream {
   const stream = pino.destination({ fd, sync: true, maxLength: WAITING_BYTES, retryEAGAIN });
   // A full disk under the log is no reason to stop.
   stream.on('error', () => {});
+  return visibly(stream, '\\u');
+}
+
+/** @param prefix how JSON, or what reads it, writes a character by its number. */
+function visibly<T extends DestinationStream>(stream: T, prefix: string): T {
+  const write = stream.write.bind(stream);
+  const shown = (character: string) =>
+    `${prefix}${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  stream.write = (line) => write(line.replace(STEERING, shown));
   return stream;
 }
 
@@ -54,7 +69,7 @@ export function withoutCredentials(url: string): string {
 async function prettyStream(fd: number): Promise<DestinationStream> {
   // Loaded only here: services have no terminal, and start-up time counts.
   const { default: pretty } = await import('pino-pretty');
-  return pretty({
+  const stream = pretty({
     destination: fd,
     sync: true,
     ignore: 'pid,hostname,part',
@@ -62,4 +77,6 @@ async function prettyStream(fd: number): Promise<DestinationStream> {
     translateTime: 'SYS:HH:MM:ss.l',
     messageFormat: '{if part}{part}: {end}{msg}',
   });
+  // It takes one backslash away.
+  return visibly(stream, '\\\\u');
 }

@@ -86,3 +86,21 @@ test('a reader that has stopped reading stops nothing, and gets whole lines once
   expect(read.length).toBeGreaterThan(50);
   expect(read.map(({ n }) => n).slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, n) => n));
 });
+
+test('what steers a terminal or turns a line round is written by its number', () => {
+  const name = 'a\u009b31m\u202egpj.\u2028\x7f\\\x1b[0m';
+  const program = `
+    const { createLogger } = await import(${JSON.stringify(LOG)});
+    const log = await createLogger({ level: 'info' });
+    log.info({ file: ${JSON.stringify(name)} }, ${JSON.stringify(name)});`;
+  const args = ['--input-type=module', '--eval', program];
+  const plain = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  expect(JSON.parse(plain.stdout)).toMatchObject({ file: name, msg: name });
+  const terminal = `Object.defineProperty(process.stdout, 'isTTY', { value: true });${program}`;
+  const pretty = spawnSync(process.execPath, [...args.slice(0, 2), terminal], { encoding: 'utf8' });
+  expect(pretty.stdout).toContain('a\\u009b31m\\u202egpj.');
+  for (const { stdout } of [plain, pretty]) {
+    expect(stdout).not.toMatch(/[\x7f-\x9f\u2028\u202e]/);
+    expect(stdout.trim()).not.toContain('\n');
+  }
+});

@@ -1,11 +1,13 @@
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import { ResultSchema } from '../../result.ts';
+import { SeldomLog } from '../seldom-log.ts';
 import type { EventStreams } from './event-streams.ts';
 import { Guard } from './guard.ts';
 import type { LiveFeed } from './live-feed.ts';
 import { registerOpenApi } from './openapi.ts';
 import type { HttpDoorParts, Timings } from './parts.ts';
+import { boundPipelining } from './pipelining.ts';
 import { ProblemSchema } from './problem.ts';
 import { healthRoutes } from './routes/health.ts';
 import { liveRoutes } from './routes/live.ts';
@@ -30,6 +32,9 @@ export async function createApp(
   const app = newApp(parts.log, timings);
   const guard = new Guard(parts.config.http);
   app.server.maxConnections = MAX_CONNECTIONS;
+  boundPipelining(app.server);
+  const seldom = new SeldomLog(parts.log);
+  app.server.on('drop', () => seldom.warn({}, `more than ${MAX_CONNECTIONS} connections`));
   // Some clients end their side once the request is out; without this they get no answer.
   Object.assign(app.server, { httpAllowHalfOpen: true });
   app.server.on('checkContinue', (request, response) => {

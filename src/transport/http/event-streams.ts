@@ -28,6 +28,8 @@ export class EventStreams {
       throw new Refused('busy', 30, `There are ${MAX_CLIENTS} listeners already.`);
     }
     const { raw } = reply;
+    // A body that nobody reads would stay in memory, and hide that the listener has gone.
+    reply.request.raw.resume();
     reply.type('text/event-stream').header('cache-control', 'no-store');
     // Proxies such as nginx would hold events back until they have a buffer full.
     reply.header('x-accel-buffering', 'no');

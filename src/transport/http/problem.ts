@@ -50,6 +50,17 @@ export function codedError(thrown: unknown): RetaggerError {
   return new RetaggerError('internal', undefined, { cause: thrown });
 }
 
+/**
+ * Of answers given before there is a request for the app, which sets these and more: nothing in them
+ * is to be run, framed, kept, or taken for another type.
+ */
+export const BARE_HEADERS: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};
+
 /** A whole HTTP response, for sockets on which Node could not read a request. */
 export function rawProblem(error: RetaggerError): string {
   const body = JSON.stringify(problemOf(error));
@@ -57,6 +68,7 @@ export function rawProblem(error: RetaggerError): string {
     `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
     `content-type: ${PROBLEM_TYPE}`,
     `content-length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(BARE_HEADERS).map(([name, value]) => `${name}: ${value}`),
     'connection: close',
     '',
     body,

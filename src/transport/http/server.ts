@@ -6,8 +6,8 @@ import { Refused } from '../../daemon/pipeline/refused.ts';
 import { type ErrorCode, RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Timings } from './parts.ts';
-import { codedError, PROBLEM_TYPE, problemOf, rawProblem } from './problem.ts';
-import { isSettling } from './unread.ts';
+import { BARE_HEADERS, codedError, PROBLEM_TYPE, problemOf, rawProblem } from './problem.ts';
+import { isSettling, settleUnread } from './unread.ts';
 
 const KEEP_ALIVE_MS = 10_000;
 /** Seconds for `Retry-After` where the refusal has none of its own. */
@@ -38,7 +38,12 @@ export function newApp(log: Logger, timings: Timings) {
     },
     // What arrives while the daemon stops is answered by the pipeline's own refusal.
     return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
+    // A URL that cannot be decoded: no hook is run.
+    frameworkErrors: (error, request, reply) => {
+      settleUnread(request, reply, timings.linger);
+      reply.headers(BARE_HEADERS);
+      sendProblem(error, request, reply);
+    },
     clientErrorHandler: answerUnreadable,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.setErrorHandler(sendProblem);

@@ -1,6 +1,7 @@
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { RetaggerError, tooManyBytes } from '../../errors.ts';
+import { joinCrumbs } from './crumbs.ts';
 import { codedError } from './problem.ts';
 
 const FIELD = 'image';
@@ -43,6 +44,7 @@ export async function openUpload(
   stallMs: number,
   signal: AbortSignal,
 ): Promise<Upload> {
+  joinCrumbs(request.raw);
   const givenUp = watch(request, stallMs, signal);
   const limits = { ...LIMITS, fileSize: limit };
   // Paths are cut off in `nameOf`: base64 has slashes too.

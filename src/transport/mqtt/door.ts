@@ -67,7 +67,7 @@ export class MqttDoor implements Part, HealthSource {
     });
     this.#subscriptions = new Subscriptions(topics, log);
     this.#broker = new EmbeddedBroker({
-      ...{ config, log },
+      ...{ config, log, ownId: clientId(config, 'out') },
       isIngest: (topic) => topic === topics.ingest || topic === topics.fleet,
       take: (incoming, signal) => this.#ingest.take(incoming, signal),
     });
@@ -83,6 +83,7 @@ export class MqttDoor implements Part, HealthSource {
     });
     this.#out = new Connection({
       ...{ config, log, url, role: 'out' as const },
+      password: () => (this.#embedded ? this.#broker.ownPassword : config.mqtt.password),
       will: () => this.#presence.will(),
       onUp: async (session) => this.#up(session),
       onDown: () => this.#down(),

@@ -53,6 +53,11 @@ export class PacketCutter {
     this.#onPacket = onPacket;
   }
 
+  /** Bytes that are still to come of the packet that has begun. */
+  get left(): number {
+    return this.#skip + this.#pass + this.#drop;
+  }
+
   /** @returns what the reader may see of `chunk`. */
   cut(chunk: Buffer): Buffer {
     let data = this.#waiting.length > 0 ? Buffer.concat([this.#waiting, chunk]) : chunk;
@@ -84,7 +89,7 @@ export class PacketCutter {
         this.#onPacket(plan.pass, typeOf(data));
       }
       data = data.subarray(used);
-      if (this.#skip + this.#pass + this.#drop === 0) this.#onPacket(0);
+      if (this.left === 0) this.#onPacket(0);
     }
     return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }

@@ -53,3 +53,16 @@ test('a client that ends its side gives its place back', async () => {
   const [first] = await once(open(), 'data');
   expect(String(first)).toMatch(/^HTTP\/1.1 200 /);
 });
+
+test('what a listener sends is not kept', async () => {
+  const { url } = await serve();
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  socket.write('GET /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 90000000\r\n\r\n');
+  await once(socket, 'data');
+  // More than fits into all buffers on the way.
+  socket.write(Buffer.alloc(20_000_000));
+  await eventually(() => socket.writableLength === 0);
+});

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { queryObjects } from 'node:v8';
 import { expect, onTestFinished, test } from 'vitest';
 import { Spool } from '../../../src/daemon/spool/spool.ts';
 import { RetaggerError } from '../../../src/errors.ts';
@@ -29,6 +30,38 @@ test('a large photo arrives as it was sent', async () => {
   const response = await post(url, form(new Uint8Array(bytes)), { accept: RESULT });
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   expect(await response.json()).toMatchObject({ sha256 });
+});
+
+/** The chunks of a chunked body, each a byte. */
+const crumbs = (text: string) => text.replace(/./gs, '1\r\n$&\r\n');
+
+test('a photo that comes in chunks of one byte arrives as it was sent', async () => {
+  const { url } = await serve();
+  const body = `${PART}hall ${'x'.repeat(100_000)}\r\n--b--\r\n`;
+  const head = `${HEAD}accept: ${RESULT}\r\ntransfer-encoding: chunked\r\n\r\n`;
+  const answer = await raw(url, `${head}${crumbs(body)}0\r\n\r\n`);
+  const photo = `hall ${'x'.repeat(100_000)}`;
+  const sha256 = createHash('sha256').update(photo).digest('hex');
+  expect(JSON.parse(answer.body)).toMatchObject({ tag: 'hall', sha256 });
+});
+
+test('and takes no more memory than others while the disk is slow', async () => {
+  const { url, parts } = await serve();
+  let fail = (_error: Error) => {};
+  let isAsked = false;
+  parts.pipeline.accept = () =>
+    new Promise((_, reject) => {
+      fail = reject;
+      isAsked = true;
+    });
+  const socket = await client(url);
+  const before = queryObjects(Buffer, { format: 'count' });
+  socket.write(`${HEAD}transfer-encoding: chunked\r\n\r\n${crumbs(PART)}`);
+  socket.write(crumbs('x'.repeat(400_000)));
+  await eventually(() => isAsked);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(queryObjects(Buffer, { format: 'count' }) - before).toBeLessThan(15_000);
+  fail(new RetaggerError('busy'));
 });
 
 test.each(['image/jpeg', 'Image/PNG', 'application/octet-stream'])(
@@ -206,33 +239,34 @@ test('a refused upload that offers HTTP/2 is the last on its connection', async 
   expect([taken.status, taken.headers.connection]).toEqual([200, 'keep-alive']);
 });
 
-test.each(['HTTP/1.0', 'HTTP/1.1\r\nconnection: close'])(
-  'a refusal reaches a client that sends all before it reads, with %j',
-  async (version) => {
-    const { url } = await serve();
-    const { hostname, port } = new URL(url);
-    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
-    onTestFinished(() => void socket.destroy());
-    const errors: Error[] = [];
-    let answer = '';
-    socket
-      .on('error', (error) => errors.push(error))
-      .on('data', (chunk) => {
-        answer += chunk;
-      });
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    socket.write(`POST /nix ${version}\r\nhost: localhost\r\ncontent-length: 3000000\r\n\r\n`);
-    // The rest comes after the answer, as from a client on a slow line.
-    await eventually(() => answer.includes('not_found'));
-    for (let part = 0; part < 3; part++) {
-      socket.write(Buffer.alloc(1_000_000));
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    socket.end();
-    await closed;
-    expect(errors).toEqual([]);
-  },
-);
+test.each([
+  ['/nix HTTP/1.0', 'not_found'],
+  ['/nix HTTP/1.1\r\nconnection: close', 'not_found'],
+  ['/%zz HTTP/1.1\r\nconnection: close', 'request_invalid'],
+])('a refusal reaches a client that sends all before it reads, with %j', async (request, code) => {
+  const { url } = await serve();
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+  onTestFinished(() => void socket.destroy());
+  const errors: Error[] = [];
+  let answer = '';
+  socket
+    .on('error', (error) => errors.push(error))
+    .on('data', (chunk) => {
+      answer += chunk;
+    });
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.write(`POST ${request}\r\nhost: localhost\r\ncontent-length: 3000000\r\n\r\n`);
+  // The rest comes after the answer, as from a client on a slow line.
+  await eventually(() => answer.includes(code));
+  for (let part = 0; part < 3; part++) {
+    socket.write(Buffer.alloc(1_000_000));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  socket.end();
+  await closed;
+  expect(errors).toEqual([]);
+});
 
 test.each([
   ['in its first packet', 1024, 4096],

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Logger } from '../../../log.ts';
-import { OutgoingQueues, type Queued, sizeOf } from './outgoing-queues.ts';
+import { SeldomLog } from '../../seldom-log.ts';
+import { alone, OutgoingQueues, type Queued, sizeOf } from './outgoing-queues.ts';
 
 /** Messages not acknowledged: for one client as Mosquitto does by default, for all, in bytes. */
 const QUEUED = { one: 1000, all: 10_000, bytes: 32 * 1024 * 1024 };
@@ -9,9 +10,8 @@ const SUBSCRIBED = 200;
 const SUBSCRIBED_CHARACTERS = 16 * 1024;
 /** Sessions kept for clients that are away. */
 const AWAY = 100;
-/** Retained messages, and bytes of one. */
-const RETAINED = 1000;
-const RETAINED_BYTES = 64 * 1024;
+/** Retained messages; bytes of one, and topics and payloads of all. */
+const RETAINED = { count: 1000, one: 64 * 1024, all: 8 * 1024 * 1024 };
 
 const NOTHING = Buffer.alloc(0);
 
@@ -63,11 +63,15 @@ interface Connected extends ClientId {
   readonly clean: boolean;
 }
 
+/** Ids are of up to 64 KiB. */
+const shown = (id: string) => id.slice(0, 200);
+
 /** Keeps the embedded broker's memory bounded; what is over a bound is not stored, and logged. */
 export function boundPersistence(broker: BoundedBroker, log: Logger): void {
-  boundSessions(broker, log);
+  const seldom = new SeldomLog(log);
+  boundSessions(broker, seldom);
   boundSubscriptions(broker, log);
-  boundRetained(broker.persistence, log);
+  boundRetained(broker.persistence, seldom);
   const { persistence } = broker;
   const store = persistence.incomingStorePacket.bind(persistence);
   // Until its PUBREL only the id of a QoS 2 message is asked for; it has been forwarded.
@@ -79,7 +83,7 @@ export function boundPersistence(broker: BoundedBroker, log: Logger): void {
  * Clients that keep a session have their messages kept while they are away. Where there are too
  * many, whoever has been away the longest loses the session: never one who is there.
  */
-function boundSessions(broker: BoundedBroker, log: Logger): void {
+function boundSessions(broker: BoundedBroker, log: SeldomLog): void {
   const { persistence } = broker;
   const queues = new OutgoingQueues(QUEUED);
   const there = new Map<string, Connected>();
@@ -93,7 +97,10 @@ function boundSessions(broker: BoundedBroker, log: Logger): void {
     queues.drop(id);
     void persistence.cleanSubscriptions({ id });
     void persistence.cleanIncoming({ id });
-    log.warn({ client: id }, 'the embedded broker ended the session of a client that is away');
+    log.warn(
+      { client: shown(id) },
+      'the embedded broker ended the session of a client that is away',
+    );
   };
   broker.on('client', (client) => {
     there.set(client.id, client);
@@ -127,7 +134,10 @@ function boundSessions(broker: BoundedBroker, log: Logger): void {
     makeRoom(client, sizeOf(packet));
     if (queues.add(client, packet) || full.has(client)) return;
     full.add(client);
-    log.warn({ client }, 'the embedded broker keeps no more messages for this client');
+    log.warn(
+      { client: shown(client) },
+      'the embedded broker keeps no more messages for this client',
+    );
   };
 
   persistence.outgoingEnqueue = async ({ clientId }, packet) => add(clientId, packet);
@@ -175,18 +185,24 @@ function mayHave(topics: ReadonlySet<string>, topic: string): boolean {
   return characters <= SUBSCRIBED_CHARACTERS;
 }
 
-function boundRetained(persistence: BoundedPersistence, log: Logger): void {
+function boundRetained(persistence: BoundedPersistence, log: SeldomLog): void {
   const retain = persistence.storeRetained.bind(persistence);
-  const retained = new Set<string>();
+  /** Topic → bytes. */
+  const retained = new Map<string, number>();
+  let bytes = 0;
   persistence.storeRetained = async (packet) => {
-    if (packet.payload.length === 0) retained.delete(packet.topic);
-    else if (packet.payload.length > RETAINED_BYTES || over(retained, packet.topic)) {
-      log.warn({ topic: packet.topic.slice(0, 200) }, 'the embedded broker retains no more');
+    const { topic, payload } = packet;
+    const before = retained.get(topic) ?? 0;
+    const size = payload.length === 0 ? 0 : sizeOf(packet);
+    const tooMany = retained.size >= RETAINED.count && !retained.has(topic);
+    const tooLarge = payload.length > RETAINED.one || bytes - before + size > RETAINED.all;
+    if (size > 0 && (tooMany || tooLarge)) {
+      log.warn({ topic: topic.slice(0, 200) }, 'the embedded broker retains no more');
       return;
-    } else retained.add(packet.topic);
-    await retain(packet);
+    }
+    bytes += size - before;
+    if (size === 0) retained.delete(topic);
+    else retained.set(topic, size);
+    await retain(alone(packet));
   };
 }
-
-const over = (topics: ReadonlySet<string>, topic: string) =>
-  topics.size >= RETAINED && !topics.has(topic);

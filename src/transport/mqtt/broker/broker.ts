@@ -1,15 +1,18 @@
-import { timingSafeEqual } from 'node:crypto';
+import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { once, setMaxListeners } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Aedes, AedesOptions, Client, PublishPacket } from 'aedes';
 import type { Config } from '../../../config/schema.ts';
 import type { Logger } from '../../../log.ts';
+import { SeldomLog } from '../../seldom-log.ts';
+import { SmallChunks } from '../../small-chunks.ts';
 import type { Incoming } from '../ingest/ingest.ts';
 import { loadAedes } from '../libraries.ts';
 import { largestPacket } from '../limits.ts';
 import { CONNECT, PacketCutter, PUBLISH } from '../packet-cutter.ts';
 import { type BoundedBroker, boundPersistence } from './broker-bounds.ts';
-import { SmallChunks } from './small-chunks.ts';
+import { readInSlices } from './slices.ts';
+import { type Emitter, unnest } from './unnested.ts';
 
 /** Only programs on this box. */
 const HOST = '127.0.0.1';
@@ -25,10 +28,14 @@ const LARGE_PACKETS = 4;
 const CONNECT_BYTES = 328 * 1024;
 /** Of any other packet but a PUBLISH: a list of topics is parsed at once, into many times its size. */
 const CONTROL_BYTES = 64 * 1024;
+/** CONNACK's return code for a client id that is not taken. */
+const ID_REJECTED = 2;
 
 export interface EmbeddedBrokerParts {
   readonly config: Config;
   readonly log: Logger;
+  /** Client id of our own connection: whoever else took it would end that. */
+  readonly ownId: string;
   readonly isIngest: (topic: string) => boolean;
   /** Resolves when a photo may be acknowledged to its sender. */
   readonly take: (incoming: Incoming, signal: AbortSignal) => Promise<void>;
@@ -40,6 +47,8 @@ export interface EmbeddedBrokerParts {
  * as with any other door; what other clients exchange here does not outlive the process.
  */
 export class EmbeddedBroker {
+  /** The password that goes with our own client id. */
+  readonly ownPassword = randomUUID();
   readonly #parts: EmbeddedBrokerParts;
   readonly #gone = new WeakMap<Client, AbortController>();
   /** Remaining Length of what each connection is sending: 0 between two packets. */
@@ -64,7 +73,10 @@ export class EmbeddedBroker {
     const aedes = await this.#create();
     const server = createServer({ noDelay: true }, (socket) => this.#accept(socket, aedes));
     server.maxConnections = CONNECTIONS;
-    server.on('drop', () => log.warn(`more than ${CONNECTIONS} clients at the embedded broker`));
+    const seldom = new SeldomLog(log);
+    server.on('drop', () => {
+      seldom.warn({}, `more than ${CONNECTIONS} clients at the embedded broker`);
+    });
     try {
       server.listen(config.mqtt.port, HOST);
       await once(server, 'listening');
@@ -101,6 +113,7 @@ export class EmbeddedBroker {
       authenticate: this.#authenticate,
       authorizePublish: (client, packet, done) => this.#authorize(client, packet, done),
     });
+    unnest((aedes as unknown as { readonly mq: Emitter }).mq);
     boundPersistence(aedes as unknown as BoundedBroker, log);
     aedes.on('clientDisconnect', (client) => this.#gone.get(client)?.abort());
     aedes.on('clientError', (client, error) => {
@@ -118,9 +131,11 @@ export class EmbeddedBroker {
     socket.once('close', () => this.#arriving.delete(socket));
     const client = aedes.handle(socket);
     let begun = 0;
+    let hasEnded = false;
     let isFirst = true;
     const cutter = new PacketCutter(limit, 4, (bytes, type) => {
       begun = bytes;
+      if (bytes === 0) hasEnded = true;
       if (type !== undefined) {
         const fault = faultOf(type, bytes, isFirst);
         isFirst = false;
@@ -133,14 +148,16 @@ export class EmbeddedBroker {
     const parser = (client as unknown as { _parser: { parse(chunk: Buffer): number } })._parser;
     const parse = parser.parse.bind(parser);
     parser.parse = (chunk) => {
-      // First, as it says whether the packet goes on.
+      hasEnded = false;
+      // First, as it says whether this is but a piece of one packet.
       const cut = cutter.cut(chunk);
-      const seen = chunks.add(cut, begun === 0);
+      const seen = chunks.add(cut, begun === 0 || hasEnded);
       const unread = seen === null ? 0 : parse(seen);
       // What has ended counted until here, where it is being taken.
       if (this.#arriving.has(socket)) this.#arriving.set(socket, begun);
       return unread;
     };
+    readInSlices(client, socket, () => cutter.left);
   }
 
   /** All clients together may not fill the memory; the one that would is cut off and may retry. */
@@ -162,14 +179,21 @@ export class EmbeddedBroker {
   }
 
   readonly #authenticate: NonNullable<AedesOptions['authenticate']> = (
-    _client,
+    client,
     name,
     word,
     done,
   ) => {
+    const given = word?.toString() ?? '';
+    if (client.id === this.#parts.ownId) {
+      const refusal = Object.assign(new Error('our own id'), { returnCode: ID_REJECTED });
+      const isOurs = same(given, this.ownPassword);
+      done(isOurs ? null : refusal, isOurs);
+      return;
+    }
     const { username, password } = this.#parts.config.mqtt;
     const named = username === undefined || same(name ?? '', username);
-    const known = password === undefined || same(word?.toString() ?? '', password);
+    const known = password === undefined || same(given, password);
     done(null, named && known);
   };
 

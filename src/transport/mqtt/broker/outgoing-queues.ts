@@ -119,7 +119,7 @@ export const sizeOf = ({ topic, payload }: Queued): number =>
   (topic?.length ?? 0) + (payload?.length ?? 0);
 
 /** A payload is a piece of all that was read with it, which would be kept for a few bytes. */
-function alone(packet: Queued): Queued {
+export function alone<T extends Queued>(packet: T): T {
   const { payload } = packet;
   if (payload === undefined || payload.buffer.byteLength <= 2 * payload.length) return packet;
   const own = Buffer.allocUnsafeSlow(payload.length);

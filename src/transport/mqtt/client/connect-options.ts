@@ -30,8 +30,8 @@ export async function connectOptions(
   config: Config,
   role: Role,
   version: 4 | 5,
+  password = config.mqtt.password,
 ): Promise<IClientOptions & { keepalive: number }> {
-  const { password } = config.mqtt;
   // MQTT 3.1.1 knows no password without a user name; an empty one will do.
   const nameless = version === 4 && password !== undefined;
   const username = config.mqtt.username ?? (nameless ? '' : undefined);

@@ -18,6 +18,8 @@ const STABLE_MS = 10_000;
 const STOP_MS = 1000;
 /** Another client with our id has connected. */
 const TAKEN_OVER = 142;
+/** The broker does not take our client id, in either version's code; the embedded one if it is its own. */
+const ID_REFUSED = [2, 133];
 /** The broker keeps no messages and takes no will that it would have to keep. */
 const RETAIN_NOT_SUPPORTED = 154;
 /** Not all brokers say so. So many connections in a row that came up and were soon closed look like it. */
@@ -32,6 +34,8 @@ export interface ConnectionParts {
   readonly role: Role;
   /** Address of the broker. */
   readonly url: () => string;
+  /** Instead of the configured one. */
+  readonly password?: () => string | undefined;
   /** Called with every new connection; when it rejects the connection is given up. */
   readonly onUp: (session: Session) => Promise<void>;
   /** Called when a connection is lost, be it before `onUp` was done, and when a try finds none. */
@@ -150,12 +154,13 @@ export class Connection {
 
   /** One connection. @returns why it ended. */
   async #once(): Promise<Error> {
-    const { config, role, url, onUp, will } = this.#parts;
+    const { config, role, url, password, onUp, will } = this.#parts;
     const stop = this.#stopped.signal;
     const waits = new AbortController();
     this.#waits = waits;
     try {
-      const options = await connectOptions(config, role, this.#version.current);
+      const secret = password === undefined ? config.mqtt.password : password();
+      const options = await connectOptions(config, role, this.#version.current, secret);
       if (will) options.will = this.#retains ? will() : { ...will(), retain: false };
       const maxPacket = largestPacket(config.limits.upload_bytes);
       // On a connection that is ended at once nothing is taken: it comes again on the next.
@@ -243,6 +248,9 @@ function explain(error: Error, brief: number): string {
   if (!(error instanceof ConnectionError)) return error.message;
   if (error.reason === TAKEN_OVER) {
     return 'another client has our client id: give every box its own node.id';
+  }
+  if (error.reason !== null && ID_REFUSED.includes(error.reason)) {
+    return `${error.message}: perhaps it is another client's (every box and daemon needs its own node.id)`;
   }
   if (error.reason === null && brief >= MANY_BRIEF) {
     return `${error.message}, again soon after it had come up: perhaps another client has our client id (every box needs its own node.id)`;

@@ -7,6 +7,7 @@ import type {
   IPublishPacket,
   MqttClient,
 } from 'mqtt';
+import { SmallChunks } from '../../small-chunks.ts';
 import { loadMqtt } from '../libraries.ts';
 import { PacketCutter } from '../packet-cutter.ts';
 import { brokerAddress } from './broker-address.ts';
@@ -196,7 +197,11 @@ function cutPackets(
         network.connecting = false;
       });
     }
-    const cutter = new PacketCutter(maxPacket, options.protocolVersion === 5 ? 5 : 4);
+    let hasEnded = false;
+    const cutter = new PacketCutter(maxPacket, options.protocolVersion === 5 ? 5 : 4, (bytes) => {
+      if (bytes === 0) hasEnded = true;
+    });
+    const chunks = new SmallChunks();
     let pinged = performance.now();
     const cut = new Transform({
       transform(chunk: Buffer, _encoding, done) {
@@ -204,7 +209,10 @@ function cutPackets(
           pinged = performance.now();
           ping(client);
         }
-        done(null, cutter.cut(chunk));
+        hasEnded = false;
+        // First, as it says whether this is but a piece of one packet.
+        const seen = cutter.cut(chunk);
+        done(null, chunks.add(seen, cutter.left === 0 || hasEnded));
       },
     });
     const pipe = stream.pipe.bind(stream);

@@ -11,6 +11,7 @@ function bounded() {
   const events = new EventEmitter();
   const done = async () => {};
   const addSubscriptions = vi.fn(async (_client: object, _subs: readonly object[]) => {});
+  const storeRetained = vi.fn(async (_packet: { topic: string; payload: Buffer }) => {});
   const cleanSubscriptions = vi.fn(async (_client: { id: string }) => {});
   const broker = {
     clients: {} as Record<string, object>,
@@ -20,7 +21,7 @@ function bounded() {
       cleanSubscriptions,
       cleanIncoming: done,
       incomingStorePacket: done,
-      storeRetained: done,
+      storeRetained,
       addSubscriptions,
     },
   } as unknown as BoundedBroker;
@@ -41,7 +42,7 @@ function bounded() {
       { topic: 'news', payload: Buffer.alloc(bytes) },
     );
   const ended = () => cleanSubscriptions.mock.calls.map(([client]) => client.id);
-  return { broker, addSubscriptions, connect, end, send, ended };
+  return { broker, addSubscriptions, storeRetained, connect, end, send, ended };
 }
 
 test('a client that came back before its old connection had ended is there', () => {
@@ -95,4 +96,22 @@ test('long topics are bounded too', () => {
   expect(all.filter(Boolean).length).toBe(27);
   expect(granted(deep(0))).toBe(true);
   expect(granted('news')).toBe(true);
+});
+
+test('retained messages are bounded together, topics too, and keep nothing else alive', async () => {
+  const { broker, storeRetained } = bounded();
+  const retain = (topic: string, bytes: number) =>
+    broker.persistence.storeRetained({ topic, payload: Buffer.alloc(200_000).subarray(0, bytes) });
+  const long = (n: number) => `${n}`.padEnd(60_000, 'x');
+  for (let n = 0; n < 100; n++) await retain(long(n), 60_000);
+  const stored = storeRetained.mock.calls.map(([packet]) => packet);
+  // 8 MiB of 120 kB each.
+  expect(stored).toHaveLength(69);
+  expect(stored.every(({ payload }) => payload.buffer.byteLength === 60_000)).toBe(true);
+  // One that goes leaves room for another, and so does one that is smaller than what it replaces.
+  await retain(long(0), 0);
+  await retain(long(99), 60_000);
+  await retain(long(1), 1);
+  await retain(long(98), 59_000);
+  expect(storeRetained).toHaveBeenCalledTimes(73);
 });

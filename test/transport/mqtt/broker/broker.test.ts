@@ -5,6 +5,7 @@ import mqtt from 'mqtt';
 import { generate, type Packet } from 'mqtt-packet';
 import { expect, onTestFinished, test } from 'vitest';
 import { EmbeddedBroker } from '../../../../src/transport/mqtt/broker/broker.ts';
+import { clientId } from '../../../../src/transport/mqtt/client/connect-options.ts';
 import {
   configIn,
   eventually,
@@ -96,6 +97,34 @@ test('a password without a user name is enough, for our own connection too', asy
     mqtt.connectAsync(door.url, { username: 'any', password, reconnectPeriod: 0 }, false);
   await expect(enter('wrong')).rejects.toThrow(/not authorized/i);
   await (await enter('secret-word')).endAsync();
+});
+
+test.each([{}, { username: 'me', password: 'secret-word' }])(
+  'nobody else may have our own client id at the embedded broker (%j)',
+  async (mqttConfig) => {
+    const { door } = await openDoor({ mqtt: mqttConfig });
+    await eventually(() => door.health().ok);
+    const sub = await listener(door.url, ['retagger/box/status'], mqttConfig);
+    const ownId = clientId(configIn('.', { mqtt: { base: 'retagger/box' } }), 'out');
+    const enter = mqtt.connectAsync(
+      door.url,
+      { clientId: ownId, reconnectPeriod: 0, ...mqttConfig },
+      false,
+    );
+    await expect(enter).rejects.toThrow(/identifier rejected/i);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(door.health().ok).toBe(true);
+    // No Last Will was sent.
+    expect(sub.on('/status').map(({ json }) => json.state)).not.toContain('offline');
+  },
+);
+
+test('a second daemon of the same name is told so, and does not disturb the first', async () => {
+  const { door } = await openDoor();
+  await eventually(() => door.health().ok);
+  const second = await openDoor({ mqtt: { url: door.url } });
+  await eventually(() => second.door.health().detail.includes('its own node.id'));
+  expect(door.health().ok).toBe(true);
 });
 
 test('the embedded broker does not serve more than its connections', async () => {
@@ -375,6 +404,7 @@ test('a photo that waits for room counts when the next of its sender begins', as
       limits: { upload_bytes: 1024 ** 2 },
     }),
     log: silent,
+    ownId: 'ours',
     isIngest: (topic) => topic === 'photos',
     take: (_incoming, signal) => {
       taken += 1;

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { queryObjects } from 'node:v8';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectOptions } from '../../../../src/transport/mqtt/client/connect-options.ts';
@@ -56,6 +57,37 @@ function warningsOf() {
   const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
   return { log, warnings };
 }
+
+test('a message that comes in crumbs is whole, and takes little more memory than it holds', async () => {
+  const packet = publish(1, Buffer.alloc(12_000, 'x'));
+  let sent = false;
+  let finish = () => {};
+  const send = async (socket: Socket) => {
+    socket.setNoDelay(true).write(Buffer.from(CONNACK));
+    await sleep(50);
+    for (let at = 0; at < packet.length - 1; at += 2) {
+      socket.write(packet.subarray(at, Math.min(at + 2, packet.length - 1)));
+      await setImmediate();
+    }
+    finish = () => void socket.write(packet.subarray(-1));
+    sent = true;
+  };
+  const url = await brokerThat(
+    (socket) => void send(socket),
+    () => {},
+  );
+  const taken: (Buffer | string)[] = [];
+  const onMessage = async (message: { payload: Buffer | string }) =>
+    void taken.push(message.payload);
+  await connectionTo(() => url, { onMessage });
+  const before = queryObjects(Buffer, { format: 'count' });
+  await eventually(() => sent);
+  await sleep(20);
+  expect(queryObjects(Buffer, { format: 'count' }) - before).toBeLessThan(200);
+  finish();
+  await eventually(() => taken.length === 1);
+  expect(String(taken[0])).toBe('x'.repeat(12_000));
+});
 
 test('where nothing can be connected to at all, it tries again and stops', async () => {
   let tries = 0;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SmallChunks } from '../../../../src/transport/mqtt/broker/small-chunks.ts';
+import { SmallChunks } from '../../src/transport/small-chunks.ts';
 
 /** A packet of so many bytes in pieces of the given sizes, over and over, as the parser sees it. */
 function seen(bytes: number, sizes: number[]): { packet: Buffer; pieces: Buffer[] } {
@@ -28,4 +28,12 @@ test.each([
 test('what comes whole is passed on at once', () => {
   const chunk = Buffer.from('ping');
   expect(new SmallChunks().add(chunk, true)).toBe(chunk);
+});
+
+test('what is held can be taken', () => {
+  const chunks = new SmallChunks();
+  expect(chunks.take()).toBe(null);
+  for (const byte of 'ping') expect(chunks.add(Buffer.from(byte), false)).toBe(null);
+  expect(chunks.take()?.toString()).toBe('ping');
+  expect(chunks.take()).toBe(null);
 });
