@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -13,7 +13,7 @@ import { autoOrder } from '../inference/engines.ts';
 import { preprocess } from '../inference/preprocess.ts';
 import { createLogger } from '../log.ts';
 import { number } from './arguments.ts';
-import { checkOutputs } from './outputs.ts';
+import { checkOutputs, writeOutput } from './outputs.ts';
 import { expandPhotos } from './photo-files.ts';
 import { createProgress } from './progress.ts';
 import { TAGGER_KEYS } from './with-tagger.ts';
@@ -51,7 +51,7 @@ async function bench(options: Options, config: Config): Promise<void> {
     const photos = await photosOf(options, config, scratch);
     const figures = await measureAll(options, config, photos, join(scratch, 'cache'));
     process.stdout.write(engineTable(figures, await autoOrder()));
-    if (options.json) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+    await writeOutput('--json', options.json, () => `${JSON.stringify(figures, null, 2)}\n`);
     if (figures.every((engine) => 'reason' in engine)) process.exitCode = 1;
   } finally {
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted).off('exit', clear);

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
@@ -14,7 +13,7 @@ import { confusionMatrix } from '../training/plot/confusion-matrix.ts';
 import { metricsTable } from '../training/publish/model-card.ts';
 import { folder, number } from './arguments.ts';
 import { confusionTable, mistakesCsv } from './evaluation-tables.ts';
-import { checkApart, checkOutputs } from './outputs.ts';
+import { checkApart, checkOutputs, writeOutput } from './outputs.ts';
 import { createProgress } from './progress.ts';
 import { tagFiles } from './tag-files.ts';
 import { TAGGER_KEYS, withTagger } from './with-tagger.ts';
@@ -112,12 +111,13 @@ async function evaluate(options: Options, config: Config): Promise<void> {
     );
   }
   process.stdout.write(`${out.join('\n')}\n`);
-  if (options.json) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  if (options.plot) {
-    await writeFile(options.plot, await confusionMatrix(dataset.labels, evaluation.confusion));
-  }
-  if (options.errors) await writeFile(options.errors, mistakesCsv(dataset, scores));
   if (run.unreadable.length > 0) process.exitCode = 1;
+  const written = await Promise.allSettled([
+    writeOutput('--json', json, () => `${JSON.stringify(report, null, 2)}\n`),
+    writeOutput('--plot', plot, () => confusionMatrix(dataset.labels, evaluation.confusion)),
+    writeOutput('--errors', errors, () => mistakesCsv(dataset, scores)),
+  ]);
+  for (const output of written) if (output.status === 'rejected') throw output.reason;
 }
 
 async function runEngine(dataset: Dataset, config: Config, engine: EngineChoice): Promise<Run> {

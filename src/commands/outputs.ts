@@ -1,4 +1,4 @@
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../config/config-error.ts';
 import { isIn, realPath } from '../real-path.ts';
@@ -27,6 +27,23 @@ export async function checkOutputs(
     } catch (error) {
       throw new ConfigError(`${flag}: ${(error as Error).message}`);
     }
+  }
+}
+
+/**
+ * Writes what a flag asked for. Several are written side by side, so that one which fails costs no other.
+ * @throws Error that names the flag and the file: the system does not.
+ */
+export async function writeOutput(
+  flag: string,
+  file: string | undefined,
+  make: () => string | Promise<Buffer>,
+): Promise<void> {
+  if (file === undefined) return;
+  try {
+    await writeFile(file, await make());
+  } catch (error) {
+    throw new Error(`${flag}: ${file}: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -1,6 +1,7 @@
-import { opendir, readFile } from 'node:fs/promises';
+import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeOwnFolder } from '../own-folder.ts';
+import { readSmallFile } from '../small-file.ts';
 import { isCode } from '../system-errors.ts';
 import { type Disk, disk } from './disk.ts';
 import { SharedRun } from './shared-run.ts';
@@ -82,10 +83,13 @@ export class FileStore {
     await this.#dirSync.run();
   }
 
-  /** @returns null for an entry that is not there. @throws SyntaxError where it is no JSON, or null. */
+  /**
+   * @returns null for an entry that is not there.
+   * @throws SyntaxError where it is no JSON, null, over `maxEntryBytes` or no regular file.
+   */
   async get(key: string): Promise<unknown> {
     try {
-      const value: unknown = JSON.parse(await readFile(this.#path(key), 'utf8'));
+      const value: unknown = JSON.parse(await readSmallFile(this.#path(key), this.#maxEntryBytes));
       if (value === null) throw new SyntaxError('it says nothing');
       return value;
     } catch (error) {

@@ -1,18 +1,22 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { sha256OfFile } from '../file-hash.ts';
 import { ofPackage } from '../package-root.ts';
+import { readSmallFile } from '../small-file.ts';
 import { ifThere, isCode } from '../system-errors.ts';
+
+/** Of `model.json`; ours has a few hundred. */
+const MANIFEST_BYTES = 1024 * 1024;
 
 /** A model folder's `model.json`. File names are relative to the folder. */
 const ManifestSchema = Type.Object({
   format: Type.Literal(1),
   name: Type.String({ minLength: 1 }),
   version: Type.String({ minLength: 1 }),
-  /** Output order of every engine. */
-  labels: Type.Array(Type.String({ minLength: 1 }), { minItems: 2, uniqueItems: true }),
+  /** Output order of every engine. Each is a folder's name, and stands in logs and tables. */
+  labels: Type.Array(Type.String({ pattern: '^\\P{Cc}+$' }), { minItems: 2, uniqueItems: true }),
   /** Scores below its label's threshold abstain (`tag: null`). */
   thresholds: Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 1 })),
   /** Logits are divided by this before softmax (temperature scaling). */
@@ -52,7 +56,7 @@ export const BUNDLED_MODEL_DIR = ofPackage('models/retagger-inceptionv3/');
 export async function loadBundle(dir: string): Promise<ModelBundle> {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(await readFile(join(dir, 'model.json'), 'utf8'));
+    parsed = JSON.parse(await readSmallFile(join(dir, 'model.json'), MANIFEST_BYTES));
   } catch (error) {
     if (isCode(error, 'ENOENT') && (await ifThere(stat(join(dir, EXPORT_DIR))))) {
       const cure = 'the same command with --resume finishes it';
@@ -66,7 +70,7 @@ export async function loadBundle(dir: string): Promise<ModelBundle> {
   if (fault) throw new Error(`${join(dir, 'model.json')}: ${fault.instancePath} ${fault.message}`);
   const manifest = parsed as Manifest;
   for (const label of manifest.labels) {
-    if (!(label in manifest.thresholds)) {
+    if (!Object.hasOwn(manifest.thresholds, label)) {
       throw new Error(`${join(dir, 'model.json')}: no threshold for label "${label}"`);
     }
   }
@@ -84,6 +88,9 @@ export async function verifyBundle(
 ): Promise<void> {
   for (const file of files) {
     const expected = bundle.manifest.sha256[file];
+    if (expected === undefined) {
+      throw new Error(`${join(bundle.dir, file)} has no checksum in model.json`);
+    }
     if ((await sha256OfFile(join(bundle.dir, file))) !== expected) {
       throw new Error(`${join(bundle.dir, file)} does not match its checksum in model.json`);
     }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { ModelBundle } from './bundle.ts';
+import { type Labelling, toVerdict } from './scores.ts';
 
 /** The engines a user may choose. */
 export const ENGINE_NAMES = ['onnxruntime', 'openvino', 'tfjs-node', 'wasm'] as const;
@@ -54,14 +55,15 @@ export interface Engine {
 }
 
 /**
- * An engine after its first inferences, which allocate; they also show that it works at all.
+ * An engine after its first inferences, which allocate; they also show that it works at all, and that its
+ * answer is one for this model's labels.
  * @throws what they throw; the engine is closed then, because a worker goes on with the one it has.
  */
-export async function warmed(engine: Engine): Promise<Engine> {
+export async function warmed(engine: Engine, manifest: Labelling): Promise<Engine> {
   const grey = new Uint8Array(PIXEL_BYTES).fill(128);
   const first = Array.from({ length: engine.atOnce }, () => engine.infer(grey));
   try {
-    await Promise.all(first);
+    for (const logits of await Promise.all(first)) toVerdict(logits, manifest);
     return engine;
   } catch (error) {
     await Promise.allSettled(first);
@@ -78,7 +80,10 @@ export interface EngineOptions {
    * `infersTwice` is false does one.
    */
   readonly atOnce?: number;
-  /** Folder for what an engine derives from a bundle to load it sooner; it makes and empties it. */
+  /**
+   * Folder for what an engine derives from a bundle to load it sooner; it makes it, and clears away
+   * what it left there before.
+   */
   readonly cacheDir?: string | undefined;
 }
 

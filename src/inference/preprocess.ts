@@ -1,6 +1,8 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { RetaggerError, tooManyBytes, tooManyPixels } from '../errors.ts';
 import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
+import { checkMemory } from './decoders/costly.ts';
+import { isExifMaze } from './decoders/exif-maze.ts';
 import { decodeFast } from './decoders/fast-jpeg.ts';
 import { decodeHeic } from './decoders/heic.ts';
 import { readJpegHeader } from './decoders/jpeg-header.ts';
@@ -9,7 +11,7 @@ import { alone, besideOthers } from './decoders/libvips.ts';
 import { isHarmless, whyNot } from './decoders/libvips-says.ts';
 import { mended } from './decoders/mended.ts';
 import { tagPngWithProfile } from './decoders/png-profile.ts';
-import { sniffFormat } from './decoders/sniff.ts';
+import { type ImageFormat, sniffFormat } from './decoders/sniff.ts';
 import { isPlainYCbCr } from './decoders/tiff-ycbcr.ts';
 import { type DecodeJpeg, turbojpeg } from './decoders/turbojpeg.ts';
 import { PIXEL_BYTES } from './engine.ts';
@@ -53,6 +55,12 @@ const DEPTHS = new Set(['uchar', 'ushort', 'float']);
 /** Its decoder takes 17 bytes a pixel: so many fit in the 1 GB that the service may have (`MemoryMax`). */
 const AVIF_PIXELS = 40_000_000;
 
+/**
+ * Longest side, what a JPEG can have at most. Of longer rows libvips holds so many at once that a PNG or
+ * TIFF of a few kB takes gigabytes, and longer columns take minutes.
+ */
+const SIDE = 65_535;
+
 /** Of a JPEG, more than anybody needs: of 100 megapixels each takes 0.04 s. */
 const SCANS = 200;
 
@@ -85,6 +93,7 @@ async function preprocessBytes(
   if (bytes.length === 0) throw new RetaggerError('image_corrupt', 'The file is empty.');
   const format = sniffFormat(bytes);
   if (format === null) throw new RetaggerError('image_unsupported');
+  checkMemory(format, bytes, limits.pixels);
   try {
     if (format === 'heic') return await preprocessHeic(bytes, limits.pixels);
     if (format === 'tiff' && isPlainYCbCr(bytes)) {
@@ -98,8 +107,11 @@ async function preprocessBytes(
     if (format === 'jpeg' && isEndless(bytes)) {
       throw new RetaggerError('image_unsupported', `A JPEG of ${SCANS} scans or more.`);
     }
+    if (format !== 'tiff' && isExifMaze(bytes)) {
+      throw new RetaggerError('image_corrupt', 'Its EXIF directories lead to each other.');
+    }
     const most = format === 'avif' ? Math.min(limits.pixels, AVIF_PIXELS) : limits.pixels;
-    return await preprocessBySharp(mended(bytes, format), most);
+    return await preprocessBySharp(mended(bytes, format), format, most);
   } catch (error) {
     if (error instanceof RetaggerError) throw error;
     const { reason, unsupported } = whyNot(error as Error);
@@ -108,8 +120,9 @@ async function preprocessBytes(
   }
 }
 
+/** Also where the frame that would say so is hidden behind a thousand segments. */
 function isEndless(jpeg: Buffer): boolean {
-  return readJpegHeader(jpeg)?.progressive === true && scansOf(jpeg, SCANS) === SCANS;
+  return readJpegHeader(jpeg)?.progressive !== false && scansOf(jpeg, SCANS) === SCANS;
 }
 
 /** null for a JPEG that sharp has to look at. */
@@ -140,11 +153,18 @@ async function preprocessJpeg(
   }
 }
 
-async function preprocessBySharp(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {
+async function preprocessBySharp(
+  bytes: Uint8Array,
+  format: ImageFormat,
+  maxPixels: number,
+): Promise<Preprocessed> {
+  const looked = besideOthers(() => sharp(bytes, { limitInputPixels: false }).metadata());
+  // The others have no room for longer sides in their headers.
+  if (format === 'png' || format === 'tiff') checkSides(await looked.catch(() => null));
   // Both at once, because some engines hold the event loop up, and might in between. The limit holds
   // for the decoding too, so a bomb is refused there before any of it is inflated.
   const [header, decoded] = await Promise.allSettled([
-    besideOthers(() => sharp(bytes, { limitInputPixels: false }).metadata()),
+    looked,
     pastHarmless(bytes, maxPixels, toInput),
   ]);
   if (header.status === 'rejected') {
@@ -160,6 +180,16 @@ async function preprocessBySharp(bytes: Uint8Array, maxPixels: number): Promise<
     throw new RetaggerError('image_unsupported', `Its samples are ${depth} (${space}).`);
   }
   return { pixels: decoded.value, width, height };
+}
+
+/** @throws RetaggerError `image_too_large`. */
+function checkSides(header: { readonly width: number; readonly height: number } | null): void {
+  if (header === null || Math.max(header.width, header.height) <= SIDE) return;
+  const { width, height } = header;
+  throw new RetaggerError(
+    'image_too_large',
+    `The image has ${width} × ${height} pixels; at most ${SIDE} are allowed along a side.`,
+  );
 }
 
 /**

@@ -6,6 +6,9 @@ import { acquireBuffer } from './buffer-pool.ts';
 const UNREADABLE: Readonly<Record<string, string>> = {
   ENOENT: 'There is no such file.',
   ENOTDIR: 'There is no such file.',
+  ELOOP: 'There is no such file, but links that lead to each other.',
+  ENAMETOOLONG: 'There is no such file; its name or path is too long.',
+  ENXIO: 'It is a socket, no file.',
   EACCES: 'The file may not be read by this user.',
   EPERM: 'The file may not be read by this user.',
 };

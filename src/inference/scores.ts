@@ -11,15 +11,15 @@ export interface Verdict {
   readonly scores: Scores;
 }
 
+/** What a model says of its outputs. */
+export type Labelling = Pick<Manifest, 'labels' | 'thresholds' | 'temperature'>;
+
 /**
  * Softmax with the model's temperature, then the threshold.
  * @param logits one per label, in the manifest's order.
  * @throws Error where a logit is missing or not finite: such numbers must not look like an answer.
  */
-export function toVerdict(
-  logits: ArrayLike<number>,
-  manifest: Pick<Manifest, 'labels' | 'thresholds' | 'temperature'>,
-): Verdict {
+export function toVerdict(logits: ArrayLike<number>, manifest: Labelling): Verdict {
   const { labels, thresholds, temperature } = manifest;
   const values = Array.from(logits);
   if (values.length !== labels.length || !values.every(Number.isFinite)) {

@@ -67,7 +67,7 @@ async function load(options: WorkerOptions): Promise<Serving> {
 }
 
 async function warm({ bundle, engine, limits, ...more }: WorkerOptions, atOnce = 1) {
-  return warmed(await loadEngine(engine, bundle, { ...more, atOnce }));
+  return warmed(await loadEngine(engine, bundle, { ...more, atOnce }), bundle.manifest);
 }
 
 async function share(atOnce: number): Promise<void> {

@@ -190,3 +190,14 @@ test('an output among the photos is refused: it would replace one, or be a fault
   }
   expect(readFileSync(join(dir, 'hall/a.jpg'))).toEqual(before);
 });
+
+test('a figure that cannot be written is named, and costs no other', () => {
+  const dir = photos({ 'kitchen/a.jpg': 'kitchen', 'bedroom/b.jpg': 'bedroom' });
+  const csv = join(dir, 'errors.csv');
+  const { status, stderr } = evaluate('--data', dir, '--json', '/dev/full', '--errors', csv);
+  expect({ status, stderr }).toEqual({
+    status: 1,
+    stderr: 'retagger: --json: /dev/full: ENOSPC: no space left on device, write\n',
+  });
+  expect(readFileSync(csv, 'utf8')).toMatch(/^file,truth/);
+});

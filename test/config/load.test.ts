@@ -133,7 +133,7 @@ describe('what is wrong is named', () => {
       { flags: { 'mqtt-cert': 'a.pem', 'mqtt-key': 'k.pem', 'mqtt-url': 'mqtt://broker' } },
       /^--mqtt-cert is set, but mqtt.url/,
     ],
-    ['a large file', { file: yaml(`# ${'x'.repeat(2 ** 20)}`) }, /larger than 1 MiB/],
+    ['a large file', { file: yaml(`# ${'x'.repeat(2 ** 16)}`) }, /larger than 64 KiB/],
     ['a file that refers to itself', { file: yaml('http: &h {port: 1}\nmqtt: *h') }, /cannot read/],
     ['a short key like no other', { file: yaml('a: 1\n') }, /"a" is unknown$/],
     [

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -221,4 +222,18 @@ describe('a disk', () => {
     await expect(disk.syncDir('/proc')).resolves.toBeUndefined();
     await expect(disk.syncDir(join(await temporaryDir(), 'gone'))).rejects.toThrow('ENOENT');
   });
+});
+
+test('an entry that is larger than any of ours, or no file, is damaged: it is not read, nor waited for', async () => {
+  const dir = await temporaryDir();
+  const store = new FileStore(dir, { maxEntryBytes: 100 });
+  await store.put('a', 'x'.repeat(98));
+  expect(await store.get('a')).toHaveLength(98);
+  await writeFile(join(dir, 'large.json'), JSON.stringify('x'.repeat(99)));
+  execFileSync('mkfifo', [join(dir, 'pipe.json')]);
+  for (const key of ['large', 'pipe']) {
+    await expect(store.get(key)).rejects.toBeInstanceOf(SyntaxError);
+    await store.setAside(key);
+  }
+  expect((await readdir(dir)).sort()).toEqual(['a.json', 'large.bad', 'pipe.bad']);
 });

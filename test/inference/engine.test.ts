@@ -1,6 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import { warmed } from '../../src/inference/engine.ts';
 
+const manifest = { labels: ['a', 'b'], thresholds: { a: 0, b: 0 }, temperature: 1 };
+
 test('an engine that fails at first is closed, once no inference is under way', async () => {
   const events: string[] = [];
   const infer = vi
@@ -13,6 +15,20 @@ test('an engine that fails at first is closed, once no inference is under way', 
   const close = async () => {
     events.push('closed');
   };
-  await expect(warmed({ name: 'openvino', atOnce: 2, infer, close })).rejects.toThrow('no memory');
+  await expect(warmed({ name: 'openvino', atOnce: 2, infer, close }, manifest)).rejects.toThrow(
+    'no memory',
+  );
   expect(events).toEqual(['inferred', 'closed']);
+});
+
+test.each([
+  ['for more labels than the model has', [1, 2, 3]],
+  ['for fewer', [1]],
+  ['that is no number', [1, Number.NaN]],
+])('an engine that answers %s does not load', async (_, logits) => {
+  const close = vi.fn(async () => {});
+  const infer = async () => Float32Array.from(logits);
+  const engine = { name: 'wasm', atOnce: 1, infer, close } as const;
+  await expect(warmed(engine, manifest)).rejects.toThrow('for 2 labels');
+  expect(close).toHaveBeenCalledOnce();
 });

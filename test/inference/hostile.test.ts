@@ -4,6 +4,9 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { RetaggerError } from '../../src/errors.ts';
 import { preprocess } from '../../src/inference/preprocess.ts';
+import { gridOf } from './heif.ts';
+import { withExif } from './jpegs.ts';
+import { tiffOf } from './tiff.ts';
 
 const MiB = 1024 * 1024;
 const LIMITS = { pixels: 100_000_000, bytes: 64 * MiB };
@@ -52,8 +55,11 @@ describe('cut off at every byte', () => {
   });
 });
 
-/** A PNG of any size of one colour, a thousandth as long as it is when inflated. */
-function png(width: number, height: number): Buffer {
+/**
+ * A PNG of any size of one colour, a thousandth as long as it is when inflated.
+ * @param rows that are there.
+ */
+function png(width: number, height: number, rows = 64): Buffer {
   const chunk = (type: string, data: Buffer) => {
     const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
     const out = Buffer.alloc(body.length + 8);
@@ -66,7 +72,7 @@ function png(width: number, height: number): Buffer {
   header.writeUInt32BE(width);
   header.writeUInt32BE(height, 4);
   header[8] = 1; // one bit, grey
-  const data = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * 64));
+  const data = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * rows));
   const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
   return Buffer.concat([
     signature,
@@ -74,6 +80,27 @@ function png(width: number, height: number): Buffer {
     chunk('IDAT', data),
     chunk('IEND', Buffer.alloc(0)),
   ]);
+}
+
+/** A picture with this EXIF put in where its format has a place for it. */
+function withExifIn(whole: Buffer, format: 'jpeg' | 'png' | 'webp', exif: Buffer): Buffer {
+  if (format === 'jpeg') return withExif(whole, exif);
+  if (format === 'png') {
+    const body = Buffer.concat([Buffer.from('eXIf'), exif]);
+    const ends = [Buffer.alloc(4), Buffer.alloc(4)] as const;
+    ends[0].writeUInt32BE(exif.length);
+    ends[1].writeUInt32BE(crc(body));
+    return Buffer.concat([whole.subarray(0, 33), ends[0], body, ends[1], whole.subarray(33)]);
+  }
+  const chunk = (name: string, data: Buffer) => {
+    const head = Buffer.from(`${name}\0\0\0\0`, 'latin1');
+    head.writeUInt32LE(data.length, 4);
+    return Buffer.concat([head, data]);
+  };
+  // It has EXIF; 8 × 6 pixels, each less one.
+  const canvas = chunk('VP8X', Buffer.from('08000000070000050000', 'hex'));
+  const all = [Buffer.from('WEBP'), canvas, whole.subarray(12), chunk('EXIF', exif)];
+  return chunk('RIFF', Buffer.concat(all));
 }
 
 function crc(bytes: Buffer): number {
@@ -142,6 +169,29 @@ describe('decompression bombs', async () => {
     expect([await sized('avif'), await sized('webp')]).toEqual(['image_too_large', 'decoded']);
   });
 
+  it.each([
+    ['a PNG', png(5_000_000, 1, 1)],
+    ['a TIFF', tiffOf(Buffer.alloc(3 * 100_000), 100_000, 1)],
+    ['a TIFF on end', tiffOf(Buffer.alloc(3 * 100_000), 1, 100_000)],
+  ])('%s of one endless row, few bytes and gigabytes of memory', async (_, bytes) => {
+    expect(await fate(bytes)).toBe('image_too_large');
+  });
+
+  it('an AVIF cut out of tiles of 160 megapixels, in a kB', async () => {
+    const tile = await small(6300, 6300).avif({ effort: 0, quality: 30 }).toBuffer();
+    expect(await fate(tile)).toBe('decoded');
+    expect(await fate(gridOf(tile, 2, 2, 6300, 6300))).toBe('image_too_large');
+  });
+
+  it('a picture that is put together from tiles is decoded', async () => {
+    const files = ['phone.heic', 'plain.avif'].map((name) =>
+      readFile(`test/fixtures/formats/${name}`),
+    );
+    for (const tile of await Promise.all(files)) {
+      expect(await fate(gridOf(tile, 2, 3, 700, 350))).toBe('decoded');
+    }
+  });
+
   it('a progressive JPEG of 200 scans is none that anybody would wait for', async () => {
     const photo = await small().jpeg({ progressive: true }).toBuffer();
     const scan = Buffer.from('ffda0008010100013f00', 'hex');
@@ -149,7 +199,26 @@ describe('decompression bombs', async () => {
       Buffer.concat([photo.subarray(0, -2), ...Array(more).fill(scan), photo.subarray(-2)]);
     expect(await fate(of(200))).toBe('image_unsupported');
     expect(await fate(of(150))).not.toBe('image_unsupported');
+    // Nor where a thousand comments hide that it is progressive.
+    const comments = Array(1001).fill(Buffer.of(0xff, 0xfe, 0, 2));
+    const hidden = of(200);
+    expect(
+      await fate(Buffer.concat([hidden.subarray(0, 2), ...comments, hidden.subarray(2)])),
+    ).toBe('image_unsupported');
   });
+
+  it.each(['jpeg', 'png', 'webp'] as const)(
+    'a %s of 65 kB whose EXIF is a maze: half a minute and more',
+    async (format) => {
+      // A directory of pointers, each to this very directory.
+      const pointer = Buffer.from('698704000100000008000000', 'hex');
+      const count = Buffer.from('1815', 'hex');
+      const exif = [Buffer.from('II*\0\x08\0\0\0', 'latin1'), count];
+      const maze = Buffer.concat([...exif, ...Array(0x1518).fill(pointer), Buffer.alloc(4)]);
+      const whole = await small().toFormat(format, { progressive: true }).toBuffer();
+      expect(await fate(withExifIn(whole, format, maze))).toBe('image_corrupt');
+    },
+  );
 
   it('a JPEG with 30 MB of headers is its picture', async () => {
     const segment = Buffer.alloc(65_535 + 2, 0x20);

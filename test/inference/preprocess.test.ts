@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, symlinkSync } from 'node:fs';
 import { open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -246,6 +247,8 @@ describe('refusals', async () => {
     ['a folder', fixture('refused'), 'image_unsupported'],
     ['a device', '/dev/null', 'image_unsupported'],
     ['no file', fixture('refused/none.jpg'), 'file_missing'],
+    ['a path that is too long', fixture('a'.repeat(300)), 'file_missing'],
+    ['a link to itself', linkToItself(), 'file_missing'],
     ['a JPEG without its end', jpeg.subarray(0, -2), 'image_corrupt'],
     ['a JPEG header alone', jpeg.subarray(0, 400), 'image_corrupt'],
     ['a signature alone', jpeg.subarray(0, 3), 'image_corrupt'],
@@ -481,6 +484,12 @@ it('never holds a file that is too large', async () => {
 
 async function expectRefusal(input: string | Uint8Array, code: ErrorCode, limits = LIMITS) {
   await expect(preprocess(input, limits)).rejects.toMatchObject({ name: 'RetaggerError', code });
+}
+
+function linkToItself(): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'retagger-link-')), 'a.jpg');
+  symlinkSync(path, path);
+  return path;
 }
 
 function overwritten(bytes: Buffer): Buffer {

@@ -21,6 +21,36 @@ export interface SpoolRecord {
   readonly filed_sha256?: string;
 }
 
+const isText = (value: unknown) => typeof value === 'string';
+const oneOf =
+  (...names: readonly string[]) =>
+  (value: unknown) =>
+    names.includes(value as string);
+const orNothing = (fits: (value: unknown) => boolean) => (value: unknown) =>
+  value === undefined || fits(value);
+const isNumber = orNothing((value) => typeof value === 'number');
+const isPath = (value: unknown) => isText(value) || isText(Object(value).base64);
+const isReply = (value: unknown) => {
+  const { topic, correlation } = Object(value);
+  return isText(topic) && orNothing(isText)(correlation);
+};
+
+/** What each field may be. */
+const FIELDS: Readonly<Record<keyof SpoolRecord, (value: unknown) => boolean>> = {
+  id: isText,
+  source: oneOf('folder', 'mqtt', 'http'),
+  file: (value) => value === null || isText(value),
+  received_at: isText,
+  reply: orNothing(isReply),
+  body: oneOf('upload', 'moved', 'kept'),
+  path: orNothing(isPath),
+  ino: isNumber,
+  dev: isNumber,
+  size: isNumber,
+  mtime_ms: isNumber,
+  filed_sha256: orNothing(isText),
+};
+
 type Where =
   | { readonly body: 'upload' }
   | {
@@ -55,11 +85,14 @@ export const photoOf = (record: SpoolRecord): Omit<NewPhoto, 'body'> => ({
   ...(record.reply ? { reply: record.reply } : {}),
 });
 
-/** @throws SyntaxError for a value that is no record. */
+/** @throws SyntaxError for a value that is no record, or one of a later version that says what we do not know. */
 export function readRecord(value: unknown): SpoolRecord {
-  const record = value as SpoolRecord | null;
-  if (typeof record?.id !== 'string') throw new SyntaxError('This is not the record of a photo.');
-  return record;
+  const record = Object(value) as Partial<Record<keyof SpoolRecord, unknown>>;
+  const wrong = Object.entries(FIELDS).find(
+    ([name, fits]) => !fits(record[name as keyof SpoolRecord]),
+  );
+  if (wrong) throw new SyntaxError(`This is not the record of a photo: ${wrong[0]}.`);
+  return value as SpoolRecord;
 }
 
 const stored = ({ path, size, mtimeMs }: Omit<Origin, 'ino' | 'dev'>) => ({

@@ -6,6 +6,10 @@ export interface JpegHeader {
   readonly width: number;
   readonly height: number;
   readonly progressive: boolean;
+  /** All of the picture comes in one scan, row by row; of others decoders keep the coefficients. */
+  readonly inOneScan: boolean;
+  /** Coefficients a pixel: 3 for three components of full size, 1.5 where two are halved both ways. */
+  readonly samples: number;
   /**
    * One sequential frame of three components of 8 bits, Huffman-coded, all three in the first scan;
    * no colour profile.
@@ -54,15 +58,31 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | null {
   }
   if (!frame || frame.body.length < 6) return null;
   const { marker, body } = frame;
+  const progressive = marker % 4 === 2;
   ordinary &&= inScan === COMPONENTS && body.readUInt8(5) === COMPONENTS;
   ordinary &&= body.readUInt8(0) === 8 && body.length === 6 + 3 * COMPONENTS;
   return {
     height: body.readUInt16BE(1),
     width: body.readUInt16BE(3),
-    progressive: marker % 4 === 2,
+    progressive,
+    inOneScan: !progressive && inScan === body.readUInt8(5),
+    samples: samplesOf(body.subarray(6)),
     ordinary,
     orientation: exif ? exifOrientation(exif.body.subarray(6)) : 1,
   };
+}
+
+/** @param components of a frame, three bytes each. */
+function samplesOf(components: Buffer): number {
+  const areas: number[] = [];
+  const most = { across: 1, down: 1 };
+  for (let at = 0; at + 3 <= components.length; at += 3) {
+    const [across, down] = [components.readUInt8(at + 1) >> 4, components.readUInt8(at + 1) & 15];
+    most.across = Math.max(most.across, across);
+    most.down = Math.max(most.down, down);
+    areas.push(across * down);
+  }
+  return areas.reduce((sum, area) => sum + area, 0) / (most.across * most.down);
 }
 
 /** Up to the first scan, its own included, or to the first thing that is no segment. */

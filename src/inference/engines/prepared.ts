@@ -10,6 +10,8 @@ import { cpuFeatures } from './cpu-features.ts';
 
 /** Hex SHA-256 of all files, one a line. Written last: without it the folder is a broken one. */
 const SUMS = 'sha256';
+/** What we put into `cacheDir`: the name that `nameFor` makes, and before it is whole a process id behind it. */
+const OURS = /^[0-9a-f]{32}(\.\d+)?$/;
 /** So many times the graph's size must be free: a cache is never what fills a disk. */
 const ROOM = 16;
 
@@ -84,7 +86,10 @@ async function sums(folder: string, files: readonly string[]): Promise<string> {
   return hashes.map((hash) => `${hash}\n`).join('');
 }
 
-/** Puts a finished draft in its place; what other models, versions or broken tries left goes. */
+/**
+ * Puts a finished draft in its place; what other models, versions or broken tries left goes. Nothing else
+ * does: `cacheDir` may be a folder, or a link to one, that somebody had before us.
+ */
 async function publish(draft: string, home: string, files: readonly string[]): Promise<void> {
   for (const file of await readdir(draft)) {
     if (!files.includes(file)) await rm(join(draft, file));
@@ -92,7 +97,7 @@ async function publish(draft: string, home: string, files: readonly string[]): P
   await writeFile(join(draft, SUMS), await sums(draft, files));
   for (const file of [...files, SUMS]) await syncFile(join(draft, file));
   const cacheDir = dirname(home);
-  for (const other of await readdir(cacheDir)) {
+  for (const other of (await readdir(cacheDir)).filter((name) => OURS.test(name))) {
     const folder = join(cacheDir, other);
     // Mapped files stay with the workers that have them.
     if (folder !== draft) await rm(folder, { recursive: true, force: true });

@@ -483,6 +483,31 @@ describe('a crash', () => {
     expect(await files(spool)).not.toContain('half.part');
   });
 
+  test.each<[string, object]>([
+    ['another door', { source: 'ftp' }],
+    ['no door', { source: undefined }],
+    ['another kind of body', { body: 'pieces' }],
+    ['no name', { file: undefined }],
+    ['a number for a name', { file: 5 }],
+    ['no time', { received_at: undefined }],
+    ['a number for a path', { path: 5, ino: 1, size: 1, mtime_ms: 1 }],
+    ['a reply to nowhere', { reply: { topic: 5 } }],
+  ])(
+    'a record of %s, perhaps a later version’s, is set aside with its photo',
+    async (_, change) => {
+      const dir = await temporaryDir();
+      const { spool } = await opened(dir);
+      await writeFile(join(dir, 'a.jpg'), 'jpeg');
+      const { key } = await add(spool, photo({ move: join(dir, 'a.jpg') }, { source: 'folder' }));
+      const record = join(spool.dir, `${key}.json`);
+      const told = JSON.parse(await readFile(record, 'utf8'));
+      await writeFile(record, JSON.stringify({ ...told, ...change }));
+      const { entries, strays } = await opened(dir);
+      expect(entries).toEqual([]);
+      expect(strays.sort()).toEqual([record, join(spool.dir, `${key}.photo`)]);
+    },
+  );
+
   test.each(['its record', 'its file'])(
     'on a disk that cannot read %s now costs no photo',
     async (which) => {

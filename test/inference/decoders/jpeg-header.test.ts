@@ -20,6 +20,7 @@ describe('what is usual', () => {
   it('a sequential JPEG', () => {
     expect(readJpegHeader(jpeg)).toEqual({
       ...{ width: 40, height: 30, progressive: false, ordinary: true, orientation: 1 },
+      ...{ inOneScan: true, samples: 1.5 },
     });
   });
 
@@ -34,6 +35,15 @@ describe('what is usual', () => {
     const filled = Buffer.concat([bytes.subarray(0, 2), Buffer.of(255, 255), bytes.subarray(2)]);
     expect(readJpegHeader(filled)).toMatchObject({ orientation: 8, ordinary: true });
   });
+});
+
+it('tells how many coefficients are kept, where not all of the picture comes in one scan', async () => {
+  const whole = await jpegOf(40, 30, { progressive: true, chromaSubsampling: '4:4:4' });
+  expect(readJpegHeader(whole)).toMatchObject({ inOneScan: false, samples: 3 });
+  const oneByOne = patchedBehind(jpeg, SOS, 4, [1]);
+  expect(readJpegHeader(oneByOne)).toMatchObject({ inOneScan: false, samples: 1.5 });
+  const grey = await sharp(jpeg).toColourspace('b-w').jpeg().toBuffer();
+  expect(readJpegHeader(grey)).toMatchObject({ inOneScan: true, samples: 1 });
 });
 
 /** Its size is still told: what is costly is, whatever else is wrong with it. */

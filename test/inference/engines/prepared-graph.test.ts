@@ -1,5 +1,6 @@
 import {
   appendFile,
+  mkdir,
   mkdtemp,
   readdir,
   readFile,
@@ -134,6 +135,15 @@ describe('a prepared graph', () => {
     const engine = await createOnnxruntimeEngine({ ...bundle, manifest: other }, { cacheDir });
     await engine.close();
     expect((await kept()).folder).not.toBe(folder);
+  });
+
+  test('takes nothing along that is not ours: the folder may be one that somebody had before', async () => {
+    await mkdir(join(cacheDir, 'browser'));
+    await writeFile(join(cacheDir, 'browser', 'page'), 'theirs');
+    await writeFile(join(cacheDir, 'notes.txt'), 'theirs');
+    expect(await logits(cacheDir)).toEqual(expected);
+    expect(await readdir(cacheDir)).toHaveLength(3);
+    expect(await readFile(join(cacheDir, 'browser', 'page'), 'utf8')).toBe('theirs');
   });
 
   test('is not needed: a folder that cannot be made costs nothing else', async () => {

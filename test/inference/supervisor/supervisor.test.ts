@@ -870,6 +870,19 @@ describe('another model', () => {
     expect(tagger.state).toBe('ready');
   });
 
+  it('whose outputs are not its labels is refused by its trial, and the old one goes on', async () => {
+    create();
+    await tagger.start();
+    const folder = await version('16');
+    const file = join(folder, 'model.json');
+    const manifest = JSON.parse(await readFile(file, 'utf8'));
+    const [labels, thresholds] = [[...LABELS, 'garage'], { ...manifest.thresholds, garage: 0 }];
+    await writeFile(file, JSON.stringify({ ...manifest, labels, thresholds }));
+    await expect(tagger.swap(folder)).rejects.toThrow(/6 logits .* for 7 labels/);
+    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@7');
+    expect(tagger.state).toBe('ready');
+  });
+
   it('waits for a worker that is just being started', async () => {
     create();
     await tagger.start();
