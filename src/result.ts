@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 
 /** Where a photo came in. */
-const SourceSchema = Type.Unsafe<'folder' | 'mqtt' | 'http'>({
+export const SourceSchema = Type.Unsafe<'folder' | 'mqtt' | 'http'>({
   // As a union of three literals, generated clients would make three types of it.
   type: 'string',
   enum: ['folder', 'mqtt', 'http'],

@@ -1,55 +1,31 @@
-import { decodePath, encodePath, type StoredPath } from '../paths.ts';
-import type { Body, NewPhoto } from '../ports.ts';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { SourceSchema } from '../../result.ts';
+import { decodePath, encodePath } from '../paths.ts';
+import type { NewPhoto } from '../ports.ts';
 import type { Origin } from './origin.ts';
 
+const { Optional, String: Text, Number: Amount } = Type;
+
 /** What the spool keeps of a photo besides its bytes: `<key>.json`. */
-export interface SpoolRecord {
-  readonly id: string;
-  readonly source: NewPhoto['source'];
-  readonly file: string | null;
-  readonly received_at: string;
-  readonly reply?: NewPhoto['reply'];
-  readonly body: Body;
+const RecordSchema = Type.Object({
+  id: Text(),
+  source: SourceSchema,
+  file: Type.Union([Text(), Type.Null()]),
+  received_at: Text(),
+  reply: Optional(Type.Object({ topic: Text(), correlation: Optional(Text()) })),
+  body: Type.Union([Type.Literal('upload'), Type.Literal('moved'), Type.Literal('kept')]),
   /** The user's file, where it stayed (`kept`) or was copied (`moved`). */
-  readonly path?: StoredPath;
+  path: Optional(Type.Union([Text(), Type.Object({ base64: Text() })])),
   /** That file when it was taken. One that was renamed is here, and its old path nobody's business. */
-  readonly ino?: number;
-  readonly dev?: number | undefined;
-  readonly size?: number;
-  readonly mtime_ms?: number;
+  ino: Optional(Amount()),
+  dev: Optional(Amount()),
+  size: Optional(Amount()),
+  mtime_ms: Optional(Amount()),
   /** The photo has been filed, but its original cannot be deleted: SHA-256 of its bytes. */
-  readonly filed_sha256?: string;
-}
-
-const isText = (value: unknown) => typeof value === 'string';
-const oneOf =
-  (...names: readonly string[]) =>
-  (value: unknown) =>
-    names.includes(value as string);
-const orNothing = (fits: (value: unknown) => boolean) => (value: unknown) =>
-  value === undefined || fits(value);
-const isNumber = orNothing((value) => typeof value === 'number');
-const isPath = (value: unknown) => isText(value) || isText(Object(value).base64);
-const isReply = (value: unknown) => {
-  const { topic, correlation } = Object(value);
-  return isText(topic) && orNothing(isText)(correlation);
-};
-
-/** What each field may be. */
-const FIELDS: Readonly<Record<keyof SpoolRecord, (value: unknown) => boolean>> = {
-  id: isText,
-  source: oneOf('folder', 'mqtt', 'http'),
-  file: (value) => value === null || isText(value),
-  received_at: isText,
-  reply: orNothing(isReply),
-  body: oneOf('upload', 'moved', 'kept'),
-  path: orNothing(isPath),
-  ino: isNumber,
-  dev: isNumber,
-  size: isNumber,
-  mtime_ms: isNumber,
-  filed_sha256: orNothing(isText),
-};
+  filed_sha256: Optional(Text()),
+});
+export type SpoolRecord = Readonly<Static<typeof RecordSchema>>;
 
 type Where =
   | { readonly body: 'upload' }
@@ -70,8 +46,7 @@ export function recordOf(photo: Omit<NewPhoto, 'body'>, where: Where): SpoolReco
     ...(photo.reply ? { reply: photo.reply } : {}),
     body: where.body,
     ...('path' in where && stored(where)),
-    ...('origin' in where &&
-      where.origin && { ...stored(where.origin), ino: where.origin.ino, dev: where.origin.dev }),
+    ...('origin' in where && where.origin && identified(where.origin)),
     ...('filedSha256' in where && { filed_sha256: where.filedSha256 }),
   };
 }
@@ -87,17 +62,23 @@ export const photoOf = (record: SpoolRecord): Omit<NewPhoto, 'body'> => ({
 
 /** @throws SyntaxError for a value that is no record, or one of a later version that says what we do not know. */
 export function readRecord(value: unknown): SpoolRecord {
-  const record = Object(value) as Partial<Record<keyof SpoolRecord, unknown>>;
-  const wrong = Object.entries(FIELDS).find(
-    ([name, fits]) => !fits(record[name as keyof SpoolRecord]),
-  );
-  if (wrong) throw new SyntaxError(`This is not the record of a photo: ${wrong[0]}.`);
-  return value as SpoolRecord;
+  if (!Value.Check(RecordSchema, value)) {
+    const [fault] = Value.Errors(RecordSchema, value);
+    const why = `${fault?.instancePath} ${fault?.message}`;
+    throw new SyntaxError(`This is not the record of a photo: ${why}`);
+  }
+  return value;
 }
 
 const stored = ({ path, size, mtimeMs }: Omit<Origin, 'ino' | 'dev'>) => ({
   path: encodePath(path),
   ...{ size, mtime_ms: mtimeMs },
+});
+
+const identified = (origin: Origin) => ({
+  ...stored(origin),
+  ino: origin.ino,
+  ...(origin.dev !== undefined && { dev: origin.dev }),
 });
 
 /** The file that was copied, as it was; null where none was. */

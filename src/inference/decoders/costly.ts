@@ -28,8 +28,6 @@ interface Whole {
 export function isCostly(format: ImageFormat | null, bytes: Buffer): boolean {
   if (format === null) return false;
   if (format !== 'jpeg' && format !== 'png' && bytes.length >= BYTES) return true;
-  // A JPEG that hides its frame behind a thousand segments may be any.
-  if (format === 'jpeg' && readJpegHeader(bytes) === null) return true;
   return wholeOf(format, bytes).pixels >= PIXELS;
 }
 
@@ -55,6 +53,8 @@ const ROWS = 1400;
 /** It is 5, and so is bounded with the pixels. */
 const BOUNDED = 0;
 const NOTHING: Whole = { pixels: 0, bytesPerPixel: 0 };
+/** Large perhaps, but nobody can say how large. */
+const ANYTHING: Whole = { pixels: PIXELS, bytesPerPixel: BOUNDED };
 
 const byRows = (width: number, height: number, bytesPerPixel: number): Whole => ({
   pixels: width * Math.min(height, ROWS),
@@ -65,7 +65,9 @@ function wholeOf(format: ImageFormat, bytes: Buffer): Whole {
   switch (format) {
     case 'jpeg': {
       const header = readJpegHeader(bytes);
-      if (header === null || header.inOneScan) return NOTHING;
+      // One that hides its frame behind a thousand segments may be any.
+      if (header === null) return ANYTHING;
+      if (header.inOneScan) return NOTHING;
       return { pixels: header.width * header.height, bytesPerPixel: 2 * header.samples };
     }
     case 'png':
@@ -101,8 +103,7 @@ const [WIDTH, HEIGHT, BITS, SAMPLES] = [256, 257, 258, 277];
 
 function wholeTiff(tiff: Buffer): Whole {
   const tags = tiffTags(tiff);
-  // Whatever is in a BigTIFF.
-  if (tags === null) return { pixels: PIXELS, bytesPerPixel: 0 };
+  if (tags === null) return ANYTHING; // a BigTIFF
   const [width = 0, height = 0] = [tags.get(WIDTH), tags.get(HEIGHT)];
   const bits = (tags.get(BITS) ?? 1) * (tags.get(SAMPLES) ?? 1);
   return byRows(width, height, bits / 8);

@@ -83,7 +83,7 @@ export class MqttDoor implements Part, HealthSource {
     });
     this.#out = new Connection({
       ...{ config, log, url, role: 'out' as const },
-      password: () => (this.#embedded ? this.#broker.ownPassword : config.mqtt.password),
+      password: () => (this.#embedded ? this.#broker.ownPassword : undefined),
       will: () => this.#presence.will(),
       onUp: async (session) => this.#up(session),
       onDown: () => this.#down(),

@@ -36,6 +36,8 @@ export class PacketCutter {
   #skip = 0;
   #pass = 0;
   #drop = 0;
+  /** A packet has ended in what was cut last. */
+  #hasEnded = false;
 
   /**
    * @param limit Remaining Length, in bytes, that a PUBLISH keeps.
@@ -58,8 +60,14 @@ export class PacketCutter {
     return this.#skip + this.#pass + this.#drop;
   }
 
+  /** Whether what was cut last is but a piece of one packet, which goes on. */
+  get isPiece(): boolean {
+    return this.left > 0 && !this.#hasEnded;
+  }
+
   /** @returns what the reader may see of `chunk`. */
   cut(chunk: Buffer): Buffer {
+    this.#hasEnded = false;
     let data = this.#waiting.length > 0 ? Buffer.concat([this.#waiting, chunk]) : chunk;
     this.#waiting = Buffer.alloc(0);
     const parts: Buffer[] = [];
@@ -89,7 +97,9 @@ export class PacketCutter {
         this.#onPacket(plan.pass, typeOf(data));
       }
       data = data.subarray(used);
-      if (this.left === 0) this.#onPacket(0);
+      if (this.left > 0) continue;
+      this.#hasEnded = true;
+      this.#onPacket(0);
     }
     return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }

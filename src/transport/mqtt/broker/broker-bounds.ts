@@ -63,8 +63,8 @@ interface Connected extends ClientId {
   readonly clean: boolean;
 }
 
-/** Ids are of up to 64 KiB. */
-const shown = (id: string) => id.slice(0, 200);
+/** Ids and topics are of up to 64 KiB. */
+const shown = (text: string) => text.slice(0, 200);
 
 /** Keeps the embedded broker's memory bounded; what is over a bound is not stored, and logged. */
 export function boundPersistence(broker: BoundedBroker, log: Logger): void {
@@ -197,7 +197,7 @@ function boundRetained(persistence: BoundedPersistence, log: SeldomLog): void {
     const tooMany = retained.size >= RETAINED.count && !retained.has(topic);
     const tooLarge = payload.length > RETAINED.one || bytes - before + size > RETAINED.all;
     if (size > 0 && (tooMany || tooLarge)) {
-      log.warn({ topic: topic.slice(0, 200) }, 'the embedded broker retains no more');
+      log.warn({ topic: shown(topic) }, 'the embedded broker retains no more');
       return;
     }
     bytes += size - before;

@@ -131,11 +131,9 @@ export class EmbeddedBroker {
     socket.once('close', () => this.#arriving.delete(socket));
     const client = aedes.handle(socket);
     let begun = 0;
-    let hasEnded = false;
     let isFirst = true;
     const cutter = new PacketCutter(limit, 4, (bytes, type) => {
       begun = bytes;
-      if (bytes === 0) hasEnded = true;
       if (type !== undefined) {
         const fault = faultOf(type, bytes, isFirst);
         isFirst = false;
@@ -148,10 +146,8 @@ export class EmbeddedBroker {
     const parser = (client as unknown as { _parser: { parse(chunk: Buffer): number } })._parser;
     const parse = parser.parse.bind(parser);
     parser.parse = (chunk) => {
-      hasEnded = false;
-      // First, as it says whether this is but a piece of one packet.
       const cut = cutter.cut(chunk);
-      const seen = chunks.add(cut, begun === 0 || hasEnded);
+      const seen = chunks.add(cut, !cutter.isPiece);
       const unread = seen === null ? 0 : parse(seen);
       // What has ended counted until here, where it is being taken.
       if (this.#arriving.has(socket)) this.#arriving.set(socket, begun);

@@ -34,7 +34,7 @@ export interface ConnectionParts {
   readonly role: Role;
   /** Address of the broker. */
   readonly url: () => string;
-  /** Instead of the configured one. */
+  /** Instead of the configured one; undefined: that one. */
   readonly password?: () => string | undefined;
   /** Called with every new connection; when it rejects the connection is given up. */
   readonly onUp: (session: Session) => Promise<void>;
@@ -159,8 +159,7 @@ export class Connection {
     const waits = new AbortController();
     this.#waits = waits;
     try {
-      const secret = password === undefined ? config.mqtt.password : password();
-      const options = await connectOptions(config, role, this.#version.current, secret);
+      const options = await connectOptions(config, role, this.#version.current, password?.());
       if (will) options.will = this.#retains ? will() : { ...will(), retain: false };
       const maxPacket = largestPacket(config.limits.upload_bytes);
       // On a connection that is ended at once nothing is taken: it comes again on the next.

@@ -197,10 +197,7 @@ function cutPackets(
         network.connecting = false;
       });
     }
-    let hasEnded = false;
-    const cutter = new PacketCutter(maxPacket, options.protocolVersion === 5 ? 5 : 4, (bytes) => {
-      if (bytes === 0) hasEnded = true;
-    });
+    const cutter = new PacketCutter(maxPacket, options.protocolVersion === 5 ? 5 : 4);
     const chunks = new SmallChunks();
     let pinged = performance.now();
     const cut = new Transform({
@@ -209,10 +206,8 @@ function cutPackets(
           pinged = performance.now();
           ping(client);
         }
-        hasEnded = false;
-        // First, as it says whether this is but a piece of one packet.
         const seen = cutter.cut(chunk);
-        done(null, chunks.add(seen, cutter.left === 0 || hasEnded));
+        done(null, chunks.add(seen, !cutter.isPiece));
       },
     });
     const pipe = stream.pipe.bind(stream);
