@@ -1,9 +1,7 @@
 import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-
-/** Sidecars and hidden files that lie beside photos. */
-const NO_PHOTO = /(^\.|\.json$|\.xmp$)/i;
+import { isNoPhoto } from '../no-photo.ts';
 
 /**
  * Files as given; folders as the files below them, sorted, without hidden files and sidecars.
@@ -28,7 +26,7 @@ async function below(folder: string): Promise<string[]> {
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) for (const file of await below(path)) files.push(file);
-    else if (entry.isFile() && !NO_PHOTO.test(entry.name)) files.push(path);
+    else if (entry.isFile() && !isNoPhoto(entry.name)) files.push(path);
   }
   return files;
 }

@@ -6,7 +6,7 @@ import { applyCorrections, parseCorrections } from './data/corrections.ts';
 import { type Dataset, DatasetError, type Photo, readDataset } from './data/dataset.ts';
 import { findDuplicates, keepTogether } from './data/duplicates.ts';
 import { type GroupOf, groupPhotos, parseGroups, unmatchedSources } from './data/groups.ts';
-import { checkLabels, hiddenFolders } from './data/label-names.ts';
+import { checkLabels, foldersPassedOver } from './data/label-names.ts';
 import { parseWeights } from './data/photo-weights.ts';
 import { type Split, splitByGroup } from './data/split.ts';
 import { withTable } from './data/table.ts';
@@ -61,18 +61,17 @@ export async function prepare(
 ): Promise<Plan> {
   const given = await readDataset(options.data, options.labels);
   checkLabels(options.data, given.labels);
-  const hidden = await hiddenFolders(options.data);
-  if (hidden.length > 0)
-    note(`folders passed over, their names begin with a dot: ${hidden.join(', ')}`);
+  const passedOver = await foldersPassedOver(options.data);
+  if (passedOver.length > 0) note(`folders passed over: ${passedOver.join(', ')}`);
   const dataset = options.corrections
     ? await withTable('--corrections', options.corrections, (csv) =>
-        applyCorrections(given, parseCorrections(csv)),
+        applyCorrections(given, parseCorrections(csv, given.photos)),
       )
     : given;
   const sources =
     options.groups &&
     (await withTable('--groups', options.groups, (csv) => {
-      const found = parseGroups(csv);
+      const found = parseGroups(csv, given.photos);
       // Photos that a correction leaves out may be listed.
       const unmatched = unmatchedSources(found, given.photos);
       if (unmatched) note(`warning: --groups ${options.groups}: ${unmatched}`);

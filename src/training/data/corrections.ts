@@ -5,8 +5,8 @@ import { byPhoto, parseTable } from './table.ts';
 type Corrections = ReadonlyMap<string, string>;
 
 /** Reads `file` and `label` columns. @throws Error */
-export function parseCorrections(csv: string): Corrections {
-  return byPhoto(parseTable(csv, ['file', 'label']));
+export function parseCorrections(csv: string, photos: readonly Photo[]): Corrections {
+  return byPhoto(parseTable(csv, ['file', 'label']), photos);
 }
 
 /**

@@ -1,6 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { folderName } from '../../daemon/filing/filed-name.ts';
 import { preprocess } from '../../inference/preprocess.ts';
+import { isNoPhoto } from '../../no-photo.ts';
 
 /** One labelled photo. */
 export interface Photo {
@@ -19,7 +21,7 @@ export interface Dataset {
   readonly photos: readonly Photo[];
 }
 
-/** What training and evaluation accept; everything else in a label's folder is a fault. */
+/** Where no label's folder is, names tell photos from tables; within one the bytes do. */
 const EXTENSIONS = new Set(
   ['jpg', 'jpeg', 'png', 'webp', 'avif', 'gif', 'tif', 'tiff', 'heic', 'heif'].map((e) => `.${e}`),
 );
@@ -39,8 +41,16 @@ export class DatasetError extends Error {
   }
 }
 
+/** What the daemon could not tag: it has no label yet. */
+const UNLABELLED = folderName(null);
+
+/** Folders of a data set that are taken for no label. */
+export const isPassedOver = (folder: string): boolean =>
+  folder.startsWith('.') || folder === UNLABELLED;
+
 /**
- * Reads `DIR/<label>/*`. Hidden entries are passed over.
+ * Reads `DIR/<label>/**`, as `<data.dir>/tagged` is too: hidden entries, sidecars and the folder of photos
+ * without a tag are passed over.
  * @param labels their order in the model; default: the folders' names, sorted.
  * @param partial some labels may have no photo here, but not all.
  * @throws DatasetError naming every empty, missing or unknown class and every foreign file.
@@ -55,7 +65,7 @@ export async function readDataset(
     throw new DatasetError(dir, [`cannot be read: ${error.message}`]);
   });
   const folders: string[] = [];
-  for (const { name } of entries.filter((entry) => !entry.name.startsWith('.'))) {
+  for (const { name } of entries.filter((entry) => !isPassedOver(entry.name))) {
     // A link to a folder is as good as one.
     const isFolder = await stat(join(dir, name)).then(
       (stats) => stats.isDirectory(),
@@ -81,11 +91,10 @@ export async function readDataset(
   const photos: Photo[] = [];
   for (const [index, label] of order.entries()) {
     if (!folders.includes(label)) continue;
-    const files = (await readdir(join(dir, label))).filter((name) => !name.startsWith('.'));
+    const files = await filesBelow(dir, label);
     if (files.length === 0 && !partial) faults.push(`class "${label}" has no photo`);
-    for (const name of files) {
-      const file = `${label}/${name}`;
-      const stats = isPhoto(name) ? await stat(join(dir, file)).catch(() => null) : null;
+    for (const file of files) {
+      const stats = await stat(join(dir, file)).catch(() => null);
       if (stats?.isFile()) {
         photos.push({ file, label: index, version: `${stats.size}-${stats.mtimeMs}` });
       } else faults.push(`${file} is no photo`);
@@ -95,6 +104,18 @@ export async function readDataset(
   if (faults.length > 0) throw new DatasetError(dir, faults);
   photos.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0));
   return { dir, labels: order, photos };
+}
+
+/** @returns what may be photos in a folder and those below it, as paths from `dir` on. */
+async function filesBelow(dir: string, folder: string): Promise<string[]> {
+  const files: string[] = [];
+  for (const entry of await readdir(join(dir, folder), { withFileTypes: true })) {
+    const path = `${folder}/${entry.name}`;
+    if (isNoPhoto(entry.name)) continue;
+    if (entry.isDirectory()) files.push(...(await filesBelow(dir, path)));
+    else files.push(path);
+  }
+  return files;
 }
 
 /**

@@ -1,14 +1,15 @@
 import { DatasetError, type Photo } from './dataset.ts';
-import { parseTable, tail } from './table.ts';
+import { fileOf, parseTable } from './table.ts';
 
 /** Names the home or site a photo is from. Photos of one group are never on both sides. */
 export type GroupOf = (photo: Photo) => string;
 
 /** Reads `file` and `source` columns. @throws Error where there are none, or no rows. */
-export function parseGroups(csv: string): ReadonlyMap<string, string> {
+export function parseGroups(csv: string, photos: readonly Photo[]): ReadonlyMap<string, string> {
   const rows = parseTable(csv, ['file', 'source']);
   if (rows.length === 0) throw new Error('the file has no rows');
-  return new Map(rows.map(([file, source]) => [tail(file), source]));
+  const files = new Set(photos.map(({ file }) => file));
+  return new Map(rows.map(([path, source]) => [fileOf(path, files), source]));
 }
 
 export interface GroupOptions {
@@ -32,8 +33,11 @@ export interface Groups {
   readonly said: string;
 }
 
+/** The folder below the label's that a photo lies in: as a rule that of one home, whatever the room. */
+const folderOf = ({ file }: Photo): string => file.split('/').slice(1, -1).join('/');
+
 /**
- * Home by pattern, else source, else each photo alone.
+ * Home by pattern, else source, else the photo's folder, else each photo alone.
  * @throws DatasetError where the pattern fits no photo.
  */
 export function groupPhotos(photos: readonly Photo[], options: GroupOptions): Groups {
@@ -45,16 +49,17 @@ export function groupPhotos(photos: readonly Photo[], options: GroupOptions): Gr
   if (pattern && !photos.some(home)) {
     throw new DatasetError('--group-by', [`${pattern} fits no photo's name`]);
   }
+  const sourceOf = (photo: Photo) => sources.get(photo.file) ?? folderOf(photo);
   const counts = new Map<string, number>();
   for (const photo of photos) {
-    const source = home(photo) ? undefined : sources.get(photo.file);
+    const source = home(photo) ? undefined : sourceOf(photo);
     if (source) counts.set(source, (counts.get(source) ?? 0) + 1);
   }
   const large = Math.max(COLLECTION_PHOTOS, COLLECTION_SHARE * photos.length);
   const collections = [...counts].filter(([, count]) => count > large);
   const isCollection = new Set(collections.map(([source]) => source));
   const of = (photo: Photo) => {
-    const source = sources.get(photo.file);
+    const source = sourceOf(photo);
     const known = source && !isCollection.has(source) ? `source:${source}` : undefined;
     return home(photo) ?? known ?? `${ALONE}${photo.file}`;
   };

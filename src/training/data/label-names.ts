@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { folderName } from '../../daemon/filing/filed-name.ts';
-import { DatasetError } from './dataset.ts';
+import { DatasetError, isPassedOver } from './dataset.ts';
 
 /** The daemon files photos in a folder a label; file systems and people may not tell all names apart. */
 const place = (label: string | null): string => folderName(label).normalize('NFC').toLowerCase();
@@ -20,10 +20,9 @@ export function checkLabels(dir: string, labels: readonly string[]): void {
   if (faults.length > 0) throw new DatasetError(dir, faults);
 }
 
-/** Folders that are taken for no label, because of the dot. */
-export async function hiddenFolders(dir: string): Promise<string[]> {
+/** Folders that are taken for no label: hidden ones, and that of photos without a tag. */
+export async function foldersPassedOver(dir: string): Promise<string[]> {
   const entries = await readdir(dir, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isDirectory() && entry.name.startsWith('.'))
-    .map(({ name }) => name);
+  const folders = entries.filter((entry) => entry.isDirectory());
+  return folders.map(({ name }) => name).filter(isPassedOver);
 }

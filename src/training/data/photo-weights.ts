@@ -10,7 +10,7 @@ type PhotoWeights = ReadonlyMap<string, number>;
  */
 export function parseWeights(csv: string, dir: string, photos: readonly Photo[]): PhotoWeights {
   const files = new Set(photos.map(({ file }) => file));
-  const rows = [...byPhoto(parseTable(csv, ['file', 'weight']))].map(
+  const rows = [...byPhoto(parseTable(csv, ['file', 'weight']), photos)].map(
     ([file, weight]) => [file, Number(weight)] as const,
   );
   const faults = rows.flatMap(([file, weight]) => {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { DatasetError } from './dataset.ts';
+import { DatasetError, type Photo } from './dataset.ts';
 
 /**
  * Two columns of a CSV table with a header. Quotes are for values with commas; Excel's byte order
@@ -44,17 +44,28 @@ export async function withTable<T>(
   }
 }
 
-/** Of a path only `label/name` counts: the table may have been written from another folder. */
-export const tail = (file: string): string => file.split('/').slice(-2).join('/');
+/**
+ * The photo that a path in a table means: the table may have been written from another folder.
+ * @returns its file; the path's last two parts where it means none.
+ */
+export function fileOf(path: string, files: ReadonlySet<string>): string {
+  const parts = path.split('/');
+  const tails = parts.map((_, i) => parts.slice(i).join('/'));
+  return tails.find((tail) => files.has(tail)) ?? parts.slice(-2).join('/');
+}
 
 /**
  * Rows by photo.
  * @throws Error where two rows say different things of one photo: nobody knows which is meant.
  */
-export function byPhoto(rows: readonly [string, string][]): Map<string, string> {
+export function byPhoto(
+  rows: readonly [string, string][],
+  photos: readonly Photo[],
+): Map<string, string> {
+  const files = new Set(photos.map(({ file }) => file));
   const found = new Map<string, string>();
   for (const [path, value] of rows) {
-    const file = tail(path);
+    const file = fileOf(path, files);
     const before = found.get(file);
     if (before !== undefined && before !== value) {
       throw new Error(`${file} is listed with "${before}" and with "${value}"`);

@@ -54,6 +54,22 @@ describe('readDataset', () => {
     });
   });
 
+  test('takes what the daemon has filed, whatever its name, in folders below the label too', async () => {
+    for (const file of ['kitchen/flat 7/a.jpg', 'hall/scan0001', 'hall/b.jpg']) {
+      await put(file);
+      await put(`${file}.json`, '{}');
+      await put(`${file}.xmp`, '<x/>');
+    }
+    await put('_abstained/c.jpg');
+    const { labels, photos } = await readDataset(dir);
+    expect(labels).toEqual(['hall', 'kitchen']);
+    expect(photos.map(({ file }) => file)).toEqual([
+      'hall/b.jpg',
+      'hall/scan0001',
+      'kitchen/flat 7/a.jpg',
+    ]);
+  });
+
   test('another photo under the same name is another photo', async () => {
     await put('kitchen/a.jpg');
     await put('attic/a.jpg');
@@ -68,14 +84,14 @@ describe('readDataset', () => {
 
   test('names every fault at once', async () => {
     await put('kitchen/a.jpg');
-    await put('kitchen/notes.txt', 'x');
+    await symlink(dir, join(dir, 'kitchen/loop'));
     await put('stray/a.jpg');
     await mkdir(join(dir, 'attic'));
     await expect(readDataset(dir, ['kitchen', 'attic', 'hall'])).rejects.toMatchObject({
       faults: [
         'no folder for label "hall"',
         'folder "stray" is none of the labels kitchen, attic, hall',
-        'kitchen/notes.txt is no photo',
+        'kitchen/loop is no photo',
         'class "attic" has no photo',
       ],
     });
@@ -91,7 +107,7 @@ describe('readDataset', () => {
 describe('checkPhotos', () => {
   test('names each photo that cannot be decoded', async () => {
     await put('kitchen/good.jpg');
-    await put('kitchen/text.jpg', 'no picture');
+    await put('kitchen/notes.txt', 'no picture');
     await put('attic/cut.jpg', jpeg.subarray(0, jpeg.length / 2));
     await put('attic/empty.jpg', '');
     const seen: number[] = [];
@@ -100,7 +116,7 @@ describe('checkPhotos', () => {
       faults: [
         expect.stringMatching(/^attic\/cut.jpg: /),
         expect.stringMatching(/^attic\/empty.jpg: /),
-        expect.stringMatching(/^kitchen\/text.jpg: /),
+        expect.stringMatching(/^kitchen\/notes.txt: /),
       ],
     });
     expect(seen).toEqual([1, 2, 3, 4]);

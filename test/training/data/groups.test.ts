@@ -11,16 +11,16 @@ import { prepare } from '../../../src/training/prepare.ts';
 describe('parseGroups', () => {
   test('reads file and source in any column order, with quotes and another base folder', () => {
     const csv = 'source,label,file\r\n"a, ""b""",x,train/x/1.jpg\nc,y,y/2.jpg\n\n';
-    expect([...parseGroups(csv)]).toEqual([
+    expect([...parseGroups(csv, [])]).toEqual([
       ['x/1.jpg', 'a, "b"'],
       ['y/2.jpg', 'c'],
     ]);
   });
 
   test('names the missing columns, semicolons and a table without rows', () => {
-    expect(() => parseGroups('name,where\na,b')).toThrow(/"file" and "source"$/);
-    expect(() => parseGroups('file;source\na;b')).toThrow(/separated by ";"/);
-    expect(() => parseGroups('file,source\n')).toThrow(/no rows/);
+    expect(() => parseGroups('name,where\na,b', [])).toThrow(/"file" and "source"$/);
+    expect(() => parseGroups('file;source\na;b', [])).toThrow(/separated by ";"/);
+    expect(() => parseGroups('file,source\n', [])).toThrow(/no rows/);
   });
 });
 
@@ -53,6 +53,17 @@ describe('groupPhotos', () => {
     const { of, said } = groupPhotos([...few, hall('x')], { sources: homes });
     expect(new Set(few.map(of)).size).toBe(10);
     expect(said).toBe('10 homes; 1 photos without one; collections: none');
+  });
+
+  test('photos of one folder are of one home, unless a table says another', () => {
+    const [a, b, c] = ['hall/flat 7/a.jpg', 'kitchen/flat 7/a.jpg', 'hall/flat 8/a.jpg'].map(
+      (file): Photo => ({ file, label: 0 }),
+    ) as [Photo, Photo, Photo];
+    const sources = parseGroups('file,source\nold/hall/flat 8/a.jpg,villa\n', [a, b, c]);
+    const { of, said } = groupPhotos([a, b, c, hall('x')], { sources });
+    expect(of(a)).toBe(of(b));
+    expect(of(c)).toBe('source:villa');
+    expect(said).toBe('2 homes; 1 photos without one; collections: none');
   });
 
   test('without any knowledge each photo is alone', () => {
