@@ -1,2 +1,5 @@
-/** Whether a name is hidden, or that of a sidecar: beside photos, and none. */
+/**
+ * Whether a name is hidden (rsync's `.NAME.XXXXXX` among them), or that of a sidecar, ours or a photo
+ * tool's: it lies beside photos and is none.
+ */
 export const isNoPhoto = (name: string): boolean => /(^\.|\.json$|\.xmp$)/i.test(name);

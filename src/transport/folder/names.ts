@@ -1,3 +1,5 @@
+import { isNoPhoto } from '../../no-photo.ts';
+
 /**
  * Which names in the watch folder are left alone. Everything else that is a regular file is taken,
  * whatever its suffix: what a file is, its bytes say, and one that is no photo ends in `failed/`
@@ -8,15 +10,12 @@
 const TEMPORARY =
   /(\.(part|partial|tmp|temp|crdownload|download|filepart|opdownload|aria2|swp|lock|![a-z]+)|_exiftool_tmp|~)$/i;
 
-/** Sidecars of photo tools, ours among them: they belong to a photo and are none. */
-const SIDECAR = /\.xmp$/i;
 /** Written by desktops and network stores by themselves. */
 const SYSTEM = /^(thumbs\.db|ehthumbs\.db|desktop\.ini|~\$.*)$/i;
 const SYSTEM_FOLDERS = /^(@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found)$/i;
 
-/** Hidden names include rsync's `.NAME.XXXXXX`. */
 export const isIgnoredFile = (name: string): boolean =>
-  name.startsWith('.') || [TEMPORARY, SIDECAR, SYSTEM].some((pattern) => pattern.test(name));
+  isNoPhoto(name) || TEMPORARY.test(name) || SYSTEM.test(name);
 
 export const isIgnoredFolder = (name: string): boolean =>
   name.startsWith('.') || SYSTEM_FOLDERS.test(name);

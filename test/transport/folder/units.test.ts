@@ -66,7 +66,7 @@ test('names that are left alone', () => {
   const files = ['.x', 'a.part', 'a.TMP', 'a.jpg.crdownload', 'a~', '.a.jpg.Ab12Cd', '~$a.jpg'];
   // exiftool, Resilio, µTorrent and qBittorrent, GNOME, Syncthing.
   const others = ['a.jpg_exiftool_tmp', 'a.jpg.!sync', 'a.jpg.!ut', 'a.jpg.!qB', 'a.jpg.partial~'];
-  const more = ['~syncthing~a.jpg.tmp', 'Thumbs.db', 'desktop.ini', 'a.jpg.XMP'];
+  const more = ['~syncthing~a.jpg.tmp', 'Thumbs.db', 'desktop.ini', 'a.jpg.XMP', 'a.jpg.json'];
   for (const name of [...files, ...others, ...more]) expect(isIgnoredFile(name)).toBe(true);
   const taken = ['a.jpg', 'a', 'party', 'a.part.jpg', 'b.tmpl', '~a.jpg', 'Thumbs.db.jpg'];
   for (const name of [...taken, 'wow!.jpg', 'a.!2024', 'a_exiftool_tmp.jpg']) {

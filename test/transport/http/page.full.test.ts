@@ -433,7 +433,8 @@ test('a drop without photos changes nothing, and of a folder only what may be on
   const folder = await temporaryDir();
   const photo = await readFile(ROOMS[0] as string);
   await mkdir(join(folder, '@eaDir'));
-  for (const name of ['a.jpg', 'a.jpg.xmp', 'Thumbs.db', 'b.jpg.part', '.c.jpg', '@eaDir/a.jpg']) {
+  const none = ['a.jpg.xmp', 'a.jpg.json', 'Thumbs.db', 'b.jpg.part', '.c.jpg', '@eaDir/a.jpg'];
+  for (const name of ['a.jpg', ...none]) {
     await writeFile(join(folder, name), photo);
   }
   const browser = await page.context().newCDPSession(page);

@@ -4,7 +4,7 @@ const MAX_FILES = 2000;
 /** What the watch folder leaves alone too: sidecars, what systems write, what is not whole yet. */
 const NO_PHOTOS = [
   /^(\.|~\$)/,
-  /(\.(xmp|part|partial|tmp|temp|crdownload|download|filepart|opdownload|aria2|swp|lock|![a-z]+)|_exiftool_tmp|~)$/i,
+  /(\.(json|xmp|part|partial|tmp|temp|crdownload|download|filepart|opdownload|aria2|swp|lock|![a-z]+)|_exiftool_tmp|~)$/i,
   /^(thumbs\.db|ehthumbs\.db|desktop\.ini)$/i,
   /^(@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found)$/i,
 ];
