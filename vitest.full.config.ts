@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { reporters } from './vitest.reporters.ts';
 
 /**
- * `npm run test:all`: tests that need real mosquitto, Chromium, network namespaces, a Debian with
+ * `npm run test:all`: tests that need real mosquitto, Chromium, Firefox, network namespaces, a Debian with
  * systemd, python3, tfjs-node's native library, OpenVINO, TurboJPEG or a folder of labelled photos. `.ci/run` installs
  * what can be installed. A missing part fails the test loudly.
  */

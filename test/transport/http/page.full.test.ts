@@ -237,6 +237,18 @@ test('it fits a phone, light and dark', async () => {
   expect(complaints).toEqual([]);
 });
 
+test('all text is as large as the person has set it in the browser', async () => {
+  const { url } = await start();
+  const { page } = await open(await browse(), url);
+  await page.evaluate("document.documentElement.style.fontSize = '24px'");
+  for (const text of ['.drop span', '.drop strong', '#feed-empty', '.drop small']) {
+    const size = await page.evaluate<string>(
+      `getComputedStyle(document.querySelector('${text}')).fontSize`,
+    );
+    expect([text, Number.parseFloat(size) > 18]).toEqual([text, true]);
+  }
+});
+
 test('the API page works under the same policy', async () => {
   const { url } = await start();
   const { page, complaints } = await open(await browse(), url);

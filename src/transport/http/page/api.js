@@ -86,6 +86,8 @@ async function errorOf(response) {
  */
 export async function tagPhoto(file, onWait) {
   for (let tries = 1; ; tries += 1) {
+    // With a file that has gone, Firefox's `fetch` never ends; others fail as for a box that has.
+    if (!(await isReadable(file))) throw new ApiError(422, GONE);
     const body = new FormData();
     body.append('image', file);
     try {
@@ -96,8 +98,6 @@ export async function tagPhoto(file, onWait) {
       });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      // To `fetch` a file that has gone is like a box that has.
-      if (error.status === 0 && !(await isReadable(file))) throw new ApiError(422, GONE);
       // A proxy says 502 of a box that begins anew.
       const away = error.status === 0 || error.status === 502;
       if ((error.status !== 503 && !away) || tries === TRIES) throw error;

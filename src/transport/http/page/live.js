@@ -38,7 +38,8 @@ export async function follow({ onRecent, onItem, onState }) {
       leave();
     });
     try {
-      const response = await call('events', { signal: stream.signal });
+      // Else Firefox has a second window wait 20 seconds for what the first might store.
+      const response = await call('events', { signal: stream.signal, cache: 'no-store' });
       // Asked for after the stream is open, so that nothing falls in between.
       onRecent(await recent());
       onState('');
