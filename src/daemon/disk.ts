@@ -18,7 +18,17 @@ export interface Disk {
 
 /** The real disk. */
 export const disk: Disk = {
-  write: (path, data) => writeFile(path, data, { mode: 0o640, flush: true }),
+  async write(path, data) {
+    const make = () => writeFile(path, data, { mode: 0o640, flush: true, flag: 'wx' });
+    try {
+      await make();
+    } catch (error) {
+      if (!isCode(error, 'EEXIST')) throw error;
+      // Not into what is there: in a folder of others it may be a link to any file of ours.
+      await disk.remove(path);
+      await make();
+    }
+  },
   rename,
   async remove(path) {
     try {

@@ -20,15 +20,21 @@ export interface NewPhoto {
   readonly reply?: Reply;
   /**
    * `bytes`/`stream`: written to the spool. `move`: a file that is renamed into the spool (copied
-   * where that is another file system); a Buffer where its name is not UTF-8. `keep`: a file that
-   * stays where it is and is only read. `sight` tells it from another file of that path, where the
-   * id does not.
+   * where that is another file system). `keep`: a file that stays where it is and is only read.
+   * `sight` tells it from another file of that path, where the id does not.
    */
   readonly body:
     | { readonly bytes: Uint8Array }
     | { readonly stream: AsyncIterable<Buffer> }
-    | { readonly move: string | Buffer; readonly sight?: string }
+    | (Move & { readonly sight?: string })
     | { readonly keep: string; readonly sight?: string };
+}
+
+export interface Move {
+  /** A Buffer where its name is not UTF-8. */
+  readonly move: string | Buffer;
+  /** Folder above it from which no link may lead to it. */
+  readonly below?: string;
 }
 
 export interface Reply {

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
 import type { Logger } from '../../log.ts';
 import { makeOwnFolder } from '../../own-folder.ts';
+import { readSmallFile } from '../../small-file.ts';
 import { ifThere, isCode } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 import { fitName, NAME_BYTES } from '../paths.ts';
@@ -233,9 +234,8 @@ const isOfName = (error: unknown): boolean =>
 
 async function isOurs(xmp: string): Promise<boolean> {
   try {
-    const stats = await lstat(xmp);
-    const mayBe = stats.isFile() && stats.size < XMP_BYTES;
-    return mayBe && isXmpOfOurs(await readFile(xmp, 'utf8'));
+    const isFile = (await lstat(xmp)).isFile();
+    return isFile && isXmpOfOurs(await readSmallFile(xmp, XMP_BYTES));
   } catch {
     return false;
   }

@@ -13,6 +13,8 @@ import { syncFile } from '../../durable.ts';
 import { RetaggerError, tooManyBytes } from '../../errors.ts';
 import { isCode, isDiskTrouble } from '../../system-errors.ts';
 import { type AnyPath, printable } from '../paths.ts';
+import type { Move } from '../ports.ts';
+import { inItsFolder } from './held-folder.ts';
 import { lookAt, type Origin, same } from './origin.ts';
 
 /** How a photo's bytes get into the spool. */
@@ -109,14 +111,16 @@ const notRegular = () => new RetaggerError('image_unsupported', 'This is not a r
  * @param onCopied called with the original when its copy is complete, before that has its name.
  */
 export async function moveInto(
-  path: AnyPath,
+  { move: path, below }: Move,
   target: string,
   limit: number,
   onCopied: (origin: Origin) => Promise<void>,
 ): Promise<Moved> {
+  const take = <T>(work: (from: AnyPath) => Promise<T>) =>
+    below === undefined ? work(path) : inItsFolder(path, below, work);
   let origin: Origin | undefined;
   try {
-    await rename(path, target);
+    await take((from) => rename(from, target));
   } catch (error) {
     if (!isCode(error, 'EXDEV')) throw error;
     const stats = await lstat(path);
@@ -124,13 +128,14 @@ export async function moveInto(
     const { size, mtimeMs } = stats;
     if (size > limit) return { path: printable(path), size, mtimeMs, body: 'kept' };
     const partial = target.replace(/\.photo$/, '.part');
-    origin = await copyAcross(path, partial);
+    origin = { ...(await take((from) => copyAcross(from, partial))), path };
     await onCopied(origin);
     await rename(partial, target);
   }
   const stats = await lstat(target);
   if (!stats.isFile()) {
-    await unlink(target);
+    // A folder may have photos in it, and would be in the way here at every start.
+    await (stats.isDirectory() ? take((from) => rename(target, from)) : unlink(target));
     throw notRegular();
   }
   const { size, mtimeMs } = stats;
@@ -149,18 +154,24 @@ async function copyAcross(path: AnyPath, to: string): Promise<Origin> {
 }
 
 /**
- * Never through a link that was put in its place since the door's look: it could lead to any file
- * that we may read.
+ * For reading; never through a link that was put in its place since the door's look: it could lead to
+ * any file that we may read. @throws RetaggerError `image_unsupported`; system errors.
  */
-async function copyRegular(from: AnyPath, to: string): Promise<void> {
+export async function openRegular(path: AnyPath): Promise<FileHandle> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const source = await open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error) => {
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error) => {
     throw isCode(error, 'ELOOP') ? notRegular() : error;
   });
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw notRegular();
+}
+
+async function copyRegular(from: AnyPath, to: string): Promise<void> {
+  const source = await openRegular(from);
   try {
-    const stats = await source.stat();
-    if (!stats.isFile()) throw notRegular();
-    const copy = createWriteStream(to, { mode: stats.mode & 0o777 });
+    const { mode } = await source.stat();
+    const copy = createWriteStream(to, { mode: mode & 0o777 });
     await pipeline(source.createReadStream({ autoClose: false }), copy);
   } finally {
     await source.close();

@@ -4,6 +4,7 @@ import { RetaggerError } from '../../errors.ts';
 import { sha256OfFile } from '../../file-hash.ts';
 import { ifThere, isCode } from '../../system-errors.ts';
 import { type AnyPath, folderOf, printable } from '../paths.ts';
+import { inItsFolderSync } from './held-folder.ts';
 
 /**
  * A user's file as it was when the spool took it. On the spool's own file system it was renamed and
@@ -70,10 +71,12 @@ export async function isStill(
  */
 export function dropIfSame(origin: Origin): Origin | 'removed' | null {
   try {
-    const now = sightOf(origin.path, lstatSync(origin.path));
-    if (!same(now, origin)) return now;
-    unlinkSync(origin.path);
-    return 'removed';
+    return inItsFolderSync(origin.path, (path) => {
+      const now = sightOf(origin.path, lstatSync(path));
+      if (!same(now, origin)) return now;
+      unlinkSync(path);
+      return 'removed';
+    });
   } catch (error) {
     if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error;
   }

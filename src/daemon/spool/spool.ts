@@ -166,7 +166,7 @@ export class Spool {
     const path = copyAt(this.dir, key);
     await this.#store.put(key, recordOf(photo, { body: 'moved' }));
     const moved = await present(
-      moveInto(body.move, path, this.#maxBytes, (copied) =>
+      moveInto(body, path, this.#maxBytes, (copied) =>
         this.#store.put(key, recordOf(photo, { body: 'moved', origin: copied })),
       ),
     );

@@ -1,7 +1,8 @@
-import { constants, createReadStream, type Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { access, lstat } from 'node:fs/promises';
 import { pathOf, printable } from '../../daemon/paths.ts';
 import type { NewPhoto, Outcome, Pipeline } from '../../daemon/ports.ts';
+import { openRegular } from '../../daemon/spool/body.ts';
 import { RetaggerError } from '../../errors.ts';
 import { fileId } from './identity.ts';
 import type { Ledger } from './ledger.ts';
@@ -113,7 +114,7 @@ export class Intake {
 
   #bodyOf(path: Buffer): NewPhoto['body'] {
     const exact = pathOf(path);
-    if (!this.#ledger) return { move: exact };
+    if (!this.#ledger) return { move: exact, below: this.#root.dir };
     // The worker opens files by text; a name that is none has to be copied.
     return typeof exact === 'string' ? { keep: exact } : { stream: chunksOf(exact) };
   }
@@ -125,5 +126,5 @@ export class Intake {
 
 /** Opened when it is first read: where the photo is refused nobody does, and nobody would close it. */
 async function* chunksOf(path: Buffer): AsyncGenerator<Buffer> {
-  yield* createReadStream(path);
+  yield* (await openRegular(path)).createReadStream();
 }

@@ -8,7 +8,7 @@ const SLASH = 0x2f;
 /** The watch folder itself: it may be gone, be another one since, or not be ours to move files out of. */
 export class Root {
   readonly path: Buffer;
-  readonly #dir: string;
+  readonly dir: string;
   readonly #mode: number;
   readonly #log: Logger;
   #fault: string | null = 'not started';
@@ -17,7 +17,7 @@ export class Root {
   /** @param keep photos stay, so it need not be writable. */
   constructor(dir: string, keep: boolean, log: Logger) {
     this.path = Buffer.from(dir);
-    this.#dir = dir;
+    this.dir = dir;
     this.#mode = keep ? R_OK | X_OK : R_OK | W_OK | X_OK;
     this.#log = log;
   }
@@ -52,7 +52,7 @@ export class Root {
       this.#fault = null;
     } catch (error) {
       this.#identity = '';
-      this.#fault = `${this.#dir}: ${(error as Error).message}`;
+      this.#fault = `${this.dir}: ${(error as Error).message}`;
     }
     this.#tell(before.fault);
     if (this.#fault !== null) return 'lost';
@@ -61,13 +61,13 @@ export class Root {
 
   /** @returns what tells it from another folder. @throws Error where it cannot be used. */
   async #use(): Promise<string> {
-    const found = await stat(this.#dir).catch(async (error) => {
+    const found = await stat(this.dir).catch(async (error) => {
       // One that was deleted is made anew, but not below a disk that is not mounted.
-      await mkdir(this.#dir).catch(() => Promise.reject(error));
-      return stat(this.#dir);
+      await mkdir(this.dir).catch(() => Promise.reject(error));
+      return stat(this.dir);
     });
     if (!found.isDirectory()) throw new Error('not a folder');
-    await access(this.#dir, this.#mode);
+    await access(this.dir, this.#mode);
     return `${found.dev}:${found.ino}`;
   }
 
@@ -76,7 +76,7 @@ export class Root {
     if (this.#fault !== null) {
       this.#log.error({ reason: this.#fault }, 'the watch folder cannot be used; looking again');
     } else if (before !== 'not started') {
-      this.#log.info({ folder: this.#dir }, 'the watch folder is back');
+      this.#log.info({ folder: this.dir }, 'the watch folder is back');
     }
   }
 }

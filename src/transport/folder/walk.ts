@@ -22,34 +22,33 @@ export interface Visitor {
   readonly signal: AbortSignal;
 }
 
-/** Reads a folder tree entry by entry, in memory that does not grow with the number of files. */
-export async function walk(root: Buffer, visitor: Visitor): Promise<void> {
-  const open: { path: Buffer; depth: number }[] = [{ path: root, depth: 0 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (visitor.signal.aborted) return;
-    const { path, depth } = next;
-    visitor.folder(path);
-    try {
-      // Names as bytes: not every file system holds UTF-8.
-      const entries = (await opendir(path, {
-        encoding: 'buffer' as BufferEncoding,
-        bufferSize: 256,
-      })) as unknown as AsyncIterable<Dirent<Buffer>>;
-      for await (const entry of entries) {
-        if (visitor.signal.aborted) return;
-        const name = entry.name.toString('utf8');
-        const child = joinPath(path, entry.name);
-        if (entry.isDirectory()) {
-          if (isIgnoredFolder(name)) continue;
-          if (depth < MAX_DEPTH) open.push({ path: child, depth: depth + 1 });
-          else visitor.tooDeep(child);
-        } else if (!isIgnoredFile(name)) {
-          await visitor.file(child);
-        }
-      }
-    } catch (error) {
+/**
+ * Reads a folder tree entry by entry, in memory that grows neither with the number of files nor with that
+ * of folders: one is walked as soon as it is met.
+ */
+export async function walk(folder: Buffer, visitor: Visitor, depth = 0): Promise<void> {
+  if (visitor.signal.aborted) return;
+  visitor.folder(folder);
+  try {
+    // Names as bytes: not every file system holds UTF-8.
+    const entries = (await opendir(folder, {
+      encoding: 'buffer' as BufferEncoding,
+      bufferSize: 256,
+    })) as unknown as AsyncIterable<Dirent<Buffer>>;
+    for await (const entry of entries) {
       if (visitor.signal.aborted) return;
-      visitor.unreadable(path, error as Error);
+      const name = entry.name.toString('utf8');
+      const child = joinPath(folder, entry.name);
+      if (entry.isDirectory()) {
+        if (isIgnoredFolder(name)) continue;
+        if (depth < MAX_DEPTH) await walk(child, visitor, depth + 1);
+        else visitor.tooDeep(child);
+      } else if (!isIgnoredFile(name)) {
+        await visitor.file(child);
+      }
     }
+  } catch (error) {
+    if (visitor.signal.aborted) return;
+    visitor.unreadable(folder, error as Error);
   }
 }

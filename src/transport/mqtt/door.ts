@@ -69,6 +69,7 @@ export class MqttDoor implements Part, HealthSource {
     this.#broker = new EmbeddedBroker({
       ...{ config, log, ownId: clientId(config, 'out') },
       isIngest: (topic) => topic === topics.ingest || topic === topics.fleet,
+      isOurs: (topic) => [topics.result, topics.error, topics.status].includes(topic),
       take: (incoming, signal) => this.#ingest.take(incoming, signal),
     });
     const url = () => this.url;

@@ -199,6 +199,16 @@ describe('an XMP sidecar', () => {
     expect(await tree('tagged')).toContain('kitchen/c.jpg.json');
   });
 
+  test('is never written through a link that somebody with rights there has laid', async () => {
+    const { filing, entry, dir } = await setup('keep', true);
+    const photo = await entry('a.jpg', { body: 'kept' });
+    await writeFile(join(dir, 'kept.ledger'), 'ours');
+    await symlink(join(dir, 'kept.ledger'), join(dir, 'spool', `.${photo.key}.xmp.tmp`));
+    await filing.file(photo, good(photo));
+    expect(await readFile(join(dir, 'kept.ledger'), 'utf8')).toBe('ours');
+    expect(await readFile(`${photo.path}.xmp`, 'utf8')).toContain('kitchen');
+  });
+
   test('of one that stays but was copied, for its name is no UTF-8, is not left in the spool', async () => {
     const { filing, entry, tree } = await setup('keep', true);
     const photo = await entry('a\ufffd.jpg', { body: 'upload' });

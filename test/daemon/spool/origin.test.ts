@@ -1,6 +1,7 @@
-import { appendFile, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { renameSync, symlinkSync } from 'node:fs';
+import { appendFile, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   dropIfSame,
   isStill,
@@ -9,6 +10,17 @@ import {
   whatIsThere,
 } from '../../../src/daemon/spool/origin.ts';
 import { temporaryDir } from '../support.ts';
+
+const look = vi.hoisted(() => ({ after: () => {} }));
+vi.mock('node:fs', async (original) => {
+  const real = await original<typeof import('node:fs')>();
+  const lstatSync = (path: string) => {
+    const stats = real.lstatSync(path);
+    look.after();
+    return stats;
+  };
+  return { ...real, lstatSync };
+});
 
 /** Seconds, whole as FAT has them. */
 const AT = 1.7e9;
@@ -29,6 +41,21 @@ describe("a user's file that was taken", () => {
     await utimes(file, AT, AT);
     expect(dropIfSame(origin)).toMatchObject({ size: 13, mtimeMs: origin.mtimeMs });
     expect(await readFile(file, 'utf8')).toBe('half and half');
+  });
+
+  test('is what is removed, where a link takes its folder’s place after the look', async () => {
+    const { dir, origin } = await taken();
+    const [away, others] = [`${dir}.away`, `${dir}.others`];
+    await mkdir(others);
+    await writeFile(join(others, 'a.jpg'), 'of others');
+    look.after = () => {
+      look.after = () => {};
+      renameSync(dir, away);
+      symlinkSync(others, dir);
+    };
+    expect(dropIfSame(origin)).toBe('removed');
+    expect(await readdir(away)).toEqual([]);
+    expect(await readdir(others)).toEqual(['a.jpg']);
   });
 
   test('is another where it was written anew, with the same bytes too', async () => {

@@ -250,6 +250,33 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     }
   });
 
+  test('whose folder is swapped for a link after the look is not copied from behind it', async () => {
+    const { dir, place, file } = await stick();
+    await mkdir(join(dir, 'others'));
+    await writeFile(join(dir, 'others/b.jpg'), 'secret');
+    const { spool } = await opened(dir);
+    faults.beforeOpen = async (path) => {
+      if (path !== place) return;
+      faults.beforeOpen = null;
+      await rename(place, `${place}.away`);
+      await symlink(join(dir, 'others'), place);
+    };
+    const below = join(place, '..');
+    await expect(add(spool, photo({ move: file, below }))).rejects.toMatchObject({
+      code: 'file_missing',
+    });
+    expect(await readdir(spool.dir)).toEqual([]);
+  });
+
+  test('is remembered by its own path, not by the one it was copied by', async () => {
+    const { dir, place, file } = await stick();
+    const { spool } = await opened(dir);
+    const entry = await add(spool, photo({ move: file, below: join(place, '..') }));
+    expect(entry.origin?.path).toBe(file);
+    await spool.remove(entry);
+    expect(existsSync(file)).toBe(false);
+  });
+
   test('that its writer goes on with while it is copied is one photo, and whole', async () => {
     const { dir, file } = await stick();
     const { spool } = await opened(dir);

@@ -16,6 +16,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../../src/daemon/disk.ts';
+import { pathOf } from '../../../src/daemon/paths.ts';
 import type { NewPhoto } from '../../../src/daemon/ports.ts';
 import { Spool } from '../../../src/daemon/spool/spool.ts';
 import { holds } from '../../property.ts';
@@ -165,6 +166,34 @@ describe('a photo in the spool', () => {
     });
     expect(await files(spool)).toEqual([]);
     expect(await readFile(join(dir, 'secret'), 'utf8')).toBe('secret');
+  });
+
+  test('whose place a folder has taken since leaves that there', async () => {
+    const dir = await temporaryDir();
+    const { spool } = await opened(dir);
+    await mkdir(join(dir, 'in/a.jpg'), { recursive: true });
+    await writeFile(join(dir, 'in/a.jpg/b.jpg'), 'kitchen');
+    const body = { move: join(dir, 'in/a.jpg'), below: join(dir, 'in') };
+    await expect(add(spool, photo(body))).rejects.toMatchObject({ code: 'image_unsupported' });
+    expect(await readFile(join(dir, 'in/a.jpg/b.jpg'), 'utf8')).toBe('kitchen');
+    expect(await files(spool)).toEqual([]);
+  });
+
+  test('below a folder that is a link is moved, also with a name that is no UTF-8', async () => {
+    const dir = await temporaryDir();
+    const { spool } = await opened(dir);
+    await mkdir(join(dir, 'real/sub'), { recursive: true });
+    const below = join(dir, 'link');
+    await symlink(join(dir, 'real'), below);
+    for (const name of [Buffer.from('a.jpg'), Buffer.from([0xff, 0xfe])]) {
+      const path = Buffer.concat([Buffer.from(`${below}/sub/`), name]);
+      await writeFile(path, 'kitchen');
+      const move = pathOf(path);
+      const entry = await add(spool, photo({ move, below }, { id: String(name) }));
+      expect(await readFile(entry.path, 'utf8')).toBe('kitchen');
+    }
+    expect(await readdir(join(below, 'sub'))).toEqual([]);
+    expect(await openBelow(dir)).toEqual([]);
   });
 
   test.each<[string, () => NewPhoto['body']]>([

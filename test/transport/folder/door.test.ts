@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import {
@@ -395,6 +396,64 @@ test.each(['move', 'keep'] as const)(
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(folder.outcomes.map(({ photo }) => photo.file)).toEqual(['b.jpg']);
     expect(await readdir(others)).toEqual(['a.jpg']);
+  },
+);
+
+/**
+ * Does something once, when the door hands over the first photo: past its last look.
+ * @returns resolves with what it is refused with.
+ */
+function beforeAccept(pipeline: Pipeline, act: () => Promise<unknown>): Promise<unknown> {
+  const accept = pipeline.accept.bind(pipeline);
+  return new Promise((resolve) => {
+    vi.spyOn(pipeline, 'accept').mockImplementationOnce(async (photo) => {
+      await act();
+      const accepted = accept(photo);
+      accepted.catch(resolve);
+      return accepted;
+    });
+  });
+}
+
+test('a folder swapped for a link while its file is being taken: nothing behind it is', async () => {
+  const folder = await open();
+  const [sub, others] = [join(folder.root, 'sub'), join(folder.config.data.dir, 'others')];
+  for (const place of [sub, others]) {
+    await mkdir(place, { recursive: true });
+    await writeFile(join(place, 'a.jpg'), 'kitchen');
+  }
+  const refused = beforeAccept(folder.daemon.pipeline, async () => {
+    await rename(sub, join(folder.root, '.away'));
+    await symlink(others, sub);
+  });
+  await folder.start();
+  expect(await refused).toMatchObject({ code: 'file_missing' });
+  expect(await readdir(others)).toEqual(['a.jpg']);
+  expect(await folder.tree('spool')).toEqual([]);
+});
+
+test.each<[string, (path: string, secret: string) => unknown]>([
+  ['link', (path, secret) => symlink(secret, path)],
+  ['named pipe', (path) => execFileSync('mkfifo', [path])],
+])(
+  'a file that has to be copied, swapped for a %s in the last moment, is not opened',
+  async (_, make) => {
+    const folder = await open({ after: 'keep' });
+    await mkdir(folder.root);
+    const [odd, secret] = [
+      Buffer.from('\xff.jpg', 'latin1'),
+      join(folder.config.data.dir, 'secret'),
+    ];
+    await writeFile(secret, 'hall');
+    await folder.drop(odd, 'kitchen');
+    const refused = beforeAccept(folder.daemon.pipeline, async () => {
+      const other = join(folder.root, '.other');
+      await make(other, secret);
+      await rename(other, Buffer.concat([Buffer.from(`${folder.root}/`), odd]));
+    });
+    await folder.start();
+    expect(await refused).toMatchObject({ code: 'image_unsupported' });
+    expect(folder.daemon.tagger.seen).toEqual([]);
   },
 );
 

@@ -83,6 +83,11 @@ test('there is no such route', async () => {
   for (const [path, method] of [
     ['/nowhere', 'GET'],
     ['/nowhere', 'POST'],
+    // What the router would take for patterns, safe or not.
+    ['/:a(', 'GET'],
+    ['/:a([)', 'GET'],
+    ['/:a((a+)+)', 'GET'],
+    ['/docs/*', 'POST'],
   ]) {
     const response = await fetch(`${url}${path}`, { method: method ?? '' });
     expect([response.status, await response.json()]).toMatchObject([404, { code: 'not_found' }]);

@@ -37,6 +37,8 @@ export interface EmbeddedBrokerParts {
   /** Client id of our own connection: whoever else took it would end that. */
   readonly ownId: string;
   readonly isIngest: (topic: string) => boolean;
+  /** Whether nobody but our own connection speaks there. */
+  readonly isOurs: (topic: string) => boolean;
   /** Resolves when a photo may be acknowledged to its sender. */
   readonly take: (incoming: Incoming, signal: AbortSignal) => Promise<void>;
 }
@@ -201,7 +203,7 @@ export class EmbeddedBroker {
   ): void {
     const { isIngest, take, log } = this.#parts;
     if (client === null || !isIngest(packet.topic)) {
-      done(packet.topic.startsWith('$SYS/') ? new Error('$SYS is reserved') : null);
+      done(this.#isReserved(packet.topic, client) ? new Error('the topic is reserved') : null);
       return;
     }
     // A photo is no state to be kept.
@@ -219,6 +221,12 @@ export class EmbeddedBroker {
           done(error);
         },
       );
+  }
+
+  /** Other programs on this box could say that photos were tagged, or that we are gone. */
+  #isReserved(topic: string, client: Client | null): boolean {
+    const { isOurs, ownId } = this.#parts;
+    return topic.startsWith('$SYS/') || (isOurs(topic) && client !== null && client.id !== ownId);
   }
 
   #incoming(client: Client, packet: PublishPacket): Incoming {

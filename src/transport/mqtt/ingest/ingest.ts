@@ -99,7 +99,8 @@ export class Ingest {
     const { ino, size, mtimeMs } = await present(lookAt(file));
     if (key !== null) await this.#parts.journal.sawFile(key);
     const sight = `${ino} ${size} ${mtimeMs}`;
-    const body = ingest.after === 'keep' ? { keep: file, sight } : { move: file, sight };
+    const body =
+      ingest.after === 'keep' ? { keep: file, sight } : { move: file, below: ingest.dir, sight };
     return { ...photo, body };
   }
 

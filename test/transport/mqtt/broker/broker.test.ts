@@ -406,6 +406,7 @@ test('a photo that waits for room counts when the next of its sender begins', as
     log: silent,
     ownId: 'ours',
     isIngest: (topic) => topic === 'photos',
+    isOurs: () => false,
     take: (_incoming, signal) => {
       taken += 1;
       return new Promise((_, reject) => {
@@ -444,6 +445,23 @@ test('a large message that has arrived takes no room from the next', async () =>
   await sub.first('/result');
   expect(others.filter(({ closed }) => closed)).toEqual([]);
 });
+
+test.each(['result', 'error', 'status'])(
+  'nobody else speaks on our %s topic, by a will neither',
+  async (name) => {
+    const { door } = await openDoor();
+    const topic = `retagger/box/${name}`;
+    const sub = await listener(door.url, ['retagger/box/+']);
+    const will = { topic, payload: 'forged', qos: 1 as const, retain: true };
+    const forger = await connected(door.url, { reconnectPeriod: 0, will });
+    const ended = new Promise<void>((resolve) => forger.once('close', resolve));
+    forger.publish(topic, 'forged', { qos: 1, retain: true }, () => {});
+    await ended;
+    await sub.client.publishAsync('retagger/box/ingest', 'hall', { qos: 1 });
+    await sub.first('/result');
+    expect(sub.seen.filter(({ packet }) => String(packet.payload) === 'forged')).toEqual([]);
+  },
+);
 
 test('a stranger who speaks no MQTT disturbs nothing', async () => {
   const { door } = await openDoor();

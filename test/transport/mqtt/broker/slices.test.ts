@@ -15,6 +15,7 @@ async function slowBroker(): Promise<{ socket: Socket; taken: string[]; letGo: (
     log: silent,
     ownId: 'ours',
     isIngest: (topic) => topic === 'photos',
+    isOurs: () => false,
     take: ({ payload }) => {
       taken.push(payload.toString());
       return isSlow ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();

@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Originals } from '../../../../src/daemon/spool/originals.ts';
@@ -267,6 +267,26 @@ test.each(['move', 'keep'] as const)('a path, ingest.after %s', async (after) =>
   expect(await readdir(dir)).toEqual(after === 'keep' ? ['b.jpg'] : []);
   if (after === 'keep') return;
   await stat(join(box.config.data.dir, 'tagged/kitchen/a/b.jpg'));
+});
+
+test('a path whose folder is swapped for a link while it is being taken is refused', async () => {
+  const { door, config, pipeline } = await openDoor();
+  const [sub, others] = [join(config.ingest.dir, 'sub'), join(config.data.dir, 'others')];
+  for (const place of [sub, others]) {
+    await mkdir(place, { recursive: true });
+    await writeFile(join(place, 'a.jpg'), 'kitchen');
+  }
+  const accept = pipeline.accept.bind(pipeline);
+  vi.spyOn(pipeline, 'accept').mockImplementationOnce(async (photo) => {
+    await rename(sub, `${sub}.away`);
+    await symlink(others, sub);
+    return accept(photo);
+  });
+  const listening = await listener(door.url, ['retagger/box/error']);
+  await listening.client.publishAsync(INGEST, '{"path":"sub/a.jpg"}', { qos: 1 });
+  const [error] = await listening.first('/error');
+  expect(error?.json).toMatchObject({ file: 'sub/a.jpg', code: 'file_missing' });
+  expect(await readdir(others)).toEqual(['a.jpg']);
 });
 
 test('a path that we took before the crash is not reported as missing', async () => {
