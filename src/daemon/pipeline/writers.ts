@@ -55,8 +55,8 @@ export async function stillWritten(
   const changed = now.size !== last.size || now.mtimeMs !== last.mtimeMs;
   const age = Date.now() - now.mtimeMs;
   const grace = graceOf(now, GRACE[code] * settleMs);
-  // A clock that disagrees (age below zero) says nothing about the file.
-  const young = age >= 0 && age < grace;
+  // A clock that disagrees says nothing about the file; ours has whole milliseconds, the file's has parts.
+  const young = age > -1 && age < grace;
   if ((!changed && !young) || number > MAX_LOOKS) return null;
   const waitMs = changed
     ? Math.min(Math.max(settleMs, 100) * look.number, MAX_WAIT_MS)
