@@ -101,7 +101,8 @@ async function evaluate(options: Options, config: Config): Promise<void> {
     unreadable: run.unreadable,
   };
   if (options.reference) {
-    const agreement = compare(run, await runEngine(dataset, config, 'reference'));
+    const reference = await runEngine(dataset, config, 'reference');
+    const agreement = compare(scores, scoresOf(dataset, reference));
     report.agreement = agreement;
     out.push(
       '',
@@ -136,18 +137,16 @@ async function runEngine(dataset: Dataset, config: Config, engine: EngineChoice)
   });
 }
 
-/** Scores in label order. */
-const row = (tagging: Tagging, labels: readonly string[]): number[] =>
-  labels.map((label) => tagging.scores[label] ?? 0);
+/** A row a photo, in label order; null for one that could not be read. */
+type Scores = readonly (readonly number[] | null)[];
 
-/** One row a photo; null for one that could not be read. */
-const scoresOf = ({ labels }: Dataset, { taggings }: Run): (number[] | null)[] =>
-  taggings.map((tagging) => tagging && row(tagging, labels));
+const scoresOf = ({ labels }: Dataset, { taggings }: Run): Scores =>
+  taggings.map((tagging) => tagging && labels.map((label) => tagging.scores[label] ?? 0));
 
 function assess(
   { photos, labels }: Dataset,
   { taggings }: Run,
-  scores: readonly (readonly number[] | null)[],
+  scores: Scores,
 ): { evaluation: Evaluation; abstained: number } {
   const read = scores.flatMap((own, i) => (own ? [{ truth: photos[i]?.label ?? 0, own }] : []));
   const evaluation = evaluateScores(
@@ -158,13 +157,11 @@ function assess(
   return { evaluation, abstained: taggings.filter((tagging) => tagging?.tag === null).length };
 }
 
-function compare(run: Run, reference: Run) {
+function compare(scores: Scores, reference: Scores) {
   let [photos, same, maxDifference, sum] = [0, 0, 0, 0];
-  for (const [i, a] of run.taggings.entries()) {
-    const b = reference.taggings[i];
-    if (!a || !b) continue;
-    const labels = Object.keys(a.scores);
-    const [x, y] = [row(a, labels), row(b, labels)];
+  for (const [i, x] of scores.entries()) {
+    const y = reference[i];
+    if (!x || !y) continue;
     const difference = Math.max(...x.map((score, k) => Math.abs(score - (y[k] ?? 0))));
     photos += 1;
     same += argmax(x) === argmax(y) ? 1 : 0;

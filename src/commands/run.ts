@@ -4,6 +4,7 @@ import { addConfigFlags, configFrom } from '../config/flags.ts';
 import { forNextStart } from '../config/live.ts';
 import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
+import type { Daemon } from '../daemon/daemon.ts';
 import { RetaggerError } from '../errors.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';
 import { createLogger, type Logger } from '../log.ts';
@@ -81,8 +82,8 @@ async function run(config: Config, log: Logger, read: () => Config): Promise<num
   const began = performance.now();
   deafen(log);
   const signal = stopSignal(log);
-  let started = (_daemon: Reloadable) => {};
-  const up = new Promise<Reloadable>((resolve) => {
+  let started = (_daemon: Daemon) => {};
+  const up = new Promise<Daemon>((resolve) => {
     started = resolve;
   });
   // On a terminal SIGHUP means that it was closed.
@@ -116,15 +117,11 @@ async function run(config: Config, log: Logger, read: () => Config): Promise<num
   return code;
 }
 
-interface Reloadable {
-  reload(next: Config): Promise<void>;
-}
-
 /**
  * SIGHUP: the configuration is read again; a wrong one changes nothing. One at a time, the first once
  * the daemon is up.
  */
-function onHangUp(log: Logger, config: Config, read: () => Config, up: Promise<Reloadable>): void {
+function onHangUp(log: Logger, config: Config, read: () => Config, up: Promise<Daemon>): void {
   let turn: Promise<unknown> = up;
   process.on('SIGHUP', () => {
     turn = turn.then(async () => {
@@ -169,12 +166,7 @@ function stopSignal(log: Logger): Promise<NodeJS.Signals> {
   });
 }
 
-interface Urls {
-  readonly http: string | null;
-  readonly broker: string | null;
-}
-
-function addresses(config: Config, urls: Urls): Record<string, string> {
+function addresses(config: Config, urls: Daemon['urls']): Record<string, string> {
   return {
     node: config.node.id,
     ...(config.ingest.watch ? { ingest: config.ingest.dir } : {}),
@@ -184,7 +176,7 @@ function addresses(config: Config, urls: Urls): Record<string, string> {
 }
 
 /** For a person at a terminal. */
-function welcome(config: Config, urls: Urls, seconds: string): void {
+function welcome(config: Config, urls: Daemon['urls'], seconds: string): void {
   const lines = [`RE-Tagger is ready after ${seconds} s. Ctrl-C stops it.`];
   if (config.ingest.watch) lines.push(`  Drop photos into  ${config.ingest.dir}`);
   if (urls.http) lines.push(`  Web page          ${urls.http}`);

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
-import { BUNDLED_MODEL_DIR, fitsManifest, loadBundle } from '../inference/bundle.ts';
+import { BUNDLED_MODEL_DIR, fitsManifest } from '../inference/bundle.ts';
 import { isIn, overlap } from '../real-path.ts';
 import { heldBy } from '../training/begin.ts';
 import { claimFolders } from '../training/claim.ts';
@@ -12,7 +11,7 @@ import { TRAIN_DEFAULTS as D, type TrainOptions } from '../training/options.ts';
 import { cutBelow } from '../training/prepare.ts';
 import { metricsTable } from '../training/publish/model-card.ts';
 import { Interrupted } from '../training/stages/stage.ts';
-import { train, trainingDir } from '../training/train.ts';
+import { train } from '../training/train.ts';
 import { checked, file, folder, number } from './arguments.ts';
 import { createTrainReporter } from './train-reporter.ts';
 
@@ -31,17 +30,13 @@ interface Flags {
 }
 
 async function toOptions(flags: Flags): Promise<TrainOptions> {
-  const bundled = async () => {
-    const { dir, manifest } = await loadBundle(BUNDLED_MODEL_DIR);
-    return join(dir, manifest.files.weights);
-  };
   const { headEpochs, headLr, epochs, lr, base, notes, modelName, modelVersion, ...rest } = flags;
   return {
     ...D,
     ...(rest as Partial<TrainOptions>),
     name: modelName as string,
     version: modelVersion as string,
-    base: (base as string | undefined) ?? (await bundled()),
+    base: (base as string | undefined) ?? BUNDLED_MODEL_DIR,
     ...(notes ? { notes: await readFile(notes as string, 'utf8') } : {}),
     head: { epochs: (headEpochs ?? epochs) as number, learningRate: (headLr ?? lr) as number },
     full: { epochs: epochs as number, learningRate: lr as number },
@@ -61,7 +56,7 @@ async function checkOut({ data, out, cache, base, resume, overwrite }: Flags): P
     throw new ConfigError(`--base ${base} lies in --out ${out} and would be replaced`);
   }
   if (resume || overwrite) return;
-  const what = await heldBy(String(out), trainingDir(String(out)));
+  const what = await heldBy(String(out));
   if (what === null) return;
   (await claimFolders({ '--out': String(out) }))(); // one that still runs was not stopped
   throw new ConfigError(`--out ${out} holds ${what}; --overwrite begins anew`);

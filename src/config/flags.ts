@@ -20,18 +20,12 @@ export function addConfigFlags(command: Command, wanted?: readonly string[]): Co
  * @param more `tolerant` for a command that any user may run and that opens no door.
  * @throws ConfigError
  */
-export function configFrom(
-  command: Command,
-  more: Pick<ConfigSources, 'env' | 'tolerant'> = {},
-): Config {
+export function configFrom(command: Command, more: Pick<ConfigSources, 'tolerant'> = {}): Config {
   const options = command.opts<Record<string, string | undefined>>();
   const flags: Record<string, string> = {};
-  for (const option of command.options) {
-    const value = options[option.attributeName()];
-    const name = option.long?.slice(2) ?? '';
-    if (value !== undefined && CONFIG_KEYS.some((key) => key.flag === `--${name}`)) {
-      flags[name] = value;
-    }
+  for (const { flag } of CONFIG_KEYS) {
+    const value = options[new Option(flag).attributeName()];
+    if (value !== undefined) flags[flag.slice(2)] = value;
   }
   return loadConfig({ flags, ...more, ...(options.config ? { file: options.config } : {}) });
 }

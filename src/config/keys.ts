@@ -5,6 +5,8 @@ import { ConfigSchema } from './schema.ts';
 export interface ConfigKey {
   /** In YAML: `http.port`. */
   readonly path: string;
+  /** The same as a JSON Pointer: `/http/port`. */
+  readonly pointer: string;
   /** `RETAGGER_HTTP_PORT` */
   readonly env: string;
   /** `--http-port` */
@@ -34,6 +36,7 @@ function leaves(schema: TSchema, prefix: string): ConfigKey[] {
     return [
       {
         path: prefix,
+        pointer: `/${prefix.replaceAll('.', '/')}`,
         env: `RETAGGER_${words.replaceAll('-', '_').toUpperCase()}`,
         flag: `--${words}`,
         description: (schema as { description?: string }).description ?? '',

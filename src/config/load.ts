@@ -10,7 +10,7 @@ import { allowed, CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { isLoopback } from './loopback.ts';
 import { nearest } from './nearest.ts';
 import { absolute } from './paths.ts';
-import type { Config, RawConfig } from './schema.ts';
+import { type Config, ConfigSchema, type RawConfig } from './schema.ts';
 
 export interface ConfigSources {
   /** By flag name without dashes in front, as typed: `{'http-port': '5001'}`. */
@@ -46,25 +46,12 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     ...fromEnv(sources.env ?? process.env),
     ...fromFlags(sources.flags ?? {}),
   ]);
-  const raw: Record<string, Record<string, unknown> | unknown> = {};
+  const raw = Value.Create(ConfigSchema);
   for (const key of CONFIG_KEYS) {
     const entry = given.get(key.path);
-    const value = entry ? checked(key, entry) : structuredClone(key.schema.default);
-    if (value !== undefined) assign(raw, key.path, value);
-    else if (key.path.includes('.')) section(raw, key.path);
+    if (entry) Value.Pointer.Set(raw, key.pointer, checked(key, entry));
   }
-  return finish(raw as unknown as RawConfig, given, sources);
-}
-
-function section(raw: Record<string, unknown>, path: string): Record<string, unknown> {
-  const name = path.slice(0, path.indexOf('.'));
-  raw[name] ??= {};
-  return raw[name] as Record<string, unknown>;
-}
-
-function assign(raw: Record<string, unknown>, path: string, value: unknown): void {
-  if (path.includes('.')) section(raw, path)[path.slice(path.indexOf('.') + 1)] = value;
-  else raw[path] = value;
+  return finish(raw, given, sources);
 }
 
 function fromFlags(flags: Readonly<Record<string, string>>): [string, Given][] {

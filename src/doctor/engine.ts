@@ -8,8 +8,10 @@ import { createTagger } from '../inference/supervisor/supervisor.ts';
 import { createLogger } from '../log.ts';
 import { type Check, type Finding, fail, ok, warn } from './check.ts';
 
-/** Every engine is loaded by a worker of its own, as the daemon does it: one that crashes ends
- * nothing but that. */
+/**
+ * Every engine is loaded by a worker of its own, as the daemon does it: one that crashes ends nothing
+ * but that.
+ */
 export const engine: Check = {
   name: 'engine',
   startup: false,

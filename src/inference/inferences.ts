@@ -3,7 +3,6 @@ import type { Engine } from './engine.ts';
 /** An engine and the photos that wait for it. */
 export class Inferences {
   readonly #engine: Engine;
-  readonly #asked = new Set<Promise<unknown>>();
   readonly #waiting: (() => void)[] = [];
   #free: number;
 
@@ -18,20 +17,8 @@ export class Inferences {
 
   /** In the order of asking. @returns the logits, and the ms that they took without the wait. */
   async infer(pixels: Uint8Array): Promise<{ logits: Float32Array; ms: number }> {
-    const answer = this.#inTurn(pixels);
-    this.#asked.add(answer);
-    return answer.finally(() => this.#asked.delete(answer));
-  }
-
-  /** Closes the engine when all have their answers. */
-  async close(): Promise<void> {
-    await Promise.allSettled(this.#asked);
-    await this.#engine.close();
-  }
-
-  async #inTurn(pixels: Uint8Array): Promise<{ logits: Float32Array; ms: number }> {
     if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await this.#turn();
     const from = performance.now();
     try {
       const logits = await this.#engine.infer(pixels);
@@ -41,5 +28,16 @@ export class Inferences {
       if (next) next();
       else this.#free += 1;
     }
+  }
+
+  /** Closes the engine when all have their answers; none may be asked for any more. */
+  async close(): Promise<void> {
+    const busy = this.#engine.atOnce - this.#free;
+    await Promise.all(Array.from({ length: busy }, () => this.#turn()));
+    await this.#engine.close();
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }

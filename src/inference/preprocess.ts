@@ -72,14 +72,11 @@ const SCANS = 200;
  * @throws RetaggerError `image_unsupported`, `image_corrupt`, `image_too_large`, `file_missing`.
  */
 export async function preprocess(
-  input: string | Uint8Array,
+  input: string | Buffer,
   limits: ImageLimits,
   jpegs: Promise<DecodeJpeg | null> = turbojpeg(),
 ): Promise<Preprocessed> {
-  if (typeof input !== 'string') {
-    const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
-    return preprocessBytes(bytes, limits, jpegs);
-  }
+  if (typeof input !== 'string') return preprocessBytes(input, limits, jpegs);
   const bytes = await readPhoto(input, limits.bytes);
   return preprocessBytes(bytes, limits, jpegs).finally(() => releaseBuffer(bytes));
 }
@@ -127,7 +124,7 @@ function isEndless(jpeg: Buffer): boolean {
 
 /** null for a JPEG that sharp has to look at. */
 async function preprocessJpeg(
-  bytes: Uint8Array,
+  bytes: Buffer,
   maxPixels: number,
   decode: DecodeJpeg | null,
 ): Promise<Preprocessed | null> {
@@ -154,7 +151,7 @@ async function preprocessJpeg(
 }
 
 async function preprocessBySharp(
-  bytes: Uint8Array,
+  bytes: Buffer,
   format: ImageFormat,
   maxPixels: number,
 ): Promise<Preprocessed> {
@@ -197,7 +194,7 @@ function checkSides(header: { readonly width: number; readonly height: number } 
  * leniently where the warning does no harm: half of a TIFF is still an error then.
  */
 async function pastHarmless<T>(
-  bytes: Uint8Array,
+  bytes: Buffer,
   maxPixels: number,
   use: (upright: Sharp) => Promise<T>,
 ): Promise<T> {
@@ -217,20 +214,17 @@ async function pastHarmless<T>(
   }
 }
 
-async function preprocessHeic(bytes: Uint8Array, maxPixels: number): Promise<Preprocessed> {
+async function preprocessHeic(bytes: Buffer, maxPixels: number): Promise<Preprocessed> {
   const { image, width, height } = await openHeic(bytes, maxPixels, resized);
   return { pixels: await besideOthers(() => toInput(image)), width, height };
 }
 
 /** @param shrink is applied where the colours have to be converted: that is then less work. */
-async function openHeic(bytes: Uint8Array, maxPixels: number, shrink: (image: Sharp) => Sharp) {
+async function openHeic(bytes: Buffer, maxPixels: number, shrink: (image: Sharp) => Sharp) {
   const image = await decodeHeic(bytes, maxPixels);
   const { width, height, channels, icc } = image;
-  const packed = image.rowBytes === width * channels ? image.pixels : withoutRowPadding(image);
-  const decoded = sharp(packed, {
-    raw: { width, height, channels },
-    limitInputPixels: maxPixels,
-  });
+  const raw = { width, height, channels };
+  const decoded = sharp(image.pixels, { raw, limitInputPixels: maxPixels });
   if (icc === null) return { image: decoded, width, height };
   // sharp takes a profile only from a file. The photo is small by now, so a PNG costs next to
   // nothing; the colours are converted after the resize instead of before it.
@@ -245,7 +239,7 @@ async function openHeic(bytes: Uint8Array, maxPixels: number, shrink: (image: Sh
  * @param use may be called up to three times, where it stops at damage or a harmless warning.
  */
 export async function usePhoto<T>(
-  bytes: Uint8Array,
+  bytes: Buffer,
   maxPixels: number,
   shrink: (image: Sharp) => Sharp,
   use: (image: Sharp) => Promise<T>,
@@ -256,23 +250,6 @@ export async function usePhoto<T>(
   }
   const { image } = await openHeic(bytes, maxPixels, shrink);
   return besideOthers(() => use(shrink(image)));
-}
-
-/** Packed in its place: of a large photo another copy would be the largest thing in memory. */
-function withoutRowPadding(image: {
-  readonly pixels: Uint8Array;
-  readonly width: number;
-  readonly height: number;
-  readonly channels: number;
-  readonly rowBytes: number;
-}): Uint8Array {
-  const { pixels, height, rowBytes } = image;
-  const row = image.width * image.channels;
-  for (let y = 1; y < height; y++) {
-    const from = y * rowBytes;
-    pixels.copyWithin(y * row, from, from + row);
-  }
-  return pixels.subarray(0, row * height);
 }
 
 /** The kernel is stated because another one changes the pixels the network was trained on. */

@@ -33,7 +33,6 @@ async function load(threads: number): Promise<Tfjs> {
     await tf.ready();
     return tf;
   } catch (error) {
-    loaded = undefined;
     throw new Error(
       `tfjs-node does not load; "npm run setup:tfjs-node" builds it. ${(error as Error).message}`,
       { cause: error },

@@ -10,7 +10,7 @@ export interface Base {
   /** With a last layer for the run's labels in their order, or without one. */
   readonly weights: Tensors;
   /** Of the file's bytes and of what became of its last layer. */
-  readonly hash: string;
+  readonly sha256: string;
   /** What became of the last layer, for people. */
   readonly said: string;
 }
@@ -26,26 +26,25 @@ export async function readBase(
   stated: boolean,
 ): Promise<Base> {
   try {
-    const file = (await stat(path)).isDirectory() ? await weightsOf(path) : path;
+    const { file, known } = await weightsAt(path);
     const bytes = await readFile(file);
-    const known = await labelsBeside(file);
     const fitted = fitHead(decodeSafetensors(bytes), known, labels, stated);
-    const hash = createHash('sha256').update(bytes).update(fitted.said).digest('hex');
-    return { ...fitted, hash };
+    const sha256 = createHash('sha256').update(bytes).update(fitted.said).digest('hex');
+    return { ...fitted, sha256 };
   } catch (error) {
     throw new Error(`base weights ${path}: ${(error as Error).message}`, { cause: error });
   }
 }
 
-async function weightsOf(dir: string): Promise<string> {
-  const { manifest } = await loadBundle(dir);
-  return join(dir, manifest.files.weights);
-}
-
-/** The labels in the `model.json` beside the weights; null where none there speaks of them. */
-async function labelsBeside(file: string): Promise<readonly string[] | null> {
-  const bundle = await loadBundle(dirname(file)).catch(() => null);
-  return bundle?.manifest.files.weights === basename(file) ? bundle.manifest.labels : null;
+/** The weights' file, and the labels by the `model.json` there; null where it does not speak of them. */
+async function weightsAt(path: string) {
+  if ((await stat(path)).isDirectory()) {
+    const { files, labels } = (await loadBundle(path)).manifest;
+    return { file: join(path, files.weights), known: labels };
+  }
+  const bundle = await loadBundle(dirname(path)).catch(() => null);
+  const isOurs = bundle?.manifest.files.weights === basename(path);
+  return { file: path, known: isOurs ? bundle.manifest.labels : null };
 }
 
 /**

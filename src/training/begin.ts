@@ -1,11 +1,15 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TRAINING_DIR } from '../inference/bundle.ts';
 import { ifThere } from '../system-errors.ts';
-import { CheckpointStore, writeFileSafely } from './checkpoint.ts';
+import { storesIn } from './checkpoint.ts';
 import { checkPhotos, type Dataset } from './data/dataset.ts';
+import { writeFileSafely } from './files.ts';
 import type { TrainOptions, TrainReporter } from './options.ts';
-import { StageRecords } from './stages/stage-record.ts';
+
+/** What a run keeps while it trains, and for the next one. @param out the model's folder. */
+export const trainingDir = (out: string): string => join(out, TRAINING_DIR);
 
 /** `run.json` in the training folder: what a resumed run may rely on. */
 export interface RunRecord {
@@ -31,14 +35,9 @@ async function load(dir: string): Promise<RunRecord | null> {
 export const saveRun = (dir: string, record: RunRecord): Promise<void> =>
   writeFileSafely(file(dir), JSON.stringify(record));
 
-const hashOf = ({ photos }: Dataset): string =>
-  createHash('sha256').update(JSON.stringify(photos)).digest('hex');
-
-/**
- * What a run that begins anew would throw away, in words; null where there is nothing.
- * @param dir the training folder.
- */
-export async function heldBy(out: string, dir: string): Promise<string | null> {
+/** What a run that begins anew would throw away, in words; null where there is nothing. */
+export async function heldBy(out: string): Promise<string | null> {
+  const dir = trainingDir(out);
   const there = async (path: string) => (await ifThere(stat(path))) !== null;
   const stopped = 'a run that was stopped (--resume)';
   if (await there(join(dir, 'checkpoint.json'))) return stopped;
@@ -52,11 +51,9 @@ export async function heldBy(out: string, dir: string): Promise<string | null> {
 /**
  * Makes the training folder ready: photos are checked, unless the run that is resumed has done so, and
  * what another run left is cleared away.
- * @param dir the training folder.
  * @throws Error where a finished model would be lost; DatasetError for bad photos.
  */
 export async function beginRun(
-  dir: string,
   key: string,
   dataset: Dataset,
   options: Pick<TrainOptions, 'out' | 'resume' | 'overwrite'>,
@@ -64,6 +61,7 @@ export async function beginRun(
   signal?: AbortSignal,
 ): Promise<RunRecord> {
   const { out, resume, overwrite } = options;
+  const dir = trainingDir(out);
   const before = resume ? await load(dir) : null;
   const model = await ifThere(stat(join(out, 'model.json')));
   const goesOn = before?.finished === false || before?.key === key;
@@ -74,15 +72,14 @@ export async function beginRun(
     );
   }
   await mkdir(dir, { recursive: true });
-  const photos = hashOf(dataset);
+  const photos = hash('sha256', JSON.stringify(dataset.photos));
   if (before?.photos !== photos) {
     reporter.start('checking photos', dataset.photos.length);
     await checkPhotos(dataset, (done) => reporter.update(done), signal);
     reporter.end();
   }
   if (!resume) {
-    await new CheckpointStore(dir).clear();
-    await new StageRecords(dir).clear();
+    for (const store of Object.values(storesIn(dir))) await store.clear();
   }
   const record = { key, photos, finished: false };
   if (before?.key !== key || before.photos !== photos) await saveRun(dir, record);

@@ -13,7 +13,7 @@ export interface TrainOptions {
   readonly data: string;
   /** Model folder that is made; checkpoints and caches lie in `OUT/.training`. */
   readonly out: string;
-  /** Base weights: safetensors with the names of `inceptionv3.ts`. */
+  /** Base weights: safetensors with the names of `inceptionv3.ts`, or a model folder. */
   readonly base: string;
   readonly name: string;
   readonly version: string;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { INPUT, inceptionV3, type Layer } from '../inference/network/inceptionv3.ts';
 import type { Tensors } from '../inference/network/safetensors.ts';
 import { readBase } from './base.ts';
@@ -99,9 +99,8 @@ export async function prepare(
   const stages: StagePlan[] = [];
   if (options.head.epochs > 0) stages.push({ name: 'head', cut: HEAD_CUT });
   if (options.unfreeze !== 'none') stages.push({ name: 'full', cut: cutBelow(options.unfreeze) });
-  const sha = (data: string) => createHash('sha256').update(data).digest('hex');
   const layers = inceptionV3(labels.length);
-  const { weights: base, hash, said } = await readBase(options.base, labels, !!options.labels);
+  const { weights: base, sha256, said } = await readBase(options.base, labels, !!options.labels);
   if (options.head.epochs === 0) {
     const random = missingWeights(layers, base);
     // The rest would be trained towards what a random head asks for.
@@ -111,7 +110,7 @@ export async function prepare(
     }
   }
   note(said);
-  const made: unknown[] = [hash, seed, labels, photos, split.validation, [...listed]];
+  const made: unknown[] = [sha256, seed, labels, photos, split.validation, [...listed]];
   // The split may be the same with other homes, but not how often their photos are drawn.
   if (options.spread > 0) made.push(split.train.map(groupOf));
   return {
@@ -120,6 +119,6 @@ export async function prepare(
     validation: plainExamples(split.validation),
     cached: examplesOf(examples),
     fresh: examplesOf(Number.POSITIVE_INFINITY),
-    key: sha(JSON.stringify(made)),
+    key: hash('sha256', JSON.stringify(made)),
   };
 }

@@ -1,15 +1,16 @@
-import { createHash } from 'node:crypto';
-import { layersBetween, uploadWeights } from '../inference/network/forward.ts';
+import { hash } from 'node:crypto';
+import { uploadWeights } from '../inference/network/forward.ts';
 import { INPUT } from '../inference/network/inceptionv3.ts';
-import type { Tensors } from '../inference/network/safetensors.ts';
-import { encodeSafetensors } from '../inference/network/safetensors.ts';
+import { encodeSafetensors, type Tensor, type Tensors } from '../inference/network/safetensors.ts';
+import { layerShapes, type Shape } from '../inference/network/shapes.ts';
 import type { Tfjs } from '../inference/tfjs.ts';
 import { tooLittleSpace } from './disk-space.ts';
 import { FeatureCache } from './examples/feature-cache.ts';
-import { exampleBatch, exampleName, fillCaches, outputShape } from './examples/features.ts';
+import { exampleBatch, exampleName, fillCaches } from './examples/features.ts';
 import type { TrainReporter } from './options.ts';
 import type { Plan } from './prepare.ts';
 import { random } from './random.ts';
+import { weightNames } from './stages/parameters.ts';
 import type { FeatureSource } from './stages/predict.ts';
 
 /** What each cut's stage reads: features from disk, or fresh pixels where nothing is frozen. */
@@ -23,16 +24,9 @@ const FORMAT = 2;
 
 /** Hash of all weights up to a layer: features depend on these and the augmentations only. */
 function frozenKey(plan: Plan, weights: Tensors, cut: string, seed: number): string {
-  const frozen = new Map(
-    layersBetween(plan.layers, INPUT, cut)
-      .flatMap(({ name }) => [`${name}/kernel`, `${name}/bias`])
-      .flatMap((name) => {
-        const tensor = weights.get(name);
-        return tensor ? [[name, tensor] as const] : [];
-      }),
-  );
-  const hash = createHash('sha256').update(encodeSafetensors(frozen, 'F16')).digest('hex');
-  return `${FORMAT}/${hash}/${seed}`;
+  const names = weightNames(plan.layers, INPUT, cut);
+  const frozen = new Map(names.map((name) => [name, weights.get(name) as Tensor]));
+  return `${FORMAT}/${hash('sha256', encodeSafetensors(frozen, 'F16'))}/${seed}`;
 }
 
 /**
@@ -52,15 +46,15 @@ export async function openSources(
   const order = plan.layers.map(({ name }) => name);
   cuts.sort((a, b) => order.indexOf(a) - order.indexOf(b));
   const uploaded = uploadWeights(tf, weights);
+  const shapes = layerShapes(plan.layers);
   const caches = new Map<string, FeatureCache>();
   const close = async () => {
     for (const cache of caches.values()) await cache.close();
   };
   try {
     for (const cut of cuts) {
-      const shape = outputShape(tf, plan.layers, uploaded, cut);
       const key = frozenKey(plan, weights, cut, seed);
-      caches.set(cut, await FeatureCache.open(dir, cut, shape, key));
+      caches.set(cut, await FeatureCache.open(dir, cut, shapes.get(cut) as Shape, key));
     }
     // Shuffled, so that a time estimate and a half-filled cache speak for all classes.
     const examples = [...plan.validation, ...random(seed, 'cache').shuffle([...plan.cached])];
@@ -70,25 +64,8 @@ export async function openSources(
     }
     const warning = caches.size > 0 ? await tooLittleSpace(dir, needed) : null;
     if (warning) reporter.note(warning);
-    let started = false;
-    await fillCaches(
-      tf,
-      plan.layers,
-      uploaded,
-      plan.dataset,
-      examples,
-      [...caches.values()],
-      seed,
-      {
-        onProgress(done, total) {
-          if (!started) reporter.start('features', total);
-          started = true;
-          reporter.update(done);
-        },
-        ...(signal ? { signal } : {}),
-      },
-    );
-    if (started) reporter.end();
+    const all = [...caches.values()];
+    await fillCaches(tf, plan, uploaded, examples, all, seed, reporter, signal);
   } catch (error) {
     await close();
     throw error;

@@ -1,11 +1,14 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { join } from 'node:path';
-import { TRAINING_DIR } from '../inference/bundle.ts';
-import { INPUT } from '../inference/network/inceptionv3.ts';
-import type { Tensor as HostTensor, Tensors } from '../inference/network/safetensors.ts';
+import { INPUT, MISSING_KERNELS } from '../inference/network/inceptionv3.ts';
+import {
+  encodeSafetensors,
+  type Tensor as HostTensor,
+  type Tensors,
+} from '../inference/network/safetensors.ts';
 import { loadTfjs, type Tensor4D } from '../inference/tfjs.ts';
-import { beginRun, saveRun } from './begin.ts';
-import { CheckpointStore, type EpochRecord } from './checkpoint.ts';
+import { beginRun, saveRun, trainingDir } from './begin.ts';
+import { type EpochRecord, type StageRecord, storesIn } from './checkpoint.ts';
 import { claimFolders } from './claim.ts';
 import type { TrainContext } from './context.ts';
 import { evenly } from './examples/examples.ts';
@@ -14,44 +17,25 @@ import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
 import { HEAD_CUT, type Plan, prepare, type StagePlan } from './prepare.ts';
 import { publish } from './publish/publish.ts';
 import type { Published } from './publish/published.ts';
-import { openSources, type Sources } from './sources.ts';
+import type { Stored } from './record-store.ts';
+import { openSources } from './sources.ts';
 import { initialWeights, normaliseFresh } from './stages/initial-weights.ts';
 import { interpolate } from './stages/interpolate.ts';
 import { runStage } from './stages/stage.ts';
-import { recordKey, type StageRecord, StageRecords } from './stages/stage-record.ts';
-
-export const trainingDir = (out: string): string => join(out, TRAINING_DIR);
 
 /** Instead of a stage: weights that were trained elsewhere. */
 const GIVEN = { name: 'given', cut: INPUT } as const;
 
-/** Settings that a resumed stage must share with the broken one. Epochs may be added or left out. */
+/** Of all that a resumed stage must share with the broken one. Epochs may be added or left out. */
 function stageKey(plan: Plan, options: TrainOptions, stage: StagePlan): string {
   const { batch, dropout, rho, balance, spread, examples, labelSmoothing, schedule } = options;
-  const { focus, focusWeight, augment } = options;
-  const settings = [
-    options[stage.name].learningRate,
-    options.warmup,
-    options.ema,
-    options.seed,
-    stage,
-  ];
-  const shared = [
-    batch,
-    dropout,
-    rho,
-    balance,
-    spread,
-    examples,
-    labelSmoothing,
-    schedule,
-    focus,
-    focusWeight,
-    augment,
-  ];
-  return createHash('sha256')
-    .update(JSON.stringify([plan.key, settings, shared]))
-    .digest('hex');
+  const { focus, focusWeight, augment, warmup, ema, seed } = options;
+  const { learningRate } = options[stage.name];
+  const settings = {
+    ...{ stage, learningRate, batch, dropout, rho, balance, spread, examples, labelSmoothing },
+    ...{ schedule, focus, focusWeight, augment, warmup, ema, seed },
+  };
+  return hash('sha256', JSON.stringify([plan.key, settings]));
 }
 
 /** Runs a stage, or takes up its checkpoint, or takes its result where it was finished before. */
@@ -60,68 +44,53 @@ async function stageWeights(
   stage: StagePlan,
   weights: Tensors,
   earlier: readonly EpochRecord[],
-): Promise<{ readonly weights: Tensors; readonly record: StageRecord }> {
+): Promise<Stored<StageRecord>> {
   const { plan, options, reporter } = context;
   const dir = trainingDir(options.out);
-  const store = new CheckpointStore(dir);
-  const records = new StageRecords(dir);
-  const broken = options.resume ? await store.load() : null;
-  const here = broken?.progress.stage === stage.name ? broken : null;
+  const { checkpoint, [stage.name]: finished } = storesIn(dir);
+  const broken = options.resume ? await checkpoint.load() : null;
+  const here = broken?.record.stage === stage.name ? broken : null;
   const key = stageKey(plan, options, stage);
   const settings = String([options[stage.name].epochs, options.patience]);
   // The first begins with what the plan says; to the last bit that is not the same on each run.
-  const from = stage === plan.stages[0] ? new Map() : weights;
-  const made = recordKey([key], from);
-  const before = options.resume && !here ? await records.load(stage.name, made) : null;
+  const start = stage === plan.stages[0] ? new Map() : weights;
+  const made = hash('sha256', Buffer.concat([Buffer.from(key), encodeSafetensors(start, 'F32')]));
+  const before =
+    options.resume && !here ? await finished.load((record) => record.key === made) : null;
   // Where a later stage was broken off, it goes on from this one, however long that was to take.
   if (before && (broken || before.record.settings === settings)) {
     reporter.note(`stage ${stage.name} was finished before`);
     return before;
   }
-  if (broken && here?.progress.key !== key) {
+  if (broken && here?.record.key !== key) {
     throw new Error(`${dir}: the checkpoint was made with other settings or photos`);
   }
-  const { tf, sources, signal } = context;
   const examples = stage.cut === INPUT ? plan.fresh : plan.cached;
   const { balance, spread, seed } = options;
-  const { weight } = plan;
-  const sampler = createSampler(examples, plan.dataset.labels.length, plan.groupOf, {
-    ...{ balance, spread, weight, seed },
-  });
-  const result = await runStage(
-    {
-      ...{ tf, options, reporter, signal, store, weights, sampler, cut: stage.cut },
-      ...{ name: stage.name, layers: plan.layers, labels: plan.dataset.labels },
-      ...{ source: sources.of(stage.cut), validation: plan.validation },
-      settings: options[stage.name],
-    },
-    key,
-    earlier,
-    here,
-  );
-  const all = new Map<string, HostTensor>([...weights, ...result.weights]);
+  const drawn = { balance, spread, weight: plan.weight, seed };
+  const sampler = createSampler(examples, plan.dataset.labels.length, plan.groupOf, drawn);
+  const how = { ...context, stage, sampler, weights, store: checkpoint };
+  const result = await runStage(how, key, earlier, here);
+  const tensors = new Map([...weights, ...result.weights]);
   const record = { key: made, settings, macroF1: result.macroF1, history: result.history };
-  await records.save(stage.name, all, record);
-  await store.clear();
-  return { weights: all, record };
+  await finished.save(record, tensors);
+  await checkpoint.clear();
+  return { record, tensors };
 }
 
 /** Examples that tell the spread of a fresh kernel's outputs. */
 const NORMALISED_ON = 128;
 
 /** Missing kernels start random; this scales them on some training photos' features. */
-async function startingWeights(
-  context: Omit<TrainContext, 'sources'>,
-  sources: Sources,
-  initial: Map<string, HostTensor>,
-): Promise<Map<string, HostTensor>> {
-  const { tf, plan } = context;
-  if (plan.stages[0]?.name !== 'head') return initial; // nothing is missing: `prepare` saw to it
+async function scaleMissing(
+  { tf, plan, sources }: TrainContext,
+  weights: Map<string, HostTensor>,
+): Promise<void> {
+  if (MISSING_KERNELS.every((name) => plan.base.has(`${name}/kernel`))) return;
   // They are sorted by class: the first ones alone would leave some classes out.
   const features = await sources.of(HEAD_CUT)(evenly(plan.cached, NORMALISED_ON));
-  normaliseFresh(tf, plan.layers, initial, plan.base, HEAD_CUT, features as Tensor4D);
+  normaliseFresh(tf, plan.layers, weights, plan.base, HEAD_CUT, features as Tensor4D);
   features.dispose();
-  return initial;
 }
 
 /**
@@ -155,26 +124,26 @@ async function run(
   const { train: some, validation } = plan.split;
   reporter.note(`${some.length} photos for training, ${validation.length} for validation`);
   const tf = await loadTfjs(options.threads);
-  const dir = trainingDir(options.out);
   const key = plan.stages[0] ? stageKey(plan, options, plan.stages[0]) : plan.key;
-  const record = await beginRun(dir, key, plan.dataset, options, reporter, signal);
+  const record = await beginRun(key, plan.dataset, options, reporter, signal);
   const initial = initialWeights(plan.layers, plan.base, options.seed);
   const sources = await openSources(tf, plan, initial, features, options.seed, reporter, signal);
   const context: TrainContext = { tf, plan, options, sources, reporter, signal };
   try {
-    let weights: Tensors = await startingWeights(context, sources, initial);
-    let best: { weights: Tensors; record: StageRecord; stage: StagePlan } | null = null;
+    await scaleMissing(context, initial);
+    let weights: Tensors = initial;
+    let best: (Stored<StageRecord> & { stage: StagePlan }) | null = null;
     let history: readonly EpochRecord[] = [];
     for (const stage of plan.stages) {
       const result = await stageWeights(context, stage, weights, history);
-      ({ weights } = result);
+      weights = result.tensors;
       history = result.record.history;
       // A later stage is shipped only where it is better on validation.
       if (!best || result.record.macroF1 > best.record.macroF1) best = { ...result, stage };
     }
-    const shipped = best ? interpolate(best.weights, plan.base, options.baseShare) : plan.base;
+    const shipped = best ? interpolate(best.tensors, plan.base, options.baseShare) : plan.base;
     const published = await publish(context, shipped, best?.stage ?? GIVEN, history);
-    await saveRun(dir, { ...record, finished: true });
+    await saveRun(trainingDir(options.out), { ...record, finished: true });
     return published;
   } finally {
     await sources.close();

@@ -106,18 +106,6 @@ test('--limit takes photos of all classes', () => {
   );
 });
 
-test('the confusion matrix has a line for each true label, and the tags across', () => {
-  const counts = [
-    [31, 4],
-    [0, 2],
-  ];
-  expect(confusionTable(['hall', 'bathroom'], counts).split('\n')).toEqual([
-    'truth \\ tag        hall  bathroom',
-    'hall                 31         4',
-    'bathroom              0         2',
-  ]);
-});
-
 test('a name may hold what a CSV file is made of', () => {
   const photos = [',', '"', '\n', '\r', ''].map((mark) => ({ file: `a${mark}.jpg`, label: 0 }));
   const dataset = { dir: '.', labels: ['hall', 'bathroom'], photos };

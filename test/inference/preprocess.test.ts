@@ -231,7 +231,7 @@ describe('refusals', async () => {
     .jpeg()
     .toBuffer();
 
-  it.each<[string, string | Uint8Array, ErrorCode]>([
+  it.each<[string, string | Buffer, ErrorCode]>([
     ['an empty file', fixture('refused/empty.jpg'), 'image_corrupt'],
     ['a text named .jpg', fixture('refused/text.jpg'), 'image_unsupported'],
     ['a truncated JPEG', fixture('refused/truncated.jpg'), 'image_corrupt'],
@@ -482,7 +482,7 @@ it('never holds a file that is too large', async () => {
   await rm(path);
 });
 
-async function expectRefusal(input: string | Uint8Array, code: ErrorCode, limits = LIMITS) {
+async function expectRefusal(input: string | Buffer, code: ErrorCode, limits = LIMITS) {
   await expect(preprocess(input, limits)).rejects.toMatchObject({ name: 'RetaggerError', code });
 }
 

@@ -27,7 +27,7 @@ async function begin(
   let checked = 0;
   const dataset = await readDataset(join(dir, 'photos'));
   const reporter = { ...SILENT, update: () => void checked++ };
-  await beginRun(training, key, dataset, { out, ...flags }, reporter, signal);
+  await beginRun(key, dataset, { out, ...flags }, reporter, signal);
   return checked;
 }
 const model = () => writeFile(join(out, 'model.json'), '{}');

@@ -13,7 +13,7 @@ export async function network() {
 export function stageContext(
   { tf, layers, weights }: Awaited<ReturnType<typeof network>>,
   labels: readonly number[],
-  source: StageContext['source'],
+  source: ReturnType<StageContext['sources']['of']>,
   save: (...args: Parameters<StageContext['store']['save']>) => unknown,
   { signal, checkpointMinutes = 5 }: { signal?: AbortSignal; checkpointMinutes?: number } = {},
 ): StageContext {
@@ -24,10 +24,12 @@ export function stageContext(
   const options = {
     ...{ batch: 2, ema: 0, rho: 0.9, warmup: 0, schedule: 'constant', dropout: 0 },
     ...{ labelSmoothing: 0, seed: 1, checkpointMinutes, patience: 1 },
+    head: { epochs: 1, learningRate: 1e-4 },
   };
+  const dataset = { labels: ['a', 'b', 'c', 'd', 'e', 'f'] };
   return {
-    ...{ tf, name: 'head', layers, weights, labels: ['a', 'b', 'c', 'd', 'e', 'f'], cut: 'dense' },
-    ...{ source, sampler: () => examples, validation: examples, options, reporter: SILENT },
-    ...{ settings: { epochs: 1, learningRate: 1e-4 }, store: { save }, signal },
+    ...{ tf, stage: { name: 'head', cut: 'dense' }, weights, sampler: () => examples },
+    ...{ plan: { layers, dataset, validation: examples }, sources: { of: () => source } },
+    ...{ options, reporter: SILENT, store: { save }, signal },
   } as unknown as StageContext;
 }

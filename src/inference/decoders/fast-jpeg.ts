@@ -26,11 +26,10 @@ export interface FastJpeg {
  * words for those.
  */
 export async function decodeFast(
-  photo: Uint8Array,
+  bytes: Buffer,
   maxPixels: number,
   decode: DecodeJpeg,
 ): Promise<FastJpeg | null> {
-  const bytes = Buffer.from(photo.buffer, photo.byteOffset, photo.byteLength);
   const header = readJpegHeader(bytes);
   if (!header?.ordinary || header.orientation === null) return null;
   const { width, height, orientation } = header;

@@ -9,12 +9,11 @@ import { RetaggerError, tooManyPixels } from '../../errors.ts';
 
 /** A decoded photo, rotated and mirrored as its container says (HEIF ignores EXIF orientation). */
 export interface HeicImage {
-  /** Interleaved, row by row, `rowBytes` each. A view into the decoder's memory: no copy. */
+  /** Interleaved, row by row. A view into the decoder's memory: no copy. */
   readonly pixels: Uint8Array;
   readonly width: number;
   readonly height: number;
   readonly channels: 3 | 4;
-  readonly rowBytes: number;
   /** The embedded ICC profile, if any. */
   readonly icc: Uint8Array | null;
 }
@@ -93,7 +92,7 @@ async function instantiate(): Promise<Libheif> {
  * @throws RetaggerError `image_corrupt`, `image_too_large`; `image_unsupported` for HEIF in another coding
  * than HEVC.
  */
-export async function decodeHeic(bytes: Uint8Array, maxPixels: number): Promise<HeicImage> {
+export async function decodeHeic(bytes: Buffer, maxPixels: number): Promise<HeicImage> {
   const heif = await instantiate();
   try {
     return decodeWith(heif, bytes, maxPixels);
@@ -104,7 +103,7 @@ export async function decodeHeic(bytes: Uint8Array, maxPixels: number): Promise<
   }
 }
 
-function decodeWith(heif: Libheif, bytes: Uint8Array, maxPixels: number): HeicImage {
+function decodeWith(heif: Libheif, bytes: Buffer, maxPixels: number): HeicImage {
   // One small block for every out parameter: 12 bytes of error struct, then a pointer.
   const error = heif._malloc(16);
   const out = error + 12;
@@ -115,8 +114,7 @@ function decodeWith(heif: Libheif, bytes: Uint8Array, maxPixels: number): HeicIm
     if (code === 0) return;
     const text = heif.HEAPU8.subarray(word(error + 8), word(error + 8) + 200);
     const [message = ''] = Buffer.from(text).toString('latin1').split('\0', 1);
-    const photo = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (TOO_SMALL.test(message) && photo.includes('clap')) {
+    if (TOO_SMALL.test(message) && bytes.includes('clap')) {
       throw new RetaggerError('image_unsupported', 'HEIC: its container crops it by much.');
     }
     throw new RetaggerError(
@@ -158,11 +156,14 @@ function decodeWith(heif: Libheif, bytes: Uint8Array, maxPixels: number): HeicIm
     width: heif._heif_image_get_width(image, CHANNEL_INTERLEAVED),
     height: heif._heif_image_get_height(image, CHANNEL_INTERLEAVED),
   };
-  return {
-    pixels: heif.HEAPU8.subarray(plane, plane + rowBytes * decoded.height),
-    ...decoded,
-    channels: alpha ? 4 : 3,
-    rowBytes,
-    icc,
-  };
+  const channels = alpha ? 4 : 3;
+  const row = decoded.width * channels;
+  // Padding between rows is taken out in its place: of a large photo another copy would be the largest
+  // thing in memory.
+  for (let y = 1; y < decoded.height && row < rowBytes; y++) {
+    const from = plane + y * rowBytes;
+    heif.HEAPU8.copyWithin(plane + y * row, from, from + row);
+  }
+  const pixels = heif.HEAPU8.subarray(plane, plane + row * decoded.height);
+  return { pixels, ...decoded, channels, icc };
 }

@@ -15,23 +15,22 @@ const TAGS = new Map([
  * The photo without what libvips refuses in its header and viewers pass over: the same bytes where
  * there is nothing of it, else a copy.
  */
-export function mended(bytes: Uint8Array, format: ImageFormat | null): Uint8Array {
+export function mended(bytes: Buffer, format: ImageFormat | null): Buffer {
   if (format === 'avif') return withAvifBrand(bytes);
   return format === 'tiff' ? withTagsInRange(bytes) : bytes;
 }
 
 /** libvips does not know the main brand of a sequence, whose first picture is one like all others. */
-function withAvifBrand(bytes: Uint8Array): Uint8Array {
-  if (Buffer.from(bytes.subarray(8, 12)).toString('latin1') !== 'avis') return bytes;
+function withAvifBrand(bytes: Buffer): Buffer {
+  if (bytes.toString('latin1', 8, 12) !== 'avis') return bytes;
   const copy = Buffer.from(bytes);
   copy.write('avif', 8, 'latin1');
   return copy;
 }
 
-function withTagsInRange(bytes: Uint8Array): Uint8Array {
-  const tiff = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function withTagsInRange(tiff: Buffer): Buffer {
   const numbers = tiffNumbers(tiff);
-  if (numbers === null) return bytes;
+  if (numbers === null) return tiff;
   const { little, short, long } = numbers;
   let copy: Buffer | undefined;
   let link = 4;
@@ -44,10 +43,10 @@ function withTagsInRange(bytes: Uint8Array): Uint8Array {
       if (tag === undefined || short(entry + 2) !== SHORT || long(entry + 4) !== 1) continue;
       const value = short(entry + 8);
       if (value >= 1 && value <= tag.largest) continue;
-      copy ??= Buffer.from(bytes);
+      copy ??= Buffer.from(tiff);
       if (little) copy.writeUInt16LE(tag.usual, entry + 8);
       else copy.writeUInt16BE(tag.usual, entry + 8);
     }
   }
-  return copy ?? bytes;
+  return copy ?? tiff;
 }

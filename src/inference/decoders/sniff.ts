@@ -31,7 +31,7 @@ const HEIC_BRANDS = new Set(['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'he
  * The format by the file's first bytes, never by its name; null for anything else. A file cut off
  * inside its signature still counts as that format, so that it is called damaged, not unsupported.
  */
-export function sniffFormat(bytes: Uint8Array): ImageFormat | null {
+export function sniffFormat(bytes: Buffer): ImageFormat | null {
   if (bytes.length === 0) return null;
   for (const [format, pieces] of SIGNATURES) {
     if (pieces.every(([offset, piece]) => startsWith(bytes, offset, piece))) return format;
@@ -39,14 +39,13 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat | null {
   return startsWith(bytes, 4, ascii('ftyp')) && bytes.length > 4 ? isoMediaFormat(bytes) : null;
 }
 
-function startsWith(bytes: Uint8Array, offset: number, piece: Bytes): boolean {
+function startsWith(bytes: Buffer, offset: number, piece: Bytes): boolean {
   const there = Math.min(piece.length, Math.max(bytes.length - offset, 0));
   return piece.slice(0, there).every((byte, i) => bytes[offset + i] === byte);
 }
 
 /** ISO base media files (also MP4 video) name the codecs they need in the `ftyp` box's brands. */
-function isoMediaFormat(bytes: Uint8Array): ImageFormat | null {
-  const box = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function isoMediaFormat(box: Buffer): ImageFormat | null {
   // A box longer than this names no brand that matters; it bounds the work on hostile input.
   const end = Math.min(box.readUInt32BE(0), box.length, 512);
   const brands: string[] = [];

@@ -6,8 +6,7 @@ const [SHORT, LONG] = [3, 4];
  * Numbers in a TIFF's first directory, by tag: of several the first, of two that fit in four bytes both as
  * one number. null for a BigTIFF, and what does not begin as a TIFF.
  */
-export function tiffTags(bytes: Uint8Array): ReadonlyMap<number, number> | null {
-  const tiff = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+export function tiffTags(tiff: Buffer): ReadonlyMap<number, number> | null {
   const numbers = tiffNumbers(tiff);
   if (numbers === null) return null;
   const { short, long } = numbers;

@@ -1,5 +1,5 @@
 import { INPUT, INPUT_SIZE, type Layer } from '../network/inceptionv3.ts';
-import type { Tensors } from '../network/safetensors.ts';
+import type { Tensor, Tensors } from '../network/safetensors.ts';
 import { layerShapes, pads, type Shape } from '../network/shapes.ts';
 import { GraphBuilder, type Port } from './graph-builder.ts';
 import { kernelToOihw } from './kernels.ts';
@@ -15,6 +15,7 @@ export type ExportLayer = Layer & {
 
 export interface FloatGraphOptions {
   readonly layers: readonly ExportLayer[];
+  /** All that the layers need (`checkWeights`). */
   readonly weights: Tensors;
   /** Height and width of the input in pixels; default 299. */
   readonly inputSize?: number;
@@ -43,7 +44,7 @@ export function exportF32(options: FloatGraphOptions): Uint8Array {
   // Name of the ONNX value that holds a layer's output.
   const values = new Map([[INPUT, scaledInput(graph)]]);
   const valueName = (name: string) => values.get(name) as string;
-  const weight = weightReader(weights);
+  const weight = (name: string) => (weights.get(name) as Tensor).data;
 
   for (const layer of layers) {
     values.set(layer.name, addLayer(graph, layer, { shapeOf, valueName, weight }));
@@ -59,15 +60,6 @@ export function exportF32(options: FloatGraphOptions): Uint8Array {
       return { name: valueName(name), type: 'float', shape };
     }),
   );
-}
-
-/** @returns a function that throws where a weight is missing. */
-export function weightReader(weights: Tensors): (name: string) => Float32Array {
-  return (name) => {
-    const tensor = weights.get(name);
-    if (!tensor) throw new Error(`weight ${name} is missing`);
-    return tensor.data;
-  };
 }
 
 /** [1, h, w, 3] u8 → [1, 3, h, w] float, `x / 127.5 - 1`. */

@@ -9,7 +9,6 @@ const root = protobuf.Root.fromJSON({
     ModelProto: message({
       irVersion: ['int64', 1],
       producerName: ['string', 2],
-      producerVersion: ['string', 3],
       graph: ['GraphProto', 7],
       opsetImport: ['OperatorSetIdProto', 8, 'repeated'],
     }),

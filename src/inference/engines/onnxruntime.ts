@@ -7,11 +7,8 @@ import { createPrepared } from './prepared-graph.ts';
 /** The native engine: onnxruntime's CPU library with the bundle's 8-bit graph. */
 export const createOnnxruntimeEngine: EngineFactory = async (bundle, options) => {
   const { InferenceSession, Tensor } = await import('./onnxruntime-node.ts');
-  const create = (path: string, { extra, ...more }: Session.SessionOptions) => {
-    const ours = nativeSessionOptions(options);
-    const session = { ...ours.extra.session, ...(extra?.session as object | undefined) };
-    return InferenceSession.create(path, { ...ours, ...more, extra: { session } });
-  };
+  const create = (path: string, more: Session.SessionOptions) =>
+    InferenceSession.create(path, { ...nativeSessionOptions(options), ...more });
   const source = join(bundle.dir, bundle.manifest.files.int8);
   const session = options.cacheDir
     ? await createPrepared(bundle, options.cacheDir, create)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { arch, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -65,7 +65,7 @@ async function prepareAt(home: string, preparation: Preparation<unknown>): Promi
 async function nameFor({ bundle: { manifest }, by }: Preparation<unknown>): Promise<string> {
   const cpu = [arch(), cpus()[0]?.model, await cpuFeatures()];
   const of = [manifest.sha256[manifest.files.int8], by, ...cpu];
-  return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 32);
+  return hash('sha256', JSON.stringify(of)).slice(0, 32);
 }
 
 /** @throws Error where the folder cannot be made, or the disk has too little room. */

@@ -1,5 +1,4 @@
-import type { ModelBundle } from '../bundle.ts';
-import { checkPixels, type Engine, type EngineFactory, type EngineOptions } from '../engine.ts';
+import { checkPixels, type EngineFactory } from '../engine.ts';
 import { forward, scalePixels, uploadWeights } from '../network/forward.ts';
 import { INPUT_SIZE, LOGITS } from '../network/inceptionv3.ts';
 import { loadWeights } from '../network/weights.ts';
@@ -9,10 +8,7 @@ import { loadTfjs } from '../tfjs.ts';
  * f32 by TensorFlow, convolution, bias and ReLU fused, one photo of one shape at a time. Slower than
  * int8; the yardstick for that is `reference.ts`. Needs `npm run setup:tfjs-node`.
  */
-export const createTfjsNodeEngine: EngineFactory = async (
-  bundle: ModelBundle,
-  options: EngineOptions,
-): Promise<Engine> => {
+export const createTfjsNodeEngine: EngineFactory = async (bundle, options) => {
   const { layers, weights } = await loadWeights(bundle);
   const tf = await loadTfjs(options.threads);
   const uploaded = uploadWeights(tf, weights);

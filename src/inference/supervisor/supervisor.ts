@@ -42,7 +42,7 @@ export class Supervisor implements Tagger {
   #respawn: NodeJS.Timeout | undefined;
   #state: Tagger['state'] = 'starting';
   #info: TaggerInfo | null = null;
-  /** Read once, at the start. */
+  /** Of the last worker that was loaded. */
   #bundle: ModelBundle | null = null;
   /** The engine that loaded at the start; every later worker has the same. */
   #engine: OneEngine = 'onnxruntime';
@@ -83,7 +83,6 @@ export class Supervisor implements Tagger {
     return this.#info;
   }
 
-  /** Process ids of the workers there are, for memory figures and tests. */
   get pids(): readonly number[] {
     return this.#workers.pids;
   }
@@ -91,7 +90,6 @@ export class Supervisor implements Tagger {
   async start(): Promise<TaggerInfo> {
     try {
       const bundle = await loadBundle(this.#options.modelDir);
-      this.#bundle = bundle;
       const loading = firstThatLoads(
         this.#options.engine,
         (engine) => whileKilled(() => this.#first(bundle, engine)),
@@ -158,43 +156,35 @@ export class Supervisor implements Tagger {
     this.#current = null;
   }
 
-  get #threads(): number {
-    return this.#options.threads ?? defaultThreads();
-  }
-
   /**
    * Loads a worker that then takes over from the one there is, if any; that one ends with its last photo.
    * @param model default: the one in use.
    */
   async #change(model?: ModelBundle): Promise<TaggerInfo> {
     let slot: Slot;
-    let info: TaggerInfo;
     this.#changing = true;
     try {
-      const bundle = model ?? (await this.#rechecked());
-      slot = this.#spawn(bundle);
-      info = await this.#workers.load(slot);
-      this.#bundle = bundle;
-      this.#info = info;
+      slot = await this.#loaded(model ?? (await this.#rechecked()));
       if (this.#current) this.#workers.retire(this.#current);
     } finally {
       this.#changing = false;
     }
     this.#use(slot);
-    return info;
+    return this.#info as TaggerInfo;
   }
 
   /** The first worker, with this engine. */
   async #first(bundle: ModelBundle, engine: OneEngine): Promise<Slot> {
     if (this.#state !== 'starting') throw new RetaggerError('stopping');
     this.#engine = engine;
-    const slot = this.#spawn(bundle);
-    this.#info = await this.#workers.load(slot);
-    return slot;
+    return this.#loaded(bundle);
   }
 
-  #spawn(bundle: ModelBundle): Slot {
-    return this.#workers.spawn({ bundle, engine: this.#engine, threads: this.#threads });
+  async #loaded(bundle: ModelBundle): Promise<Slot> {
+    const { slot, info } = await this.#workers.start(bundle, this.#engine);
+    this.#bundle = bundle;
+    this.#info = info;
+    return slot;
   }
 
   /**
@@ -272,9 +262,9 @@ export class Supervisor implements Tagger {
   }
 
   #twoFit({ process: { memory, freshMemory } }: Slot): boolean {
-    if (this.#threads < 2 || !infersTwice(this.#engine)) return false;
-    const { memory_bytes: limit } = this.#options.limits;
-    return secondFits(limit, process.memoryUsage.rss(), memory, freshMemory);
+    const { threads = defaultThreads(), limits } = this.#options;
+    if (threads < 2 || !infersTwice(this.#engine)) return false;
+    return secondFits(limits.memory_bytes, process.memoryUsage.rss(), memory, freshMemory);
   }
 
   /**

@@ -11,11 +11,6 @@ import { WorkerKilled } from './while-killed.ts';
 /** Characters of one line of the worker's stderr that are logged. */
 const MAX_LINE = 500;
 
-export interface WorkerEvents {
-  /** The process has ended, however; called before the photos it had are rejected. */
-  onExit(how: string): void;
-}
-
 export interface WorkerProcessOptions extends WorkerOptions {
   readonly log: Logger;
   /** Default: the one of this package. */
@@ -46,7 +41,8 @@ export class WorkerProcess {
   #endedByUs = false;
   #lastId = 0;
 
-  constructor(options: WorkerProcessOptions, events: WorkerEvents) {
+  /** @param onExit called when the process has ended, however, before the photos it had are rejected. */
+  constructor(options: WorkerProcessOptions, onExit: (how: string) => void) {
     const { log, workerPath = builtProgram('worker.js'), ...load } = options;
     this.#child = start(workerPath);
     // Errors of the channel to a process that is going; its exit tells all there is to tell.
@@ -72,7 +68,7 @@ export class WorkerProcess {
         const byOthers = killed || this.#child.pid === undefined;
         const Reason = byOthers ? WorkerKilled : Error;
         reject(new Reason(`the worker ended before it was ready: ${how}`));
-        events.onExit(how);
+        onExit(how);
         for (const reply of this.#replies.values()) reply.reject(new WorkerGone(how));
         this.#replies.clear();
         this.#shared?.reject(new WorkerGone(how));
@@ -110,22 +106,18 @@ export class WorkerProcess {
 
   /** Ends it at once, whatever it is doing. Resolves when it is gone. */
   async kill(): Promise<void> {
-    this.#kill();
+    this.#endedByUs = true;
+    this.#child.kill('SIGKILL');
     await this.#gone;
   }
 
   /** Lets it end by itself. Resolves when it is gone. */
   async stop(graceMs = 2000): Promise<void> {
-    const timer = setTimeout(() => this.#kill(), graceMs);
+    const timer = setTimeout(() => void this.kill(), graceMs);
     this.#endedByUs = true;
     if (this.#child.connected) this.#child.disconnect();
     await this.#gone;
     clearTimeout(timer);
-  }
-
-  #kill(): void {
-    this.#endedByUs = true;
-    this.#child.kill('SIGKILL');
   }
 
   /**

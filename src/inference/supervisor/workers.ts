@@ -1,6 +1,7 @@
 import type { Logger } from '../../log.ts';
+import type { ModelBundle } from '../bundle.ts';
+import { defaultThreads, type OneEngine } from '../engine.ts';
 import type { TaggerInfo, TaggerOptions } from '../tagger.ts';
-import type { WorkerOptions } from '../worker-protocol.ts';
 import type { PhotoJob } from './photo-jobs.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -52,40 +53,34 @@ export class Workers {
     return this.#slots.has(slot);
   }
 
-  /** Starts one; it loads the model, see `load`. */
-  spawn(what: Required<Pick<WorkerOptions, 'bundle' | 'engine' | 'threads'>>): Slot {
-    const { limits, workerPath, cacheDir } = this.#options;
+  /**
+   * Starts one. Resolves when it is ready; one that does not get there is killed. Until then it takes no
+   * photos, and its end is no fault: whoever waits hears of it.
+   */
+  async start(
+    bundle: ModelBundle,
+    engine: OneEngine,
+  ): Promise<{ readonly slot: Slot; readonly info: TaggerInfo }> {
+    const { limits, workerPath, cacheDir, threads = defaultThreads() } = this.#options;
     const process = new WorkerProcess(
       {
-        ...{ ...what, cacheDir, workerPath },
+        ...{ bundle, engine, threads, cacheDir, workerPath, log: this.#log },
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
-        log: this.#log,
       },
-      {
-        onExit: (how) => {
-          this.#slots.delete(slot);
-          this.#onExit(slot, how);
-        },
+      (how) => {
+        this.#slots.delete(slot);
+        this.#onExit(slot, how);
       },
     );
-    const slot: Slot = { process, jobs: new Set(), atOnce: 1 };
+    const slot: Slot = { process, jobs: new Set(), ending: 'stop', atOnce: 1 };
     this.#slots.add(slot);
-    return slot;
-  }
-
-  /**
-   * Waits until the slot's worker is ready; one that does not get there is killed. Until then it takes
-   * no photos, and its end is no fault: whoever waits hears of it.
-   */
-  async load(slot: Slot): Promise<TaggerInfo> {
-    const timer = setTimeout(() => void slot.process.kill(), this.#loadMs);
-    slot.ending = 'stop';
+    const timer = setTimeout(() => void process.kill(), this.#loadMs);
     try {
-      const info = await slot.process.ready;
+      const info = await process.ready;
       delete slot.ending;
-      return info;
+      return { slot, info };
     } catch (error) {
-      await slot.process.kill();
+      await process.kill();
       throw error;
     } finally {
       clearTimeout(timer);

@@ -60,7 +60,7 @@ export function drawAugmentation(random: Random): AugmentPlan | null {
  * @param bytes a photo in any format that `preprocess` reads.
  * @returns a JPEG, longest side at most 640 pixels.
  */
-export async function augment(bytes: Uint8Array, plan: AugmentPlan): Promise<Buffer> {
+export async function augment(bytes: Buffer, plan: AugmentPlan): Promise<Buffer> {
   // Large photos are shrunk first: their detail is lost at 299 pixels anyway.
   const { data, info } = await usePhoto(
     bytes,
@@ -79,7 +79,7 @@ export async function augment(bytes: Uint8Array, plan: AugmentPlan): Promise<Buf
   const width = Math.max(1, Math.min(info.width - left, Math.round(w * info.width)));
   const height = Math.max(1, Math.min(info.height - top, Math.round(h * info.height)));
   let image = sharp(data, {
-    raw: { width: info.width, height: info.height, channels: info.channels as 3 },
+    raw: { width: info.width, height: info.height, channels: 3 },
   }).extract({ left, top, width, height });
   if (plan.flip) image = image.flop();
   if (plan.shrink) image = image.resize(plan.shrink, plan.shrink, { fit: 'inside' });
@@ -89,13 +89,11 @@ export async function augment(bytes: Uint8Array, plan: AugmentPlan): Promise<Buf
     saturation: plan.grey ? 0 : plan.saturation,
     hue: plan.hue,
   });
-  if (info.channels === 3) {
-    const offset = 128 * (1 - plan.contrast);
-    image = image.linear(
-      plan.gains.map((gain) => (plan.grey ? 1 : gain) * plan.contrast),
-      [offset, offset, offset],
-    );
-  }
+  const offset = 128 * (1 - plan.contrast);
+  image = image.linear(
+    plan.gains.map((gain) => (plan.grey ? 1 : gain) * plan.contrast),
+    [offset, offset, offset],
+  );
   if (plan.blur) image = image.blur(plan.blur);
   const done = image.jpeg({ quality: plan.quality });
   return besideOthers(() => done.toBuffer());

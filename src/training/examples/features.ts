@@ -1,15 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  forward,
-  layersBetween,
-  scalePixels,
-  type Weights,
-} from '../../inference/network/forward.ts';
-import { INPUT, INPUT_SIZE, type Layer } from '../../inference/network/inceptionv3.ts';
+import { forward, scalePixels, type Weights } from '../../inference/network/forward.ts';
+import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
 import { preprocess } from '../../inference/preprocess.ts';
 import type { Tensor, Tensor4D, Tfjs } from '../../inference/tfjs.ts';
 import { type Dataset, type Photo, TRAINING_LIMITS } from '../data/dataset.ts';
+import type { TrainReporter } from '../options.ts';
+import type { Plan } from '../prepare.ts';
 import { random } from '../random.ts';
 import { augment, drawAugmentation } from './augment.ts';
 import type { FeatureCache } from './feature-cache.ts';
@@ -69,13 +66,13 @@ const BATCH = 16;
  */
 export async function fillCaches(
   tf: Tfjs,
-  layers: readonly Layer[],
+  { layers, dataset }: Plan,
   weights: Weights,
-  dataset: Dataset,
   examples: readonly Example[],
   caches: readonly FeatureCache[],
   seed: number,
-  options: { onProgress?: (done: number, total: number) => void; signal?: AbortSignal } = {},
+  reporter: TrainReporter,
+  signal?: AbortSignal,
 ): Promise<void> {
   const missing = examples.filter((e) => caches.some((cache) => !cache.has(exampleName(e))));
   const chunks: Example[][] = [];
@@ -88,7 +85,7 @@ export async function fillCaches(
   // Decoding of the next chunk runs on libuv's threads while TensorFlow computes this one.
   let next = load(chunks[0]);
   for (const [i, chunk] of chunks.entries()) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const pixels = await next;
     next = load(chunks[i + 1]);
     const outputs = tf.tidy(() => {
@@ -116,19 +113,9 @@ export async function fillCaches(
         );
     }
     tf.dispose(outputs);
-    options.onProgress?.(Math.min(missing.length, (i + 1) * BATCH), missing.length);
+    // Shown from the first that is done, which takes longer than the others.
+    if (i === 0) reporter.start('features', missing.length);
+    reporter.update(Math.min(missing.length, (i + 1) * BATCH));
   }
-}
-
-/** Height, width and channels of a layer's output. */
-export function outputShape(
-  tf: Tfjs,
-  layers: readonly Layer[],
-  weights: Weights,
-  layer: string,
-): readonly number[] {
-  if (layersBetween(layers, INPUT, layer).length === 0) return [INPUT_SIZE, INPUT_SIZE, 3];
-  return tf.tidy(() =>
-    forward(tf, layers, weights, tf.zeros([1, INPUT_SIZE, INPUT_SIZE, 3]), layer).shape.slice(1),
-  );
+  if (missing.length > 0) reporter.end();
 }

@@ -3,7 +3,6 @@ import {
   type ExportLayer,
   type GraphContext,
   pixelPort,
-  weightReader,
   windowAttributes,
 } from '../../inference/engines/float-graph.ts';
 import { GraphBuilder, MICROSOFT } from '../../inference/engines/graph-builder.ts';
@@ -11,6 +10,7 @@ import { kernelToOihw } from '../../inference/engines/kernels.ts';
 import { PRODUCT_ZERO, paysAsProduct } from '../../inference/engines/matrix-products.ts';
 import { PIXELS } from '../../inference/engines/onnx.ts';
 import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
+import type { Tensor } from '../../inference/network/safetensors.ts';
 import { layerShapes, type Shape } from '../../inference/network/shapes.ts';
 import { checkWeights } from '../../inference/network/weights.ts';
 import { addAveragePool } from './average-pool.ts';
@@ -41,7 +41,7 @@ export async function exportInt8(options: CalibrationOptions): Promise<Uint8Arra
   const context: Int8Context = {
     shapeOf: (name) => shapes.get(name) as Shape,
     valueName: (name) => values.get(name) as string,
-    weight: weightReader(weights),
+    weight: (name) => (weights.get(name) as Tensor).data,
     quantizationOf: (name) =>
       name === INPUT
         ? PIXELS_AS_BYTES

@@ -37,7 +37,7 @@ function photosTable(plan: Plan): string {
 export function modelCard(plan: Plan, options: TrainOptions, published: Published): string {
   const { manifest, raw, validation, history, stage } = published;
   const epochs = (name: string) => history.filter((record) => record.stage === name).length;
-  const best = [...history]
+  const best = history
     .filter((record) => record.stage === stage)
     .sort((a, b) => b.validationMacroF1 - a.validationMacroF1)[0];
   const { head, full } = options;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { writeFileSafely } from '../checkpoint.ts';
+import { writeFileSafely } from '../files.ts';
 import { confusionMatrix } from '../plot/confusion-matrix.ts';
 import { learningCurve } from '../plot/learning-curve.ts';
 import type { Published } from './published.ts';

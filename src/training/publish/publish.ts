@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EXPORT_DIR, type Manifest } from '../../inference/bundle.ts';
@@ -10,10 +10,11 @@ import {
   type Tensors,
 } from '../../inference/network/safetensors.ts';
 import { softmax } from '../../inference/scores.ts';
-import { type EpochRecord, writeFileSafely } from '../checkpoint.ts';
+import type { EpochRecord } from '../checkpoint.ts';
 import type { TrainContext } from '../context.ts';
 import { type Example, examplePixels } from '../examples/features.ts';
 import { exportInt8 } from '../export/int8-graph.ts';
+import { writeFileSafely } from '../files.ts';
 import { evaluateScores } from '../metrics.ts';
 import { random } from '../random.ts';
 import { weightNames } from '../stages/parameters.ts';
@@ -103,14 +104,13 @@ export async function publish(
     }),
   );
   reporter.end();
-  const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
   const manifest: Manifest = {
     format: 1,
     ...{ name: options.name, version: options.version, labels: [...labels] },
     thresholds: chooseThresholds(labels, scores, truth),
     temperature: calibration.temperature,
     files: { weights: WEIGHTS_FILE, int8: INT8_FILE },
-    sha256: Object.fromEntries([...files].map(([name, bytes]) => [name, hash(bytes)])),
+    sha256: Object.fromEntries([...files].map(([name, bytes]) => [name, hash('sha256', bytes)])),
   };
   signal?.throwIfAborted();
   const staging = join(options.out, EXPORT_DIR);

@@ -16,9 +16,9 @@ export interface Parameters {
   dispose(): void;
 }
 
-/** Weight names of the layers after `cut`. */
-export function weightNames(layers: readonly Layer[], cut: string): string[] {
-  return layersBetween(layers, cut, LOGITS)
+/** Weight names of the layers after `cut`, up to another; default: the last. */
+export function weightNames(layers: readonly Layer[], cut: string, to = LOGITS): string[] {
+  return layersBetween(layers, cut, to)
     .filter(({ kind }) => kind === 'conv' || kind === 'dense')
     .flatMap(({ name }) => [`${name}/kernel`, `${name}/bias`]);
 }
@@ -39,8 +39,7 @@ export function createParameters(
   const trained = new Map<string, Variable>();
   const shadow = new Map<string, Variable>();
   const make = (source: Tensors, name: string, prefix: string, trainable: boolean) => {
-    const value = source.get(name) ?? values.get(name);
-    if (!value) throw new Error(`weight ${name} is missing`);
+    const value = source.get(name) as HostTensor;
     const initial = tf.tensor(value.data, [...value.shape], 'float32');
     const variable = tf.variable(initial, trainable, `${prefix}${name}`);
     initial.dispose();

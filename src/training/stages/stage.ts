@@ -1,21 +1,16 @@
-import type { Layer } from '../../inference/network/inceptionv3.ts';
 import type { Tensors } from '../../inference/network/safetensors.ts';
-import type { Tensor, Tfjs } from '../../inference/tfjs.ts';
-import {
-  type CheckpointStore,
-  type EpochRecord,
-  type Progress,
-  prefixed,
-  section,
-} from '../checkpoint.ts';
+import type { Tensor } from '../../inference/tfjs.ts';
+import { type EpochRecord, type Progress, prefixed, section } from '../checkpoint.ts';
+import type { TrainContext } from '../context.ts';
 import type { Example } from '../examples/features.ts';
 import type { Sampler } from '../examples/sampler.ts';
-import type { StageOptions, TrainOptions, TrainReporter } from '../options.ts';
+import type { StagePlan } from '../prepare.ts';
+import type { RecordStore, Stored } from '../record-store.ts';
 import { learningRate } from '../schedule.ts';
 import { checkLoss, describe, judge } from './judge.ts';
 import { createRmsProp, type RmsProp } from './optimizer.ts';
 import { createParameters, download, type Parameters } from './parameters.ts';
-import { type FeatureSource, predictLogits } from './predict.ts';
+import { predictLogits } from './predict.ts';
 import { trainStep } from './step.ts';
 
 /** Thrown after a checkpoint was written because the user asked to stop. */
@@ -26,22 +21,12 @@ export class Interrupted extends Error {
   }
 }
 
-export interface StageContext {
-  readonly tf: Tfjs;
-  readonly name: string;
-  readonly layers: readonly Layer[];
-  readonly labels: readonly string[];
-  readonly cut: string;
-  readonly source: FeatureSource;
+export interface StageContext extends TrainContext {
+  readonly stage: StagePlan;
   readonly sampler: Sampler;
-  readonly validation: readonly Example[];
-  readonly settings: StageOptions;
-  readonly options: TrainOptions;
   /** Of the whole network, at this stage's start. */
   readonly weights: Tensors;
-  readonly store: CheckpointStore;
-  readonly reporter: TrainReporter;
-  readonly signal: AbortSignal | undefined;
+  readonly store: RecordStore<Progress>;
 }
 
 export interface StageResult {
@@ -51,22 +36,17 @@ export interface StageResult {
   readonly history: readonly EpochRecord[];
 }
 
-/** Where a broken run of the same stage stood. */
-export interface StageCheckpoint {
-  readonly progress: Progress;
-  readonly tensors: Tensors;
-}
-
 /**
  * Trains the layers above the cut and keeps their best weights by validation macro F1.
  * @param earlier epochs of the stages before.
+ * @param from where a broken run of the same stage stood.
  * @throws Interrupted once the signal is aborted.
  */
 export async function runStage(
   context: StageContext,
   key: string,
   earlier: readonly EpochRecord[],
-  from: StageCheckpoint | null,
+  from: Stored<Progress> | null,
 ): Promise<StageResult> {
   const { tf, options } = context;
   const rmsprop = await createRmsProp(tf, options.rho, section(from?.tensors, 'optimizer'));
@@ -106,9 +86,11 @@ class Stage {
     key: string,
     rmsprop: RmsProp,
     earlier: readonly EpochRecord[],
-    from: StageCheckpoint | null,
+    from: Stored<Progress> | null,
   ) {
-    const { tf, layers, cut, options } = context;
+    const { tf, options } = context;
+    const { layers } = context.plan;
+    const { cut } = context.stage;
     const present = from ? section(from.tensors, 'now') : context.weights;
     const averages = from && options.ema > 0 ? section(from.tensors, 'average') : present;
     this.#context = context;
@@ -116,23 +98,24 @@ class Stage {
     this.#rmsprop = rmsprop;
     this.#parameters = createParameters(tf, layers, cut, present, options.ema, averages);
     this.#stepsPerEpoch = Math.ceil(context.sampler(1).length / options.batch);
-    this.#history = [...(from?.progress.history ?? earlier)];
-    this.#epoch = from?.progress.epoch ?? 0;
-    this.#sums = from?.progress ?? NOTHING_YET;
-    this.#best = from?.progress.best ?? null;
+    this.#history = [...(from?.record.history ?? earlier)];
+    this.#epoch = from?.record.epoch ?? 0;
+    this.#sums = from?.record ?? NOTHING_YET;
+    this.#best = from?.record.best ?? null;
     this.#bestWeights = this.#best ? section(from?.tensors, 'best') : new Map();
   }
 
   get goesOn(): boolean {
-    const { settings, options } = this.#context;
+    const { stage, options } = this.#context;
     const isStale = this.#best !== null && this.#epoch - this.#best.epoch >= options.patience;
-    return this.#epoch < settings.epochs && !isStale;
+    return this.#epoch < options[stage.name].epochs && !isStale;
   }
 
   async trainEpoch(): Promise<void> {
-    const { name, sampler, settings, reporter } = this.#context;
+    const { stage, sampler, options, reporter } = this.#context;
     const examples = sampler(this.#epoch + 1);
-    reporter.start(`${name} epoch ${this.#epoch + 1}/${settings.epochs}`, examples.length);
+    const { epochs } = options[stage.name];
+    reporter.start(`${stage.name} epoch ${this.#epoch + 1}/${epochs}`, examples.length);
     // The next batch is drawn while this one is learned from.
     let next = this.#draw(examples, this.#sums.step);
     while (next) {
@@ -146,12 +129,13 @@ class Stage {
   }
 
   async judgeEpoch(): Promise<void> {
-    const { tf, name, layers, labels, cut, source, validation, options, reporter, signal } =
-      this.#context;
+    const { tf, plan, stage, sources, options, reporter, signal } = this.#context;
+    const { name, cut } = stage;
+    const { layers, validation } = plan;
     reporter.start(`${name} validation`, validation.length);
     const logits = await predictLogits(tf, {
-      ...{ layers, cut, source, weights: this.#parameters.averaged, batch: options.batch },
-      examples: validation,
+      ...{ layers, cut, weights: this.#parameters.averaged, batch: options.batch },
+      ...{ examples: validation, source: sources.of(cut) },
       onProgress: (done) => reporter.update(done),
       signal,
     }).catch(async (error: Error) => {
@@ -165,7 +149,7 @@ class Stage {
     this.#sums = NOTHING_YET;
     const record: EpochRecord = {
       ...{ stage: name, epoch: this.#epoch, loss: lossSum / seen, accuracy: rightSum / seen },
-      ...judge(labels, validation, logits),
+      ...judge(plan.dataset.labels, validation, logits),
     };
     this.#history.push(record);
     reporter.note(describe(record));
@@ -195,28 +179,28 @@ class Stage {
 
   #draw(examples: readonly Example[], step: number): Drawn {
     if (step >= this.#stepsPerEpoch) return null;
-    const drawn = this.#context.source(this.#batch(examples, step));
+    const { sources, stage } = this.#context;
+    const drawn = sources.of(stage.cut)(this.#batch(examples, step));
     drawn.catch(() => {}); // reported when its turn comes
     return drawn;
   }
 
   /** One step. @param x of these examples; disposed of. */
   #learn(x: Tensor, examples: readonly Example[]): void {
-    const { tf, name, layers, cut, settings, options, reporter } = this.#context;
+    const { tf, plan, stage, options, reporter } = this.#context;
+    const { epochs, learningRate: peak } = options[stage.name];
     const step = this.#epoch * this.#stepsPerEpoch + this.#sums.step;
-    const total = this.#stepsPerEpoch * settings.epochs;
+    const total = this.#stepsPerEpoch * epochs;
     const warmup = Math.round(options.warmup * this.#stepsPerEpoch);
-    this.#rmsprop.setLearningRate(
-      learningRate(options.schedule, settings.learningRate, step, total, warmup),
-    );
+    this.#rmsprop.setLearningRate(learningRate(options.schedule, peak, step, total, warmup));
     const truth = examples.map(({ photo }) => photo.label);
     const { optimizer } = this.#rmsprop;
     const { dropout, labelSmoothing, seed } = options;
-    const how = { layers, cut, dropout, labelSmoothing, seed };
-    const stream = `${name}/${step}`;
+    const how = { layers: plan.layers, cut: stage.cut, dropout, labelSmoothing, seed };
+    const stream = `${stage.name}/${step}`;
     const { loss, right } = trainStep(tf, this.#parameters, optimizer, x, truth, stream, how);
     x.dispose();
-    checkLoss(name, loss);
+    checkLoss(stage.name, loss);
     this.#parameters.average(step);
     const lossSum = this.#sums.lossSum + loss * examples.length;
     const rightSum = this.#sums.rightSum + right;
@@ -240,10 +224,10 @@ class Stage {
   }
 
   async #save(): Promise<void> {
-    const { name, options, store } = this.#context;
+    const { stage, options, store } = this.#context;
     const { step, lossSum, rightSum, seen } = this.#sums;
     const progress: Progress = {
-      ...{ key: this.#key, stage: name, epoch: this.#epoch, step, lossSum, rightSum, seen },
+      ...{ key: this.#key, stage: stage.name, epoch: this.#epoch, step, lossSum, rightSum, seen },
       ...{ history: this.#history, best: this.#best },
     };
     const tensors = new Map([

@@ -71,6 +71,15 @@ async function version(name: string, damage = false): Promise<string> {
   return folder;
 }
 
+/** The model's file is gone. @returns what puts it back; done at the test's end, too. */
+async function modelTakenAway(): Promise<() => Promise<void>> {
+  const file = join(model.dir, 'int8.onnx');
+  await rename(file, `${file}.away`);
+  const putBack = () => rename(`${file}.away`, file).catch(() => {});
+  onTestFinished(putBack);
+  return putBack;
+}
+
 /** Has the kernel refuse every process from now on; Node starts workers with this program. */
 function refusedBy(program: string): () => void {
   const { execPath } = process;
@@ -250,14 +259,12 @@ describe('a worker', () => {
   it('that cannot be started again is tried until it can; photos wait', async () => {
     create();
     await tagger.start();
-    const file = join(model.dir, 'int8.onnx');
-    await rename(file, `${file}.away`);
-    onTestFinished(() => rename(`${file}.away`, file).catch(() => {}));
+    const putBack = await modelTakenAway();
     process.kill(tagger.pids[0] as number, 'SIGKILL');
     const waiting = tagger.tag(ROOMS[0] as string);
     await expect.poll(() => logged.some((line) => line.includes('does not start'))).toBe(true);
     expect(tagger.state).toBe('restarting');
-    await rename(`${file}.away`, file);
+    await putBack();
     expect(await codeOf(waiting)).toBe('tagged');
     expect(tagger.state).toBe('ready');
   });
@@ -265,9 +272,7 @@ describe('a worker', () => {
   it('that has grown and cannot be replaced goes on; not every photo tries it again', async () => {
     create({ memory_bytes: 192 * MiB });
     await tagger.start();
-    const file = join(model.dir, 'int8.onnx');
-    await rename(file, `${file}.away`);
-    onTestFinished(() => rename(`${file}.away`, file));
+    await modelTakenAway();
     await tagger.tag(await named('bloat'));
     const failures = () => logged.filter((line) => line.includes('could not be replaced')).length;
     await expect.poll(failures).toBe(1);
@@ -293,9 +298,7 @@ describe('a worker', () => {
   it('that does not start again and again is called failed, and is tried on', async () => {
     create();
     await tagger.start();
-    const file = join(model.dir, 'int8.onnx');
-    await rename(file, `${file}.away`);
-    onTestFinished(() => rename(`${file}.away`, file).catch(() => {}));
+    const putBack = await modelTakenAway();
     // The waits between the tries.
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     onTestFinished(() => {
@@ -309,7 +312,7 @@ describe('a worker', () => {
       vi.advanceTimersByTime(10);
     }
     expect(tagger.state).toBe('failed');
-    await rename(`${file}.away`, file);
+    await putBack();
     vi.advanceTimersByTime(30_000);
     vi.useRealTimers();
     await expect.poll(() => tagger.state).toBe('ready');
@@ -565,25 +568,29 @@ async function expecting(modelDir: string, text: string): Promise<string> {
   return modelDir;
 }
 
-/** The real worker, which an engine kills while it loads. */
-async function crashingWorker(engine: string): Promise<string> {
-  const path = join(dir, 'crashing.mjs');
-  const lines = [
-    `import '${here('../../../dist/inference/worker.js')}';`,
-    `process.on('message', ({ options }) => {`,
-    `  if (options?.engine === '${engine}') process.kill(process.pid, 'SIGSEGV');`,
-    `});`,
-  ];
+/** A program for a worker, made of these lines. */
+async function program(name: string, ...lines: readonly string[]): Promise<string> {
+  const path = join(dir, `${name}.mjs`);
   await writeFile(path, lines.join('\n'));
   return path;
 }
 
+/** The real worker, which an engine kills while it loads. */
+const crashingWorker = (engine: string): Promise<string> =>
+  program(
+    'crashing',
+    `import '${here('../../../dist/inference/worker.js')}';`,
+    `process.on('message', ({ options }) => {`,
+    `  if (options?.engine === '${engine}') process.kill(process.pid, 'SIGSEGV');`,
+    `});`,
+  );
+
 /** The real worker, killed the first `times` it loads. */
 async function killedWorker(times: number): Promise<string> {
-  const path = join(dir, 'killed.mjs');
   const tally = join(dir, 'killed');
   await writeFile(tally, '');
-  const lines = [
+  return program(
+    'killed',
     `import { appendFileSync, readFileSync } from 'node:fs';`,
     `import '${here('../../../dist/inference/worker.js')}';`,
     `process.on('message', ({ options }) => {`,
@@ -591,17 +598,15 @@ async function killedWorker(times: number): Promise<string> {
     `  appendFileSync('${tally}', 'x');`,
     `  process.kill(process.pid, 'SIGKILL');`,
     `});`,
-  ];
-  await writeFile(path, lines.join('\n'));
-  return path;
+  );
 }
 
 /** The faulty worker; the second that is started fails when a file tells it to. */
 async function lateWorker(): Promise<string> {
-  const path = join(dir, 'late.mjs');
   const [tally, fail] = [join(dir, 'started'), join(dir, 'fail')];
   for (const file of [tally, fail]) await rm(file, { force: true });
-  const lines = [
+  return program(
+    'late',
     `import { appendFileSync, existsSync, readFileSync } from 'node:fs';`,
     `appendFileSync('${tally}', 'x');`,
     `if (readFileSync('${tally}').length === 2) {`,
@@ -609,9 +614,7 @@ async function lateWorker(): Promise<string> {
     `  process.exit(3);`,
     `}`,
     `await import('${FAULTY}');`,
-  ];
-  await writeFile(path, lines.join('\n'));
-  return path;
+  );
 }
 
 interface SharingFault {
@@ -631,8 +634,8 @@ const fileHasGone = async (file: string): Promise<SharingFault> => ({
 
 /** The faulty worker, which does this when it is told to load its engine once more. */
 async function whenShared(statement: string): Promise<SharingFault> {
-  const workerPath = join(dir, 'sharing.mjs');
-  const lines = [
+  const workerPath = await program(
+    'sharing',
     `import { existsSync, renameSync } from 'node:fs';`,
     `import '${FAULTY}';`,
     `const emit = process.emit.bind(process);`,
@@ -640,21 +643,17 @@ async function whenShared(statement: string): Promise<SharingFault> {
     `  if (message?.atOnce) { ${statement} }`,
     `  return emit(name, message, ...more);`,
     `};`,
-  ];
-  await writeFile(workerPath, lines.join('\n'));
+  );
   return { workerPath, onceStarted: async () => {} };
 }
 
-async function endingWorker(): Promise<string> {
-  const path = join(dir, 'ending.mjs');
-  await writeFile(path, 'process.exit(3);');
-  return path;
-}
+const endingWorker = () => program('ending', 'process.exit(3);');
+const idleWorker = () => program('idle', `process.on('message', () => {});`);
 
 /** The real worker, whose engine's thread ends with an error when a photo asks for it. */
 async function threadlessWorker(): Promise<string> {
-  const path = join(dir, 'threadless.mjs');
-  const lines = [
+  return program(
+    'threadless',
     `import { syncBuiltinESMExports } from 'node:module';`,
     `import threads from 'node:worker_threads';`,
     `const all = [];`,
@@ -669,15 +668,7 @@ async function threadlessWorker(): Promise<string> {
     `process.on('message', ({ path = '' }) => {`,
     `  if (path.includes('thread')) all[0].emit('error', new Error('out of memory'));`,
     `});`,
-  ];
-  await writeFile(path, lines.join('\n'));
-  return path;
-}
-
-async function idleWorker(): Promise<string> {
-  const path = join(dir, 'idle.mjs');
-  await writeFile(path, `process.on('message', () => {});`);
-  return path;
+  );
 }
 
 function here(path: string): string {

@@ -19,7 +19,7 @@ async function started(threads: number) {
       limits: { pixels: 1e6, bytes: 1e6 },
       log: pino({ level: 'warn' }, { write: (line) => said.push(line) }),
     },
-    { onExit: (how) => told.push(how) },
+    (how) => told.push(how),
   );
   onTestFinished(() => worker.kill());
   await worker.ready;

@@ -1,8 +1,5 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { checkLabels, foldersPassedOver } from '../../../src/training/data/label-names.ts';
+import { expect, test } from 'vitest';
+import { checkLabels } from '../../../src/training/data/label-names.ts';
 import { evaluateScores } from '../../../src/training/metrics.ts';
 import { metricsTable } from '../../../src/training/publish/model-card.ts';
 
@@ -17,13 +14,6 @@ test.each([
 
 test('other names are a matter of taste', () => {
   checkLabels('photos', ['hall', 'halls', 'K\u00fcche', 'a|b', '_http']);
-});
-
-test('folders that are no labels are named', async () => {
-  const dir = await mkdtemp(join(tmpdir(), 'retagger-labels-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true }));
-  for (const name of ['hall', '.thumbnails', '_abstained']) await mkdir(join(dir, name));
-  expect((await foldersPassedOver(dir)).sort()).toEqual(['.thumbnails', '_abstained']);
 });
 
 test('a bar in a label breaks no table', () => {

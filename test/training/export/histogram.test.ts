@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Histogram } from '../../../src/training/export/histogram.ts';
-import { seeded } from './tiny-network.ts';
+import { random } from '../../../src/training/random.ts';
 
-const uniform = (length: number, largest: number, seed = 1) => {
-  const random = seeded(seed);
-  return Float32Array.from({ length }, () => Math.abs(random()) * largest);
+const uniform = (length: number, largest: number) => {
+  const stream = random(1);
+  return Float32Array.from({ length }, () => stream.between(0, largest));
 };
 
 /** Mean squared error of storing the numbers so. */

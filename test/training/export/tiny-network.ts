@@ -2,6 +2,7 @@ import { INPUT, type Layer, LOGITS } from '../../../src/inference/network/incept
 import type { Tensor, Tensors } from '../../../src/inference/network/safetensors.ts';
 import { layerShapes, type Shape } from '../../../src/inference/network/shapes.ts';
 import { weightShapes } from '../../../src/inference/network/weights.ts';
+import { random } from '../../../src/training/random.ts';
 
 /** Every kind of layer and every odd shape of InceptionV3, small enough to be checked by hand. */
 export function tinyNetwork(labelCount: number): readonly Layer[] {
@@ -36,34 +37,26 @@ export function tinyNetwork(labelCount: number): readonly Layer[] {
   ];
 }
 
-/** Uniform in -1..1, the same every time (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2147483648 - 1;
-  };
-}
-
 /** He's initialisation, so that numbers neither vanish nor explode; biases are not zero. */
 export function randomWeights(layers: readonly Layer[], seed = 1): Tensors {
-  const random = seeded(seed);
+  const stream = random(seed);
   return new Map(
     [...weightShapes(layers)].map(([name, shape]): [string, Tensor] => {
       const length = shape.reduce((a, b) => a * b, 1);
       const inputs = length / (shape.at(-1) as number);
       const scale = name.endsWith('/bias') ? 0.1 : Math.sqrt(6 / inputs);
-      return [name, { shape, data: Float32Array.from({ length }, () => random() * scale) }];
+      return [
+        name,
+        { shape, data: Float32Array.from({ length }, () => stream.between(-scale, scale)) },
+      ];
     }),
   );
 }
 
 /** Smooth blobs rather than noise: neighbouring pixels are alike, as in photos. */
 export function randomPixels(size: number, seed: number): Uint8Array {
-  const random = seeded(seed);
-  const waves = Array.from({ length: 4 }, () => [random() * 6, random() * 6, random() * 6]);
+  const stream = random(seed);
+  const waves = Array.from({ length: 4 }, () => [0, 1, 2].map(() => stream.between(-6, 6)));
   const pixels = new Uint8Array(size * size * 3);
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {

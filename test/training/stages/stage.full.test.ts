@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import type { Tensors } from '../../../src/inference/network/safetensors.ts';
 import type { Progress } from '../../../src/training/checkpoint.ts';
+import type { Stored } from '../../../src/training/record-store.ts';
 import { runStage } from '../../../src/training/stages/stage.ts';
 import { network, stageContext } from '../stage-context.ts';
 
 test('stopped while an epoch is judged it goes on there, and ends like a whole run', async () => {
   const net = await network();
-  const saved: { progress: Progress; tensors: Tensors }[] = [];
+  const saved: Stored<Progress>[] = [];
   let drawn = 0;
   const context = (signal?: AbortSignal, onDraw = () => {}) => {
     const source = async () => {
@@ -14,7 +15,7 @@ test('stopped while an epoch is judged it goes on there, and ends like a whole r
       onDraw();
       return net.tf.fill([2, 256], 0.1);
     };
-    const save = async (progress: Progress, tensors: Tensors) => saved.push({ progress, tensors });
+    const save = async (record: Progress, tensors: Tensors) => saved.push({ record, tensors });
     return stageContext(net, [0, 1, 2, 3], source, save, signal ? { signal } : {});
   };
   const whole = await runStage(context(), 'key', [], null);
@@ -33,7 +34,7 @@ test('stopped while an epoch is judged it goes on there, and ends like a whole r
   await expect(stopped).rejects.toMatchObject({ name: 'Interrupted' });
   expect(drawn).toBe(3);
   const last = saved.at(-1) ?? null;
-  expect(last?.progress).toMatchObject({ epoch: 0, step: 2, history: [] });
+  expect(last?.record).toMatchObject({ epoch: 0, step: 2, history: [] });
   const resumed = await runStage(context(), 'key', [], last);
   expect(resumed.history).toEqual(whole.history);
 });
