@@ -8,6 +8,8 @@ import { type Check, type Finding, fail, ok } from './check.ts';
 import { listenFault, noRightTo } from './listen-fault.ts';
 
 const CONNECT_MS = 5000;
+/** How a broker refuses MQTT 3.1.1. */
+const WRONG_VERSION = 1;
 
 export const broker: Check = {
   name: 'broker',
@@ -21,21 +23,23 @@ export const broker: Check = {
     }
     const url = mqtt.url ?? local;
     try {
-      const { clientId: _, ...options } = await connectOptions(config, 'out', 4);
       const { connectAsync } = await loadMqtt();
-      const client = await connectAsync(
-        '',
-        {
-          ...options,
-          ...brokerAddress(url),
+      const connect = async (version: 4 | 5) => {
+        const { clientId: _, ...options } = await connectOptions(config, 'out', version);
+        const more = {
           // Not the daemon's name: the broker would throw the running daemon out.
           clientId: `retagger-doctor-${process.pid}`,
           clean: true,
           manualConnect: false,
           connectTimeout: CONNECT_MS,
-        },
-        false,
-      );
+        };
+        return connectAsync('', { ...options, ...brokerAddress(url), ...more }, false);
+      };
+      // Some brokers only hang up at MQTT 5 where they do not know it; few do not know 3.1.1.
+      const client = await connect(4).catch((error) => {
+        if (error.code !== WRONG_VERSION) throw error;
+        return connect(5);
+      });
       await client.endAsync(true);
       return ok(`${withoutCredentials(url)} answers and lets us in`);
     } catch (error) {
@@ -60,6 +64,9 @@ export function adviceFor(message: string, code: unknown): string {
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return "Use in mqtt.url a name that the broker's certificate holds.";
+  }
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
+    return "Check this box's clock; if it is right, the broker needs a new certificate.";
   }
   // An alert is the broker's own word: of our certificate, not of its.
   if (/_ALERT_.*(CERTIFICATE|UNKNOWN_CA)/.test(String(code))) {

@@ -329,6 +329,18 @@ describe('broker', () => {
     expect(JSON.stringify(finding)).not.toContain('wrong-one');
   });
 
+  it('that knows only MQTT 5 is spoken to in it', async () => {
+    const number = await listening((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (connect) => {
+        const isOld = connect[connect.indexOf('MQTT') + 4] === 4;
+        socket.write(Buffer.from(isOld ? [0x20, 2, 0, 1] : [0x20, 3, 0, 0, 0]));
+      });
+    });
+    const finding = await broker.run(config({ RETAGGER_MQTT_URL: `mqtt://127.0.0.1:${number}` }));
+    expect(finding).toMatchObject({ status: 'ok' });
+  });
+
   it('that takes the connection and never answers is a failure, not a wait', async () => {
     const number = await listening((socket) => void socket.on('error', () => {}));
     const finding = await broker.run(config({ RETAGGER_MQTT_URL: `mqtt://127.0.0.1:${number}` }));
@@ -355,6 +367,7 @@ describe('broker', () => {
 
   it.each([
     ['self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT', /mqtt\.ca/],
+    ['certificate has expired', 'CERT_HAS_EXPIRED', /clock.*broker needs a new certificate/],
     ['certificate required', 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', /^Set mqtt\.cert and/],
     ['unknown ca', 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', /^Set mqtt\.cert and/],
     ['Connection refused: Bad username or password', 4, /mqtt\.password/],

@@ -31,12 +31,14 @@ test.each([
     const sent = Array.from({ length: PHOTOS }, async (_, n) => {
       await new Promise((resolve) => setTimeout(resolve, n * 10));
       const image = Buffer.from(`kitchen ${n}`).toString('base64');
-      await sender.publishAsync(
-        'retagger/box/ingest',
-        JSON.stringify({ id: `photo-${n}`, image }),
-        {
-          qos: 1,
-        },
+      const message = JSON.stringify({ id: `photo-${n}`, image });
+      // mqtt.js gives up what it is just about to send again when the connection is lost.
+      const send = () => sender.publishAsync('retagger/box/ingest', message, { qos: 1 });
+      await eventually(() =>
+        send().then(
+          () => true,
+          () => false,
+        ),
       );
     });
     for (let outage = 0; outage < 3; outage++) {

@@ -62,6 +62,8 @@ export class Connection {
   readonly #events = new EventEmitter();
   #running: Promise<void> | null = null;
   #session: Session | null = null;
+  /** Whether the broker took the last connection, for however long. */
+  #accepted = false;
   /** Connections in a row that came up and did not last. */
   #brief = 0;
   /** Ends the wait for the next try. */
@@ -99,9 +101,9 @@ export class Connection {
     this.#running ??= this.#run();
   }
 
-  /** Tries at once, where it waits for the next try. */
+  /** Tries at once, where it waits for a broker that was away; not one that has hung up on us. */
   hurry(): void {
-    this.#pause.abort();
+    if (!this.#accepted) this.#pause.abort();
   }
 
   /**
@@ -158,6 +160,7 @@ export class Connection {
     const stop = this.#stopped.signal;
     const waits = new AbortController();
     this.#waits = waits;
+    this.#accepted = false;
     try {
       const options = await connectOptions(config, role, this.#version.current, password?.());
       if (will) options.will = this.#retains ? will() : { ...will(), retain: false };
@@ -177,6 +180,7 @@ export class Connection {
       // Asked anew each time: the broker may keep messages from now on.
       this.#retains = session.connack.properties?.retainAvailable !== false;
       this.#session = session;
+      this.#accepted = true;
       await Promise.race([onUp(session), session.ended]).catch((error) => {
         session.client.end(true);
         throw error;
@@ -223,7 +227,7 @@ export class Connection {
   #down(error: Error): void {
     const { log, role, url, onDown } = this.#parts;
     const olderNext = this.#version.failed(error);
-    const reason = explain(error, this.#brief);
+    const reason = explain(error, this.#accepted ? this.#brief : 0);
     const first = this.#state.up || this.#state.reason === null;
     const since = first ? new Date() : this.#state.since;
     // One line for an outage, and one whenever its reason changes.
@@ -252,7 +256,7 @@ function explain(error: Error, brief: number): string {
     return `${error.message}: perhaps it is another client's (every box and daemon needs its own node.id)`;
   }
   if (error.reason === null && brief >= MANY_BRIEF) {
-    return `${error.message}, again soon after it had come up: perhaps another client has our client id (every box needs its own node.id)`;
+    return `${error.message}, again soon after it had come up: perhaps another client has our client id (every box needs its own node.id), or the broker does not allow one of our topics`;
   }
   if (error.silent)
     return `what listens there does not answer as an MQTT broker (${error.message})`;

@@ -11,6 +11,7 @@ import { SmallChunks } from '../../small-chunks.ts';
 import { loadMqtt } from '../libraries.ts';
 import { PacketCutter } from '../packet-cutter.ts';
 import { brokerAddress } from './broker-address.ts';
+import { wordsOf } from './broker-words.ts';
 import { tlsReason } from './tls-reason.ts';
 
 /** MQTT's reason for a packet that is too large. */
@@ -88,19 +89,24 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   };
   const network = cutPackets(client, parts);
   const first: { error?: Error & { code?: unknown }; connack?: IConnackPacket } = {};
+  let words = '';
+  client.on('packetreceive', (packet) => {
+    words ||= wordsOf(packet);
+  });
   client.on('error', (error) => {
     first.error ??= error;
     // What cannot be parsed: mqtt.js would read nothing more, and wait for acknowledgements for ever.
     if (client.connected) client.end(true);
   });
   client.on('disconnect', ({ reasonCode }) => {
-    first.error ??= Object.assign(new Error('the broker ended the connection'), {
-      code: reasonCode,
-    });
+    const name = mqtt.ReasonCodes[reasonCode as keyof typeof mqtt.ReasonCodes];
+    const message = `the broker ended the connection${name ? `: ${name}` : ''}`;
+    first.error ??= Object.assign(new Error(message), { code: reasonCode });
   });
   const ended = new Promise<ConnectionError>((resolve) => {
     client.once('close', () => {
-      const error = endOf(first.error, { wasUp: first.connack !== undefined, ...network });
+      const wasUp = first.connack !== undefined;
+      const error = endOf(first.error, { wasUp, words, ...network });
       gone.abort(error);
       client.end(true);
       resolve(error);
@@ -153,7 +159,7 @@ const HUNG_UP = ['ECONNRESET', 'EPIPE'];
 
 function endOf(
   error: (Error & { code?: unknown }) | undefined,
-  { wasUp, connecting }: { wasUp: boolean; connecting: boolean },
+  { wasUp, words, connecting }: { wasUp: boolean; words: string; connecting: boolean },
 ): ConnectionError {
   const code = error?.code;
   // A cable that is out, a firewall: mqtt.js waits for CONNACK from before there is a connection.
@@ -165,7 +171,7 @@ function endOf(
   const reached = typeof code !== 'string' || HUNG_UP.includes(code);
   const message =
     tlsReason(error) ?? (error?.message || String(code ?? 'the connection was closed'));
-  return new ConnectionError(message, reason, !wasUp && reason === null && reached);
+  return new ConnectionError(message + words, reason, !wasUp && reason === null && reached);
 }
 
 const pingEvery = ({ keepalive }: { keepalive: number }) => (keepalive * 1000) / 3;

@@ -7,6 +7,8 @@ import type { Session } from './session.ts';
 
 /** Milliseconds for our own message to come back to us. */
 const PROBE_MS = 3000;
+/** Connections in a row that may end over the fleet's topic; the next goes without. */
+const CUT_OFF = 3;
 
 /** Retained messages (`rh: 2`) are not sent: a photo kept by the broker is no new photo. */
 const OPTIONS: IClientSubscribeOptions = { qos: 1, rh: 2 };
@@ -16,6 +18,8 @@ export class Subscriptions {
   readonly #topics: Topics;
   readonly #probeTopic: string;
   readonly #log: Logger;
+  /** Connections in a row that have ended so. */
+  #cutOff = 0;
   #probe: { readonly nonce: string; readonly arrived: () => void } | null = null;
 
   constructor(topics: Topics, log: Logger) {
@@ -36,6 +40,12 @@ export class Subscriptions {
   }
 
   async #subscribeFleet(session: Session): Promise<void> {
+    if (this.#cutOff >= CUT_OFF) {
+      // Some brokers hang up at a topic they do not allow, and would again each time.
+      this.#log.warn('the fleet topic has ended the connection; going on without');
+      this.#cutOff -= 1;
+      return;
+    }
     try {
       const { fleet } = this.#topics;
       const shares = await this.#canShare(session);
@@ -45,8 +55,12 @@ export class Subscriptions {
       if (session.connack.sessionPresent) {
         await session.client.unsubscribeAsync(shares ? fleet : FLEET_SHARE);
       }
+      this.#cutOff = 0;
     } catch (error) {
-      if (session.signal.aborted) return;
+      if (session.signal.aborted) {
+        this.#cutOff += 1;
+        return;
+      }
       this.#log.warn({ err: error }, 'the broker refuses the fleet topic; going on without');
     }
   }

@@ -79,7 +79,8 @@ async function readJson(payload: Buffer, uploadBytes: number): Promise<Ask> {
   }
   if (path !== undefined) return refuse(id, 'The message has both "image" and "path".');
   const bytes = await readImage(image, split.long);
-  if (bytes === null) return refuse(id, '"image" is not base64.');
+  if (bytes === null)
+    return refuse(id, '"image" is not base64 alone: no line breaks, no "data:" before it.');
   if (bytes.length === 0) return refuse(id, '"image" is empty.');
   if (bytes.length > uploadBytes) return { id, error: tooManyBytes(uploadBytes) };
   return { id, bytes };

@@ -130,6 +130,23 @@ test('in a hurry, it does not wait for the next try', async () => {
   });
 });
 
+test('nor does it hurry back to a broker that has hung up', async () => {
+  let connections = 0;
+  const url = await brokerThat(
+    (socket) => {
+      connections += 1;
+      hangsUpSoon(socket);
+    },
+    () => {},
+  );
+  const connection = await connectionTo(() => url);
+  const hurrying = setInterval(() => connection.hurry(), 5);
+  onTestFinished(() => clearInterval(hurrying));
+  await eventually(() => connections > 0);
+  await sleep(500);
+  expect(connections).toBeLessThan(5);
+});
+
 test('a broker that only comes up later is spoken to in MQTT 5 all the same', async () => {
   let connections = 0;
   const versions: number[] = [];
@@ -207,7 +224,7 @@ function hangsUpSoon(socket: Socket): void {
 }
 
 test('a broker that closes one connection after the other: node.id may be the reason', async () => {
-  const url = await brokerThat(hangsUpSoon, () => {});
+  let url = await brokerThat(hangsUpSoon, () => {});
   const reasons = new Set<string>();
   const connection = await connectionTo(() => url);
   await eventually(() => {
@@ -217,6 +234,36 @@ test('a broker that closes one connection after the other: node.id may be the re
     return reason?.includes('node.id') === true;
   });
   expect([...reasons][0]).not.toContain('node.id');
+  // Nobody listens there.
+  url = 'mqtt://127.0.0.1:1';
+  await eventually(() => connection.state.reason === 'connect ECONNREFUSED 127.0.0.1:1');
+});
+
+/** A string property of MQTT 5, with the length of all properties before it. */
+function property(name: number, text: string): number[] {
+  return [text.length + 3, name, 0, text.length, ...Buffer.from(text)];
+}
+const [REASON_STRING, SERVER_REFERENCE] = [0x1f, 0x1c];
+
+test.each([
+  [
+    'goodbye',
+    [...CONNACK, 0xe0, 17, 0x87, ...property(REASON_STRING, 'policy\x1b[2Jno')],
+    'the broker ended the connection: Not authorized (policy [2Jno)',
+  ],
+  [
+    'refusal',
+    [0x20, 16, 0, 0x9d, ...property(SERVER_REFERENCE, 'there:1883')],
+    'Connection refused: Server moved (there:1883)',
+  ],
+])('what the broker says of its %s is the reason', async (_what, answer, reason) => {
+  const url = await brokerThat(
+    (socket) => socket.write(Buffer.from(answer)),
+    () => {},
+  );
+  const connection = await connectionTo(() => url);
+  await eventually(() => connection.state.reason !== null);
+  expect(connection.state.reason).toBe(reason);
 });
 
 test('an address that does not answer is not called something else than a broker', async () => {

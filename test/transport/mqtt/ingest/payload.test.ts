@@ -90,7 +90,10 @@ test.each([
 
 test('the error has the id of a sender who made another mistake', async () => {
   const ask = await read('{"id":"mine","image":"%"}');
-  expect(ask).toMatchObject({ id: 'mine', error: { message: '"image" is not base64.' } });
+  expect(ask).toMatchObject({
+    id: 'mine',
+    error: { message: '"image" is not base64 alone: no line breaks, no "data:" before it.' },
+  });
 });
 
 test('foreign text in the answer is short and without control characters', async () => {
