@@ -50,8 +50,10 @@ async function bench(options: Options, config: Config): Promise<void> {
   try {
     const photos = await photosOf(options, config, scratch);
     const figures = await measureAll(options, config, photos, join(scratch, 'cache'));
-    process.stdout.write(engineTable(figures, await autoOrder()));
-    await writeOutput('--json', options.json, () => `${JSON.stringify(figures, null, 2)}\n`);
+    const table = engineTable(figures, await autoOrder());
+    await writeOutput('--json', options.json, () => `${JSON.stringify(figures, null, 2)}\n`)
+      // Last: it ends the process where nobody reads it.
+      .finally(() => process.stdout.write(table));
     if (figures.every((engine) => 'reason' in engine)) process.exitCode = 1;
   } finally {
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted).off('exit', clear);

@@ -111,13 +111,14 @@ async function evaluate(options: Options, config: Config): Promise<void> {
         `mean ${agreement.meanDifference.toFixed(4)}.`,
     );
   }
-  process.stdout.write(`${out.join('\n')}\n`);
   if (run.unreadable.length > 0) process.exitCode = 1;
   const written = await Promise.allSettled([
     writeOutput('--json', json, () => `${JSON.stringify(report, null, 2)}\n`),
     writeOutput('--plot', plot, () => confusionMatrix(dataset.labels, evaluation.confusion)),
     writeOutput('--errors', errors, () => mistakesCsv(dataset, scores)),
   ]);
+  // Last: it ends the process where nobody reads it.
+  process.stdout.write(`${out.join('\n')}\n`);
   for (const output of written) if (output.status === 'rejected') throw output.reason;
 }
 

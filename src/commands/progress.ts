@@ -29,9 +29,13 @@ export function startBar(
   return bar;
 }
 
-/** Shown only where stderr is a terminal, so that logs and pipes stay clean. */
-export function createProgress(what: string, total: number): Progress {
-  if (!process.stderr.isTTY) return { advance: () => {}, stop: () => {} };
+/** Shown by default only where stderr is a terminal, so that logs and pipes stay clean. */
+export function createProgress(
+  what: string,
+  total: number,
+  shown = process.stderr.isTTY,
+): Progress {
+  if (!shown) return { advance: () => {}, stop: () => {} };
   let done = 0;
   const pace = new Pace();
   const standing = () => ({ phase: what, done, total, secondsLeft: pace.left(done, total) });

@@ -31,7 +31,9 @@ async function tag(paths: readonly string[], format: Format, config: Config): Pr
   const files = await expandPhotos(paths);
   if (files.length === 0) throw new Error('there are no photos in what was given');
   await withTagger(config, config.engine, async (tagger) => {
-    const progress = createProgress('tagging', files.length);
+    // Where the results appear on the terminal they show the progress; a bar would stand in their lines.
+    const shown = process.stderr.isTTY && !process.stdout.isTTY;
+    const progress = createProgress('tagging', files.length, shown);
     const received = new Date().toISOString();
     for await (const file of tagFiles(tagger, files)) {
       if ('error' in file) process.exitCode = 1;

@@ -1,5 +1,6 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { lockFolder } from '../folder-lock.ts';
+import { makeOwnFolder } from '../own-folder.ts';
 
 /**
  * Makes a run's folders and keeps other runs off them: two of them would mix their checkpoints,
@@ -15,7 +16,7 @@ export async function claimFolders(folders: Readonly<Record<string, string>>): P
   };
   try {
     for (const [flag, dir] of Object.entries(folders)) {
-      await mkdir(dir, { recursive: true });
+      await makeOwnFolder(dir, 0o777); // a daemon of another user is to read the model
       const real = await realpath(dir);
       // The features may lie in the model's folder itself.
       if (claimed.has(real)) continue;

@@ -8,6 +8,9 @@ import {
 } from '../inference/network/safetensors.ts';
 import { namingFile, writeFileSafely } from './files.ts';
 
+/** At the end of what is said of an earlier run that cannot be gone on with. */
+export const CURE = '; --overwrite instead of --resume begins anew';
+
 /** A record and the tensors that belong to it. */
 export interface Stored<T> {
   readonly record: T;
@@ -57,7 +60,7 @@ export class RecordStore<T extends object> {
       if (!wanted(record)) return null;
       return { record, tensors: await readSafetensors(join(this.#dir, file)) };
     } catch (error) {
-      throw namingFile(error, this.#index, '; --overwrite instead of --resume begins anew');
+      throw namingFile(error, this.#index, CURE);
     }
   }
 

@@ -17,7 +17,7 @@ import { SILENT, type TrainOptions, type TrainReporter } from './options.ts';
 import { HEAD_CUT, type Plan, prepare, type StagePlan } from './prepare.ts';
 import { publish } from './publish/publish.ts';
 import type { Published } from './publish/published.ts';
-import type { Stored } from './record-store.ts';
+import { CURE, type Stored } from './record-store.ts';
 import { openSources } from './sources.ts';
 import { initialWeights, normaliseFresh } from './stages/initial-weights.ts';
 import { interpolate } from './stages/interpolate.ts';
@@ -63,7 +63,7 @@ async function stageWeights(
     return before;
   }
   if (broken && here?.record.key !== key) {
-    throw new Error(`${dir}: the checkpoint was made with other settings or photos`);
+    throw new Error(`${dir}: the checkpoint was made with other settings or photos${CURE}`);
   }
   const examples = stage.cut === INPUT ? plan.fresh : plan.cached;
   const { balance, spread, seed } = options;

@@ -84,6 +84,13 @@ test('tag --format table is for people', () => {
   expect(stdout).toMatch(/^\w+ +\d{2,3} % {2}test\/fixtures\/rooms\/hall\.jpg\n$/);
 });
 
+test('tag: no bar stands among the results on a terminal', () => {
+  const command = `${process.execPath} dist/cli.js tag --format table test/fixtures/rooms/hall.jpg`;
+  // Of util-linux: gives the command a terminal.
+  const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' });
+  expect(stdout).toMatch(/^\w+ +\d+ % {2}test\/fixtures\/rooms\/hall\.jpg\r\n$/);
+});
+
 test('tag: of a photo the model is not sure of, the tag is open', () => {
   const photo = 'test/fixtures/rooms/hall.jpg';
   const unsure = modelLike({ threshold: 1 });
@@ -269,6 +276,20 @@ test.each([['--help'], ['doctor', '--startup'], ['tag', 'test/fixtures/rooms']])
     expect(full.status).toBe(1);
   },
 );
+
+test.each([
+  ['evaluate', '--data'],
+  ['bench', '--engine onnxruntime --count 1 --rounds 1 --photos'],
+])('%s: where nobody reads the table, the file that was asked for is whole', (command, flags) => {
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-unread-'));
+  const data = join(dir, 'photos');
+  mkdirSync(join(data, 'hall'), { recursive: true });
+  copyFileSync('test/fixtures/rooms/hall.jpg', join(data, 'hall/a.jpg'));
+  const json = join(dir, 'figures.json');
+  const program = `"${process.execPath}" dist/cli.js ${command} ${flags} ${data} --json ${json}`;
+  shell(`{ sleep 0.2; ${program}; } | true`);
+  expect(readFileSync(json, 'utf8')).toMatch(/\n$/);
+});
 
 test('nobody reads the messages: the command goes on, to its own exit code', () => {
   const program = `"${process.execPath}" dist/cli.js evaluate --data /nowhere`;

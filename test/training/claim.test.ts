@@ -1,13 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
 import { claimFolders } from '../../src/training/claim.ts';
 import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 import { train } from '../../src/training/train.ts';
 import { drawPhotos } from './fixture-photos.ts';
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  return { ...real, mkdir: vi.fn(real.mkdir) };
+});
 
 let dir = '';
 beforeEach(async () => {
@@ -25,6 +30,20 @@ test('a folder is one run at a time, and free again afterwards', async () => {
   (await claimFolders({ '--out': join(dir, 'b'), '--cache': join(dir, 'b') }))();
   release();
   (await claimFolders({ '--out': out, '--cache': cache }))();
+});
+
+test('a folder is open as the umask has it; of one that cannot be made the true reason is said', async () => {
+  const out = join(dir, 'a/out');
+  (await claimFolders({ '--out': out }))();
+  expect((await stat(out)).mode & 0o777).toBe(0o777 & ~process.umask());
+  vi.mocked(mkdir).mockImplementation((_path, how) => {
+    const recursive = (how as { recursive?: boolean }).recursive ?? false;
+    // So Node says of a read-only disk.
+    const code = recursive ? 'ENOENT' : 'EROFS';
+    return Promise.reject(Object.assign(new Error(code), { code }));
+  });
+  await expect(claimFolders({ '--out': join(dir, 'b') })).rejects.toThrow('EROFS');
+  vi.mocked(mkdir).mockReset();
 });
 
 test('train refuses folders in use, before anything is computed', async () => {

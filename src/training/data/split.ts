@@ -54,8 +54,11 @@ export function splitByGroup(
   for (const [k, label] of labels.entries()) {
     if (held[k] === 0 || held[k] === all[k]) {
       const side = held[k] === 0 ? 'validation' : 'training';
+      // Homes that were left over were too large for the share.
+      const left = [...open].some((group) => group.some((photo) => photo.label === k));
+      const cure = held[k] === 0 && left ? '; a larger --validation may help' : '';
       throw new DatasetError('split', [
-        `class "${label}" has too few photos, or too few homes: none of them is in ${side}`,
+        `class "${label}" has too few photos, or too few homes: none of them is in ${side}${cure}`,
       ]);
     }
   }

@@ -32,4 +32,16 @@ describe('splitByGroup', () => {
     const photos = [...houses, { file: 'attic/one.jpg', label: 2 }];
     expect(() => splitByGroup(photos, [...LABELS, 'attic'], byHouse, 0.1, 1)).toThrow(/"attic"/);
   });
+
+  test('where homes are too large for the share, a larger one is the advice', () => {
+    const byTen = (photo: Photo) =>
+      String(Math.floor(Number(/_(\d+)_/.exec(photo.file)?.[1]) / 10));
+    const split = (share: number) => splitByGroup(houses, LABELS, byTen, share, 1);
+    expect(() => split(0.1)).toThrow(/in validation; a larger --validation may help$/);
+    expect(split(0.25).validation).toHaveLength(20);
+    const alone = [...houses, { file: 'attic/one.jpg', label: 2 }];
+    expect(() => splitByGroup(alone, [...LABELS, 'attic'], byHouse, 0.1, 1)).toThrow(
+      /in training$/,
+    );
+  });
 });
