@@ -19,6 +19,7 @@ it.each<[string, object, RegExp]>([
     { labels: [...LABELS, 'constructor'] },
     /model\.json: no threshold for label "constructor"/,
   ],
+  ['with a label twice', { labels: [...LABELS, ...LABELS] }, /model\.json: \/labels/],
   ['whose label breaks a line', { labels: [...LABELS, 'a\nb'] }, /model\.json: \/labels\/6/],
 ])('refuses a model %s, and says where', async (_, change, message) => {
   const { dir, remove } = await writeTinyBundle();

@@ -23,7 +23,6 @@ export function heifPixels(file: Buffer): number {
 function largestSize(file: Buffer): number {
   let largest = 0;
   for (let at = file.indexOf('ispe'); at >= 0; at = file.indexOf('ispe', at + 4)) {
-    if (at + 16 > file.length) break;
     largest = Math.max(largest, sizeIn(file.subarray(at + 4)));
   }
   return largest;

@@ -14,7 +14,7 @@ declare module 'fastify' {
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** Opened by typing the address, where a browser cannot send a bearer token. */
-const BROWSED = /^\/docs(\/|$)/;
+const BROWSED = /^\/docs([/?]|$)/;
 
 /** Keeps out other sites' pages (every request) and callers without the token. */
 export class Guard {
@@ -65,13 +65,11 @@ export class Guard {
   }
 
   #challenge(request: FastifyRequest, reply: FastifyReply): never {
-    const scheme = BROWSED.test(pathOf(request)) ? 'Basic' : 'Bearer';
+    const scheme = BROWSED.test(request.url) ? 'Basic' : 'Bearer';
     reply.header('www-authenticate', `${scheme} realm="retagger"`);
     throw new RetaggerError('unauthorized');
   }
 }
-
-const pathOf = ({ url }: FastifyRequest) => url.split('?', 1)[0] ?? url;
 
 /** Digests have one length, so that comparing them takes one time. */
 const digest = (token: Buffer) => createHash('sha256').update(token).digest();
@@ -82,7 +80,7 @@ function credentials(request: FastifyRequest): Buffer | null {
     /^(\S+) +(.*)$/.exec(request.headers.authorization ?? '') ?? [];
   // Node reads headers as latin1: one character is one byte as sent.
   if (scheme.toLowerCase() === 'bearer') return Buffer.from(value, 'latin1');
-  if (scheme.toLowerCase() !== 'basic' || !BROWSED.test(pathOf(request))) return null;
+  if (scheme.toLowerCase() !== 'basic' || !BROWSED.test(request.url)) return null;
   // The user name does not matter.
   const pair = Buffer.from(value, 'base64');
   const colon = pair.indexOf(':');

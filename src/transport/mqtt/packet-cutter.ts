@@ -36,11 +36,10 @@ export class PacketCutter {
   #skip = 0;
   #pass = 0;
   #drop = 0;
-  /** A packet has ended in what was cut last. */
   #hasEnded = false;
 
   /**
-   * @param limit Remaining Length, in bytes, that a PUBLISH keeps.
+   * @param limit Remaining Length, in bytes, that a PUBLISH keeps; more than `PROPERTIES`.
    * @param version MQTT version of the stream: packets of MQTT 5 have properties.
    * @param onPacket told of every packet's Remaining Length (after cutting) and type as it begins,
    *   and 0 as it ends.
@@ -60,9 +59,9 @@ export class PacketCutter {
     return this.#skip + this.#pass + this.#drop;
   }
 
-  /** Whether what was cut last is but a piece of one packet, which goes on. */
-  get isPiece(): boolean {
-    return this.left > 0 && !this.#hasEnded;
+  /** Whether a packet has ended in what was cut last; else that is but a piece of one. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   /** @returns what the reader may see of `chunk`. */
@@ -113,15 +112,15 @@ function planOf(data: Buffer, version: 4 | 5, limit: number): Plan | null {
   if (remaining === null) return null;
   const { value, end } = remaining;
   const publish = typeOf(data) === PUBLISH;
-  if (!publish || value <= Math.min(limit, PROPERTIES)) {
+  if (!publish || value <= PROPERTIES) {
     return { head: data.subarray(0, end), length: end, skip: 0, pass: value, drop: 0 };
   }
   if (version === 4) return cutAt(data, remaining, end, 0, limit);
   const at = propertiesAt(data, end);
   const properties = readInteger(data, at);
+  // They still come: no topic is as long as such a packet.
+  if (properties === null) return null;
   // A packet that contradicts itself is left for the reader to find out.
-  const whole = data.length - end >= value || at >= end + value;
-  if (properties === null) return whole ? cutAt(data, remaining, end, 0, limit) : null;
   const tooMany = properties.value > PROPERTIES && properties.end + properties.value <= end + value;
   return cutAt(data, remaining, tooMany ? at : end, tooMany ? properties.value : 0, limit);
 }
@@ -163,14 +162,13 @@ function propertiesAt(data: Buffer, start: number): number {
 /** MQTT's variable byte integer; null where it is not all there. */
 function readInteger(data: Buffer, start: number): Integer | null {
   let value = 0;
-  for (let n = 0; n < INTEGER_BYTES; n++) {
+  for (let n = 0; ; n++) {
     const digit = data[start + n];
     if (digit === undefined) return null;
     value += (digit & 0x7f) * 128 ** n;
     // A fourth byte that goes on is a protocol error; the reader finds it out.
     if (digit < 0x80 || n === INTEGER_BYTES - 1) return { value, end: start + n + 1 };
   }
-  return null;
 }
 
 function writeInteger(value: number): Buffer {

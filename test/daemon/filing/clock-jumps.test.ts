@@ -31,6 +31,8 @@ test('where the clock goes as it should, photos count from when they were filed'
 test('what was filed by a clock of 1970 counts from when it is set, after a restart too', async () => {
   const { clock, file } = await daemonAt(UP);
   await clock.look(TODAY, UP + HOUR);
+  // Once.
+  await clock.look(TODAY + HOUR, UP + 2 * HOUR);
   expect(clock.countsFrom(UP + 60_000)).toBe(TODAY);
   expect(clock.countsFrom(TODAY + DAY)).toBe(TODAY + DAY);
   const next = await daemonAt(TODAY + DAY, file);

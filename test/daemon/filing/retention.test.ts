@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -5,7 +6,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../../src/daemon/disk.ts';
 import { filedMs, Retention } from '../../../src/daemon/filing/retention.ts';
-import { silent, temporaryDir } from '../support.ts';
+import { eventually, silent, temporaryDir } from '../support.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -70,10 +71,28 @@ test('the clock jumps years ahead: what was filed just before stays, until it ha
   // After a restart, too.
   const next = new Retention(dir, 30, silent);
   await next.start();
+  await next.sweep();
   await next.stop();
   expect(await tree()).toContain('tagged/hall/1.jpg');
   expect(await retention.sweep(jumped + 29 * DAY_MS)).toMatchObject({ files: 0 });
   expect(await retention.sweep(jumped + 31 * DAY_MS)).toMatchObject({ files: 2 });
+});
+
+test('such a jump is noticed within a minute, not only when it is time to look for old photos', async () => {
+  const { dir, tree, days } = await box('tagged/hall/1.jpg');
+  vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'], now: Date.now() });
+  onTestFinished(() => void vi.useRealTimers());
+  const retention = new Retention(dir, 30, silent);
+  await retention.start();
+  vi.setSystemTime(days(3650));
+  vi.advanceTimersByTime(60_000);
+  await eventually(() => existsSync(join(dir, 'clock.json')));
+  await retention.stop();
+  const next = new Retention(dir, 30, silent);
+  await next.start();
+  await next.sweep();
+  await next.stop();
+  expect(await tree()).toContain('tagged/hall/1.jpg');
 });
 
 test('links are deleted, not followed; folders that are not there are no fault', async () => {

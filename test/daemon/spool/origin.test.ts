@@ -64,6 +64,7 @@ describe("a user's file that was taken", () => {
     const now = await lookAt(file);
     const asked = () => Promise.reject(new Error('no bytes need to be read for that'));
     expect(await isStill(now, origin, asked)).toBe(false);
+    expect(await isStill(now, now, asked)).toBe(true);
     expect(dropIfSame(origin)).toEqual(now);
   });
 

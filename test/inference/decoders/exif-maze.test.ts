@@ -26,6 +26,14 @@ it.each(['II', 'MM'] as const)('directories of pointers to each other: %s', (ord
   expect(isExifMaze(withExif(photo, maze(300, order)))).toBe(true);
 });
 
+it("such a directory in a thumbnail's place", () => {
+  const block = maze(5000);
+  // The first is behind it, without entries.
+  block.writeUInt32LE(block.length, 4);
+  const first = Buffer.of(0, 0, 8, 0, 0, 0);
+  expect(isExifMaze(withExif(photo, Buffer.concat([block, first])))).toBe(true);
+});
+
 it('what cameras and programs write is none', async () => {
   const folders = ['rooms', 'formats'].map((name) => `test/fixtures/${name}`);
   for (const folder of folders) {
@@ -41,7 +49,7 @@ it('what cameras and programs write is none', async () => {
 });
 
 it('takes any bytes', () => {
-  const starts = fc.constantFrom('II*\0\x08\0\0\0', 'MM\0*\0\0\0\x08', '');
+  const starts = fc.constantFrom('II*\0\x08\0\0\0', 'MM\0*\0\0\0\x08', 'II*\0', '');
   fc.assert(
     fc.property(starts, fc.uint8Array({ maxLength: 300 }), (start, bytes) => {
       const exif = Buffer.concat([Buffer.from(start, 'latin1'), bytes]);

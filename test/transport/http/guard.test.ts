@@ -35,8 +35,10 @@ test.each([
 
 test('a browser may open the docs with the token as password', async () => {
   const { url } = await serve({ http: { token: TOKEN } });
-  const asked = await fetch(`${url}/docs/`);
-  expect(asked.headers.get('www-authenticate')).toMatch(/^Basic /);
+  for (const path of ['/docs', '/docs/', '/docs?a']) {
+    const asked = await fetch(url + path);
+    expect(asked.headers.get('www-authenticate')).toMatch(/^Basic /);
+  }
   const basic = (password: string) => ({
     authorization: `Basic ${Buffer.from(`me:${password}`).toString('base64')}`,
   });

@@ -213,10 +213,13 @@ test('what it waits for may take longer than an upload may stall', async () => {
   expect((await answer).status).toBe(200);
 });
 
-test('after a refused upload the connection serves the next request', async () => {
+test.each([
+  ['image', 'image_too_large'],
+  ['file', 'image_missing'],
+])('after a refused upload (%s) the connection serves the next request', async (field, code) => {
   const { url } = await serve({ limits: { upload_bytes: 100_000 } });
   const socket = await client(url);
-  const body = `${PART}${'x'.repeat(3_000_000)}\r\n--b--\r\n`;
+  const body = `${PART.replace('image', field)}${'x'.repeat(3_000_000)}\r\n--b--\r\n`;
   socket.write(`${HEAD}content-length: ${body.length}\r\n\r\n${body}`);
   socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
   let answers = '';
@@ -224,7 +227,24 @@ test('after a refused upload the connection serves the next request', async () =
     answers += chunk;
   });
   await eventually(() => answers.includes('"status":"ok"'));
-  expect(answers).toContain('image_too_large');
+  expect(answers).toContain(code);
+});
+
+test('nor is it ended later, and what comes then and is no HTTP is told so', async () => {
+  const { url } = await serve({}, { linger: 1000 });
+  const socket = await client(url);
+  let answers = '';
+  socket.on('data', (chunk) => {
+    answers += chunk;
+  });
+  socket.write('POST /nix HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n');
+  await eventually(() => answers.includes('not_found'));
+  socket.write('body');
+  await new Promise((resolve) => setTimeout(resolve, 1300));
+  socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  await eventually(() => answers.includes('"status":"ok"'));
+  socket.write('hello\r\n\r\n');
+  await eventually(() => answers.includes('request_invalid'));
 });
 
 test('a refused upload that offers HTTP/2 is the last on its connection', async () => {

@@ -44,7 +44,6 @@ export interface BoundedPersistence {
 export interface BoundedBroker {
   readonly persistence: BoundedPersistence;
   readonly clients: Record<string, Connected>;
-  connectedClients: number;
   /** `done(null, null)` refuses. */
   authorizeSubscribe(
     client: ClientId,
@@ -112,7 +111,6 @@ function boundSessions(broker: BoundedBroker, log: SeldomLog): void {
     if (now !== undefined && now !== client) {
       // It came back before its old connection had ended; aedes takes that for its end.
       broker.clients[id] = now;
-      broker.connectedClients += 1;
       return;
     }
     there.delete(id);

@@ -149,7 +149,7 @@ export class EmbeddedBroker {
     const parse = parser.parse.bind(parser);
     parser.parse = (chunk) => {
       const cut = cutter.cut(chunk);
-      const seen = chunks.add(cut, !cutter.isPiece);
+      const seen = chunks.add(cut, cutter.hasEnded);
       const unread = seen === null ? 0 : parse(seen);
       // What has ended counted until here, where it is being taken.
       if (this.#arriving.has(socket)) this.#arriving.set(socket, begun);

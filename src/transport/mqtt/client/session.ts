@@ -213,7 +213,7 @@ function cutPackets(
           ping(client);
         }
         const seen = cutter.cut(chunk);
-        done(null, chunks.add(seen, !cutter.isPiece));
+        done(null, chunks.add(seen, cutter.hasEnded));
       },
     });
     const pipe = stream.pipe.bind(stream);

@@ -13,13 +13,13 @@ function bounded() {
   const addSubscriptions = vi.fn(async (_client: object, _subs: readonly object[]) => {});
   const storeRetained = vi.fn(async (_packet: { topic: string; payload: Buffer }) => {});
   const cleanSubscriptions = vi.fn(async (_client: { id: string }) => {});
+  const cleanIncoming = vi.fn(async (_client: { id: string }) => {});
   const broker = {
     clients: {} as Record<string, object>,
-    connectedClients: 0,
     on: events.on.bind(events),
     persistence: {
       cleanSubscriptions,
-      cleanIncoming: done,
+      cleanIncoming,
       incomingStorePacket: done,
       storeRetained,
       addSubscriptions,
@@ -41,12 +41,16 @@ function bounded() {
       { clientId },
       { topic: 'news', payload: Buffer.alloc(bytes) },
     );
-  const ended = () => cleanSubscriptions.mock.calls.map(([client]) => client.id);
+  const ended = () => {
+    expect(cleanIncoming.mock.calls).toEqual(cleanSubscriptions.mock.calls);
+    return cleanSubscriptions.mock.calls.map(([client]) => client.id);
+  };
   return { broker, addSubscriptions, storeRetained, connect, end, send, ended };
 }
 
 test('a client that came back before its old connection had ended is there', () => {
   const { broker, connect, end, ended } = bounded();
+  end(connect('there'));
   const old = connect('there');
   const now = connect('there');
   end(old);
@@ -64,6 +68,9 @@ test('no session ends for a message that cannot be kept anyway', async () => {
     end(connect(id));
     await send(id, 10);
   }
+  // Nor its own, to make room for more.
+  await send('a', 32 * 1024 * 1024 - 5);
+  expect(ended()).toEqual([]);
   connect('there');
   await send('there', 33 * 1024 * 1024);
   expect(ended()).toEqual([]);
@@ -114,4 +121,14 @@ test('retained messages are bounded together, topics too, and keep nothing else 
   await retain(long(1), 1);
   await retain(long(98), 59_000);
   expect(storeRetained).toHaveBeenCalledTimes(73);
+});
+
+test('topics whose message has gone leave room for others', async () => {
+  const { broker, storeRetained } = bounded();
+  for (let n = 0; n < 1100; n++) {
+    for (const bytes of [1, 0]) {
+      await broker.persistence.storeRetained({ topic: `${n}`, payload: Buffer.alloc(bytes) });
+    }
+  }
+  expect(storeRetained).toHaveBeenCalledTimes(2200);
 });

@@ -23,6 +23,14 @@ test('a broker that is already on the port is used', async () => {
   expect(door.health().detail).toMatch(/^mqtt:\/\/127\.0\.0\.1:\d+, MQTT 3\.1\.1, since /);
 });
 
+test('so is one that comes at the same moment', async () => {
+  const { port } = await otherBroker();
+  const config = configIn(await temporaryDir(), { mqtt: { port } });
+  const none = { isIngest: () => false, isOurs: () => false, take: async () => {} };
+  const broker = new EmbeddedBroker({ config, log: silent, ownId: 'ours', ...none });
+  expect(await broker.start()).toBe(false);
+});
+
 test('something else on the port: a clear word in the health, and no crash', async () => {
   const server = createServer((socket) => {
     socket.on('error', () => {});
@@ -396,8 +404,9 @@ test('too many large messages at once end no connection that sends something sma
   expect(closed(small)).toBe(0);
 });
 
-test('a photo that waits for room counts when the next of its sender begins', async () => {
+test('a photo that waits for room counts when the next of its sender begins, and goes with its sender', async () => {
   let taken = 0;
+  let givenUp = 0;
   const broker = new EmbeddedBroker({
     config: configIn(await temporaryDir(), {
       mqtt: { port: 0 },
@@ -410,7 +419,10 @@ test('a photo that waits for room counts when the next of its sender begins', as
     take: (_incoming, signal) => {
       taken += 1;
       return new Promise((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason));
+        signal.addEventListener('abort', () => {
+          givenUp += 1;
+          reject(signal.reason);
+        });
       });
     },
   });
@@ -425,7 +437,7 @@ test('a photo that waits for room counts when the next of its sender begins', as
   other.write(generate({ cmd: 'pingreq' }));
   await Promise.race([once(other, 'data'), once(other, 'close')]);
   expect(other.closed).toBe(false);
-  await eventually(() => eager.closed);
+  await eventually(() => eager.closed && givenUp === 1);
 });
 
 test('a large message that has arrived takes no room from the next', async () => {
@@ -441,8 +453,11 @@ test('a large message that has arrived takes no room from the next', async () =>
   }
   const sub = await listener(door.url, ['retagger/box/result']);
   const photo = Buffer.concat([Buffer.from('hall'), Buffer.alloc(1_000_000, ' ')]);
-  await sub.client.publishAsync('retagger/box/ingest', photo, { qos: 1 });
-  await sub.first('/result');
+  // Nor does a photo.
+  for (let n = 0; n < 8; n++) {
+    await sub.client.publishAsync('retagger/box/ingest', photo, { qos: 1 });
+  }
+  await sub.first('/result', 8);
   expect(others.filter(({ closed }) => closed)).toEqual([]);
 });
 
@@ -462,6 +477,13 @@ test.each(['result', 'error', 'status'])(
     expect(sub.seen.filter(({ packet }) => String(packet.payload) === 'forged')).toEqual([]);
   },
 );
+
+test('a message to a topic that is reserved ends the connection', async () => {
+  const { door } = await openDoor();
+  const socket = await raw(door.url, 'sender');
+  socket.write(message('$SYS/box/uptime', 'x', 1));
+  await once(socket, 'close');
+});
 
 test('a stranger who speaks no MQTT disturbs nothing', async () => {
   const { door } = await openDoor();
@@ -483,6 +505,7 @@ test('the embedded broker stops while somebody is connected who says nothing', a
   const began = performance.now();
   await door.stop();
   expect(performance.now() - began).toBeLessThan(5000);
+  await eventually(() => silent.closed);
 });
 
 test('large messages of clients that are gone leave room for others', async () => {
