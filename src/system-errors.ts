@@ -1,18 +1,28 @@
 /** What the codes of the system's errors mean for us: wait, give up, or nothing is there. */
 
-/** True for a system error with one of these codes. */
-export function isCode(error: unknown, ...codes: string[]): boolean {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  return code !== undefined && codes.includes(code);
+/** What Node has no name for ("Unknown system error -122"), by Linux's numbers. */
+const UNNAMED: Readonly<Record<number, string>> = {
+  74: 'EBADMSG',
+  116: 'ESTALE',
+  117: 'EUCLEAN',
+  122: 'EDQUOT',
+};
+
+function codeOf(error: unknown): string {
+  const { code, errno = 0 } = Object(error) as NodeJS.ErrnoException;
+  return UNNAMED[-errno] ?? code ?? '';
 }
+
+/** True for a system error with one of these codes. */
+export const isCode = (error: unknown, ...codes: string[]): boolean =>
+  codes.includes(codeOf(error));
 
 /**
  * An error of the kernel's that may pass; what it says of a name will not. Node's own have codes like
  * ERR_INVALID_ARG_TYPE.
  */
 export const mayPass = (error: unknown): boolean =>
-  /^E[A-Z0-9]+$/.test((error as NodeJS.ErrnoException | null)?.code ?? '') &&
-  !isCode(error, 'ENAMETOOLONG', 'EINVAL', 'EILSEQ');
+  /^E[A-Z0-9]+$/.test(codeOf(error)) && !isCode(error, 'ENAMETOOLONG', 'EINVAL', 'EILSEQ');
 
 /** @returns null where there is no such file. */
 export async function ifThere<T>(look: Promise<T>): Promise<T | null> {

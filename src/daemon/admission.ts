@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
 import { isCode } from '../system-errors.ts';
 import { disk } from './disk.ts';
+import { HomeDisk } from './home-disk.ts';
 import type { Health, HealthSource, Part, Refusal } from './ports.ts';
 import { SharedRun } from './shared-run.ts';
 
@@ -41,6 +42,7 @@ export class Admission implements Part, HealthSource {
   readonly check = 'disk';
   readonly #limits: Config['limits'];
   readonly #dir: string;
+  readonly #home: HomeDisk;
   readonly #log: Logger;
   #timer: NodeJS.Timeout | null = null;
   #free: number | null = null;
@@ -52,6 +54,7 @@ export class Admission implements Part, HealthSource {
   constructor(limits: Config['limits'], dataDir: string, log: Logger) {
     this.#limits = limits;
     this.#dir = dataDir;
+    this.#home = new HomeDisk(dataDir);
     this.#log = log;
   }
 
@@ -105,6 +108,7 @@ export class Admission implements Part, HealthSource {
     const doubtful = this.#doubtful;
     this.#doubtful = false;
     try {
+      await this.#home.check();
       const { bavail, bsize } = await statfs(this.#dir);
       this.#free = bavail * bsize;
       this.#low = this.#free < this.#limits.disk_free_bytes;

@@ -1,9 +1,10 @@
 import { opendir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeOwnFolder } from '../own-folder.ts';
 import { readSmallFile } from '../small-file.ts';
 import { isCode } from '../system-errors.ts';
 import { type Disk, disk } from './disk.ts';
+import { HomeDisk } from './home-disk.ts';
 import { SharedRun } from './shared-run.ts';
 
 /** Suffix of an entry's file. */
@@ -29,6 +30,7 @@ export class FileStore {
   readonly #maxEntryBytes: number;
   readonly #disk: Disk;
   readonly #dirSync: SharedRun;
+  readonly #home: HomeDisk;
   #temporary = 0;
 
   constructor(dir: string, options: StoreOptions) {
@@ -36,6 +38,7 @@ export class FileStore {
     this.#maxEntryBytes = options.maxEntryBytes;
     this.#disk = options.disk ?? disk;
     this.#dirSync = new SharedRun(() => this.#disk.syncDir(dir));
+    this.#home = new HomeDisk(dirname(dir));
   }
 
   /**
@@ -48,6 +51,7 @@ export class FileStore {
     onOther: (name: string) => void = () => {},
   ): Promise<void> {
     await makeOwnFolder(this.dir);
+    await this.#home.check();
     for await (const entry of await opendir(this.dir, { bufferSize: 256 })) {
       // We make no folders in here: it is somebody's own, whatever it is called. To remove it as a torn
       // file, or read it as an entry, fails at every start.
@@ -74,7 +78,7 @@ export class FileStore {
     }
     const temporary = join(this.dir, `${key}.${this.#temporary++}${TEMPORARY}`);
     try {
-      await this.#write(temporary, data);
+      await this.writing(() => this.#disk.write(temporary, data));
       await this.#disk.rename(temporary, this.#path(key));
     } catch (error) {
       await this.#disk.remove(temporary).catch(() => {});
@@ -93,17 +97,20 @@ export class FileStore {
       if (value === null) throw new SyntaxError('it says nothing');
       return value;
     } catch (error) {
-      if (isCode(error, 'ENOENT')) return null;
-      throw error;
+      if (!isCode(error, 'ENOENT')) throw error;
     }
+    await this.#home.check();
+    return null;
   }
 
   /**
    * Not synced: after a power cut the entry may be back, which at-least-once delivery allows.
    * @returns false where it was gone already.
    */
-  remove(key: string): Promise<boolean> {
-    return this.#disk.remove(this.#path(key));
+  async remove(key: string): Promise<boolean> {
+    const isRemoved = await this.#disk.remove(this.#path(key));
+    if (!isRemoved) await this.#home.check();
+    return isRemoved;
   }
 
   /** Takes an unreadable entry out of the way without destroying it: `<key>.bad`. */
@@ -111,20 +118,21 @@ export class FileStore {
     await this.#disk.rename(this.#path(key), join(this.dir, `${key}.bad`));
   }
 
+  /** Writes a file into the folder; somebody may have removed that under a running daemon. */
+  async writing<T>(write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error;
+      await this.#home.check();
+      await makeOwnFolder(this.dir);
+      return write();
+    }
+  }
+
   /** Makes renames and removals done in the folder so far durable. */
   sync(): Promise<void> {
     return this.#dirSync.run();
-  }
-
-  /** Somebody may have removed the folder under a running daemon. */
-  async #write(path: string, data: Uint8Array): Promise<void> {
-    try {
-      await this.#disk.write(path, data);
-    } catch (error) {
-      if (!isCode(error, 'ENOENT')) throw error;
-      await makeOwnFolder(this.dir);
-      await this.#disk.write(path, data);
-    }
   }
 
   #path(key: string): string {

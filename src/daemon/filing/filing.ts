@@ -6,6 +6,7 @@ import { makeOwnFolder } from '../../own-folder.ts';
 import { readSmallFile } from '../../small-file.ts';
 import { ifThere, isCode } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
+import { HomeDisk } from '../home-disk.ts';
 import { fitName, NAME_BYTES } from '../paths.ts';
 import type { Outcome } from '../ports.ts';
 import { SharedRun } from '../shared-run.ts';
@@ -36,6 +37,7 @@ export type Ingest = Pick<Config['ingest'], 'after' | 'xmp'>;
  */
 export class Filing {
   readonly #dir: string;
+  readonly #home: HomeDisk;
   /** May change at any time. */
   ingest: Ingest;
   readonly #log: Logger;
@@ -44,6 +46,7 @@ export class Filing {
 
   constructor(dataDir: string, ingest: Ingest, log: Logger) {
     this.#dir = dataDir;
+    this.#home = new HomeDisk(dataDir);
     this.ingest = ingest;
     this.#log = log;
   }
@@ -198,6 +201,7 @@ export class Filing {
 
   /** Creates `root/sub`; where that is too long or a file is in the way, photos go to `root`. */
   async #folder(root: string, sub: string): Promise<string> {
+    await this.#home.check();
     const deep = join(root, sub);
     const fits = Buffer.byteLength(deep) + 1 + NAME_BYTES <= PATH_BYTES;
     for (const dir of fits ? [deep, root] : [root]) {
@@ -252,7 +256,9 @@ async function tellsOf(sidecar: string, { id, sha256 }: Teller): Promise<boolean
   try {
     const told = JSON.parse(await readFile(sidecar, 'utf8')) as Partial<Teller>;
     return told.id === id && told.sha256 === sha256;
-  } catch {
+  } catch (error) {
+    // One of ours can be read, if not at this moment: the photo is not to be filed a second time.
+    if (isCode(error, 'EMFILE', 'ENFILE', 'ENOMEM')) throw error;
     return false;
   }
 }

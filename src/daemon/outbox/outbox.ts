@@ -39,6 +39,8 @@ export class DiskOutbox implements Outbox {
   readonly #unread = new Set<string>();
   /** Removed by the door, but still on disk. */
   #leaving = 0;
+  /** Of these, what the disk has not let go yet. */
+  readonly #stuck = new Set<string>();
   /** From `release` to the next `take` the broker is away. */
   #away = false;
   #turn: Promise<unknown> = Promise.resolve();
@@ -118,7 +120,7 @@ export class DiskOutbox implements Outbox {
     held
       .then(() => this.#drop(key))
       .catch((error) => {
-        this.#log.warn({ err: error, entry: key }, 'a delivered message stays until restart');
+        this.#log.warn({ err: error, entry: key }, 'a delivered message stays on disk for now');
       });
   }
 
@@ -210,8 +212,16 @@ export class DiskOutbox implements Outbox {
   }
 
   async #drop(key: string): Promise<void> {
-    await this.#store.remove(key);
+    try {
+      await this.#store.remove(key);
+    } catch (error) {
+      this.#stuck.add(key);
+      throw error;
+    }
     this.#leaving -= 1;
+    // The next is let go too, then: at the next start the broker would get it once more.
+    const [next] = this.#stuck;
+    if (next !== undefined && this.#stuck.delete(next)) await this.#drop(next).catch(() => {});
   }
 
   /** @returns null for an entry that is gone or says nothing; the latter is set aside. */

@@ -67,7 +67,8 @@ export class Finishing {
   }
 
   /** The disk did not take the outcome. */
-  async #unfinished({ entry, reject }: Job, error: unknown): Promise<void> {
+  async #unfinished(job: Job, error: unknown): Promise<void> {
+    const { entry, reject } = job;
     const { admission, spool, log } = this.#parts;
     if (entry.durable) {
       reject(new RetaggerError('stopping'));
@@ -77,7 +78,8 @@ export class Finishing {
     void admission.failed();
     const detail = `The outcome cannot be stored: ${(error as Error).message}`;
     reject(new RetaggerError(isDiskTrouble(error) ? 'busy' : 'internal', detail));
-    await spool.remove(entry).catch(() => {});
+    // Its bytes count in the spool for as long as they are there.
+    await this.#insist(() => spool.remove(entry), job).catch(() => {});
   }
 
   #insist<T>(work: () => Promise<T>, job: Job): Promise<T> {

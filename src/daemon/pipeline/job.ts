@@ -16,6 +16,8 @@ export interface Job {
   /** The file when it was accepted. */
   readonly taken: Omit<Look, 'number'>;
   look: Look;
+  /** Tries on which it could not be read. */
+  unread: number;
   /** Its outcome is on its way to disk. */
   finishing: boolean;
 }
@@ -40,6 +42,7 @@ export function newJob(entry: SpoolEntry): Job {
     ...{ outcome, resolve, reject, filed, setFiled },
     taken,
     look: { ...taken, number: 0 },
+    unread: 0,
     finishing: false,
   };
 }

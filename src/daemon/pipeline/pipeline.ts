@@ -27,6 +27,9 @@ import { stillWritten } from './writers.ts';
 
 /** What is in flight may take so long when the daemon stops. */
 const STOP_MS = 6000;
+/** Tries at a photo that cannot be read, and milliseconds between them. */
+const READS = 3;
+const READ_AGAIN_MS = 1000;
 
 export interface PipelineParts extends FinishingParts {
   readonly config: Config;
@@ -55,8 +58,8 @@ export class TaggingPipeline implements Pipeline, Part {
   /** Photos on their way into the spool. */
   readonly #adding = new Map<string, Promise<Job>>();
   readonly #pending: Record<Source, number> = { http: 0, mqtt: 0, folder: 0 };
-  /** Half photos whose writer is given time. */
-  #unwritten = 0;
+  /** Half photos whose writer is given time, and those that are to be read again. */
+  #later = 0;
   readonly #listeners = new Set<(outcome: Outcome) => void>();
   readonly #waiters = new Waiters();
   readonly #finishing: Finishing;
@@ -76,9 +79,9 @@ export class TaggingPipeline implements Pipeline, Part {
     return this.#pending.http + this.#pending.mqtt + this.#pending.folder;
   }
 
-  /** Of these, the ones that wait neither for the disk nor for their writer. */
+  /** Of these, the ones that wait neither for the disk nor to be tried again. */
   get underWay(): number {
-    return this.length - this.#finishing.heldUp.size - this.#unwritten;
+    return this.length - this.#finishing.heldUp.size - this.#later;
   }
 
   /** Puts back to work what the last run left. */
@@ -256,19 +259,35 @@ export class TaggingPipeline implements Pipeline, Part {
     } catch (thrown) {
       const error = toRetaggerError(thrown);
       if (error.code === 'stopping') return null;
+      if (await this.#isUnread(job, error)) {
+        this.#tryLater(job, READ_AGAIN_MS);
+        return null;
+      }
       const writer = await stillWritten(entry, error, job.look, config.ingest.settle_ms);
       if (writer === null) return failed(entry, error);
       job.look = writer.look;
       job.entry = { ...entry, size: writer.look.size };
-      this.#later(job, writer.waitMs);
+      this.#tryLater(job, writer.waitMs);
       return null;
     }
   }
 
-  #later(job: Job, waitMs: number): void {
-    this.#unwritten += 1;
+  /** Whether our own copy of a photo is to be read again: the disk is away, or fails for a moment. */
+  async #isUnread(job: Job, { code }: RetaggerError): Promise<boolean> {
+    const { body, durable } = job.entry;
+    if (body === 'kept' || (code !== 'internal' && code !== 'file_missing')) return false;
+    const { admission } = this.#parts;
+    await admission.measure();
+    // A caller of HTTP is told rather than kept waiting.
+    if (durable && !admission.health().ok) return true;
+    job.unread += 1;
+    return job.unread < READS;
+  }
+
+  #tryLater(job: Job, waitMs: number): void {
+    this.#later += 1;
     setTimeout(() => {
-      this.#unwritten -= 1;
+      this.#later -= 1;
       this.#queue.push(job.entry.source, job);
       this.#pump();
     }, waitMs).unref();

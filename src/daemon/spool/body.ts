@@ -138,6 +138,8 @@ export async function moveInto(
     await (stats.isDirectory() ? take((from) => rename(target, from)) : unlink(target));
     throw notRegular();
   }
+  // Who wrote it may not have waited for the disk; then a power cut would leave its name, and no bytes.
+  if (origin === undefined) await syncFile(target);
   const { size, mtimeMs } = stats;
   return { path: target, size, mtimeMs, body: 'moved', ...(origin && { origin }) };
 }

@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { syncFile } from '../../durable.ts';
 import { RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
-import { makeOwnFolder } from '../../own-folder.ts';
-import { isCode, isDiskTrouble } from '../../system-errors.ts';
+import { ifThere, isDiskTrouble } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
-import type { AnyPath } from '../paths.ts';
 import type { NewPhoto } from '../ports.ts';
 import { FileStore } from '../store.ts';
 import { moveInto, writeBytes, writeStream } from './body.ts';
@@ -143,16 +141,11 @@ export class Spool {
     const durable = photo.source !== 'http';
     if ('bytes' in body || 'stream' in body) {
       const path = uploadAt(this.dir, key);
-      const write = () =>
+      const size = await this.#store.writing(() =>
         'bytes' in body
           ? writeBytes(body.bytes, path, this.#maxBytes, durable)
-          : writeStream(body.stream, path, this.#maxBytes, durable);
-      const size = await write().catch(async (error) => {
-        // Somebody has removed the folder under a running daemon.
-        if (!isCode(error, 'ENOENT')) throw error;
-        await makeOwnFolder(this.dir);
-        return write();
-      });
+          : writeStream(body.stream, path, this.#maxBytes, durable),
+      );
       if (durable) await this.#store.put(key, recordOf(photo, { body: 'upload' }));
       return { ...rest, key, durable, path, size, body: 'upload', mtimeMs: 0 };
     }
@@ -177,22 +170,19 @@ export class Spool {
     }
     // The folder takes again what a power cut puts back, where it was renamed; a sender has its
     // acknowledgement.
-    if (moved.origin || photo.source === 'mqtt') {
-      await this.#store.sync().catch(async (error) => {
-        // It is tried again, and must be found where it was.
-        if (!moved.origin && moved.body === 'moved' && !(await exists(body.move))) {
-          await rename(path, body.move);
-        }
-        throw error;
-      });
-    }
+    if (moved.origin || photo.source === 'mqtt') await this.#store.sync();
     return { ...rest, key, durable: true, ...moved };
   }
 
-  /** After a failed `add`: a moved file may be here already and must not be deleted. */
-  async #discard(key: string, photo: NewPhoto): Promise<void> {
+  /** After a failed `add`: a moved file is tried again, and must be found where it was. */
+  async #discard(key: string, { body }: NewPhoto): Promise<void> {
     try {
-      if ('move' in photo.body && (await exists(copyAt(this.dir, key)))) return;
+      if ('move' in body) {
+        const copy = copyAt(this.dir, key);
+        if ((await ifThere(lstat(body.move))) === null) await ifThere(rename(copy, body.move));
+        // Of what is there it is a copy; or another file has come, and this one waits for the restart.
+        else if ((await ifThere(lstat(copy))) !== null) return;
+      }
       await disk.remove(uploadAt(this.dir, key));
       await disk.remove(join(this.dir, `${key}.part`));
       await this.#store.remove(key);
@@ -213,9 +203,3 @@ function asBusy(error: unknown): unknown {
   const { message } = error as Error;
   return new RetaggerError('busy', `The photo cannot be stored: ${message}`, { cause: error });
 }
-
-const exists = (path: AnyPath) =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );

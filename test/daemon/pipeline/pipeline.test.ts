@@ -94,6 +94,21 @@ describe('a photo accepted', () => {
     expect(await allowed.outcome).toMatchObject({ ok: true });
   });
 
+  test.each([
+    [2, 'is tagged where the third try reads it'],
+    [3, 'is a failure then'],
+  ])('and not read on %i tries, where the disk fails, %s', async (faults) => {
+    const daemon = build(configIn(await temporaryDir()));
+    await daemon.start();
+    const { tagger } = daemon;
+    const tag = vi.spyOn(tagger, 'tag');
+    for (let n = 0; n < faults; n++) tag.mockRejectedValueOnce(new Error('EIO: i/o error, read'));
+    const { outcome } = await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
+    expect(await outcome).toMatchObject(
+      faults < 3 ? { ok: true } : { failure: { code: 'internal' } },
+    );
+  });
+
   test('with the id and bytes of one that is pending is the same photo', async () => {
     const daemon = build(configIn(await temporaryDir()));
     await daemon.start();
@@ -426,6 +441,8 @@ describe('stop and start', () => {
   });
 });
 
+const readOnly = Object.assign(new Error('EROFS: read-only file system'), { code: 'EROFS' });
+
 describe('a disk that does not take an outcome', () => {
   async function held(source: Source) {
     const config = configIn(await temporaryDir());
@@ -533,6 +550,18 @@ describe('a disk that does not take an outcome', () => {
     await expect(outcome).rejects.toMatchObject({ code: 'busy' });
     await eventually(() => daemon.pipeline.refusal('http') === 'disk_low');
     await eventually(() => daemon.pipeline.length === 0);
+    expect(await ls(daemon.spool.dir)).toEqual([]);
+  });
+
+  test('nor lets it go: nothing of its photo stays once it does', async () => {
+    const { config, daemon, outcome } = await held('http');
+    await blocked(join(config.data.dir, 'outbox'), notOurs);
+    const remove = vi.spyOn(daemon.spool, 'remove').mockRejectedValueOnce(readOnly);
+    daemon.tagger.letGo();
+    await expect(outcome).rejects.toMatchObject({ code: 'busy' });
+    await eventually(() => daemon.pipeline.length === 0);
+    expect(remove).toHaveBeenCalled();
+    expect(daemon.spool.bytes).toBe(0);
     expect(await ls(daemon.spool.dir)).toEqual([]);
   });
 

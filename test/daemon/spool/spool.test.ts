@@ -467,6 +467,16 @@ test('photos come back oldest first; what is not ours in the folder stays there'
   expect(await files(spool)).toContain('notes.txt');
 });
 
+test('the bytes of a file that is moved in are durable when it is accepted', async () => {
+  const dir = await temporaryDir();
+  const file = join(dir, 'a.jpg');
+  await writeFile(file, 'kitchen');
+  const { spool } = await opened(dir);
+  const synced = await syncedPaths();
+  const { path } = await add(spool, photo({ move: file }, { source: 'folder' }));
+  expect(synced).toContain(path);
+});
+
 test('a spool folder that somebody removes is made anew', async () => {
   const { spool } = await opened(await temporaryDir());
   await rm(spool.dir, { recursive: true });

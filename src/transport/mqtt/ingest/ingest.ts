@@ -14,6 +14,8 @@ import { type ReplyProperties, readReply } from './reply.ts';
 
 /** Waits between tries while the disk takes nothing, in milliseconds. */
 const DISK_RETRY = { first: 250, longest: 5000 };
+/** So often a file is tried where our disk seems to be well. */
+const OWN_FAULT_TRIES = 3;
 
 /** The system has too little of something at the moment, or a share is away. */
 const PASSES = [
@@ -108,7 +110,7 @@ export class Ingest {
   async #accept(photo: NewPhoto, signal: AbortSignal): Promise<void> {
     const { pipeline } = this.#parts;
     const backoff = new Backoff(DISK_RETRY);
-    for (;;) {
+    for (let tries = 1; ; tries++) {
       try {
         await pipeline.accept(photo);
         return;
@@ -116,7 +118,9 @@ export class Ingest {
         const { code, cause } = error as RetaggerError;
         if (code !== 'busy' && code !== 'stopping') throw error;
         const isPath = 'move' in photo.body || 'keep' in photo.body;
-        if (isPath && isOwnFault(cause) && pipeline.refusal('mqtt') === null) {
+        const isWell = pipeline.refusal('mqtt') === null;
+        // Once may be our own disk's fault all the same: the kernel tells of a failed write one time.
+        if (isPath && isOwnFault(cause) && isWell && tries >= OWN_FAULT_TRIES) {
           const why = (cause as Error).message;
           throw new RetaggerError('file_missing', `The file cannot be taken: ${why}`, { cause });
         }

@@ -468,6 +468,7 @@ test.each([
   ['named by a path, where there are too many open files', '{"path":"a.jpg"}', 'EMFILE', null],
   ['named by a path, where the disk is full', '{"path":"a.jpg"}', 'ENOSPC', null],
   ['named by a path, where the disk takes nothing', '{"path":"a.jpg"}', 'EIO', 'disk_low'],
+  ['named by a path, where the disk is well again at once', '{"path":"a.jpg"}', 'EIO', null],
 ] as const)('a photo %s, waits and is tagged', async (_name, text, code, refusal) => {
   const box = await openDoor({ ingest: { watch: false } });
   const { config, pipeline, outbox, tagger } = box;
