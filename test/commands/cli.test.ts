@@ -87,7 +87,10 @@ test('tag --format table is for people', () => {
 test('tag: no bar stands among the results on a terminal', () => {
   const command = `${process.execPath} dist/cli.js tag --format table test/fixtures/rooms/hall.jpg`;
   // Of util-linux: gives the command a terminal.
-  const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' });
+  const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH },
+  });
   expect(stdout).toMatch(/^\w+ +\d+ % {2}test\/fixtures\/rooms\/hall\.jpg\r\n$/);
 });
 
