@@ -164,9 +164,14 @@ export async function openRegular(path: AnyPath): Promise<FileHandle> {
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error) => {
     throw isCode(error, 'ELOOP') ? notRegular() : error;
   });
-  if ((await file.stat()).isFile()) return file;
-  await file.close();
-  throw notRegular();
+  let isFile = false;
+  try {
+    isFile = (await file.stat()).isFile();
+  } finally {
+    if (!isFile) await file.close();
+  }
+  if (!isFile) throw notRegular();
+  return file;
 }
 
 async function copyRegular(from: AnyPath, to: string): Promise<void> {

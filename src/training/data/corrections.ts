@@ -1,4 +1,4 @@
-import { type Dataset, DatasetError, type Photo } from './dataset.ts';
+import { type Dataset, DatasetError, filesOf, type Photo } from './dataset.ts';
 import { byPhoto, parseTable } from './table.ts';
 
 /** File below the data folder → its right label, or '' to leave the photo out. */
@@ -15,7 +15,7 @@ export function parseCorrections(csv: string, photos: readonly Photo[]): Correct
  */
 export function applyCorrections(dataset: Dataset, corrections: Corrections): Dataset {
   const { dir, labels } = dataset;
-  const files = new Set(dataset.photos.map(({ file }) => file));
+  const files = filesOf(dataset.photos);
   const faults = [...corrections].flatMap(([file, label]) => {
     if (!files.has(file)) return [`correction for ${file}: no such photo`];
     return label === '' || labels.includes(label)

@@ -21,6 +21,10 @@ export interface Dataset {
   readonly photos: readonly Photo[];
 }
 
+/** The names of photos. */
+export const filesOf = (photos: readonly Photo[]): ReadonlySet<string> =>
+  new Set(photos.map(({ file }) => file));
+
 /** Where no label's folder is, names tell photos from tables; within one the bytes do. */
 const EXTENSIONS = new Set(
   ['jpg', 'jpeg', 'png', 'webp', 'avif', 'gif', 'tif', 'tiff', 'heic', 'heif'].map((e) => `.${e}`),

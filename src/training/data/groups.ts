@@ -1,4 +1,4 @@
-import { DatasetError, type Photo } from './dataset.ts';
+import { DatasetError, filesOf, type Photo } from './dataset.ts';
 import { fileOf, parseTable } from './table.ts';
 
 /** Names the home or site a photo is from. Photos of one group are never on both sides. */
@@ -8,7 +8,7 @@ export type GroupOf = (photo: Photo) => string;
 export function parseGroups(csv: string, photos: readonly Photo[]): ReadonlyMap<string, string> {
   const rows = parseTable(csv, ['file', 'source']);
   if (rows.length === 0) throw new Error('the file has no rows');
-  const files = new Set(photos.map(({ file }) => file));
+  const files = filesOf(photos);
   return new Map(rows.map(([path, source]) => [fileOf(path, files), source]));
 }
 
@@ -83,7 +83,7 @@ export function unmatchedSources(
   sources: ReadonlyMap<string, string>,
   photos: readonly Photo[],
 ): string | null {
-  const files = new Set(photos.map(({ file }) => file));
+  const files = filesOf(photos);
   const missing = [...sources.keys()].filter((file) => !files.has(file));
   if (missing.length === 0) return null;
   const said = `${missing.length} of ${sources.size} rows name no photo in this folder, as ${missing[0]}`;

@@ -1,4 +1,4 @@
-import { DatasetError, type Photo } from './dataset.ts';
+import { DatasetError, filesOf, type Photo } from './dataset.ts';
 import { byPhoto, parseTable } from './table.ts';
 
 /** How often a photo is drawn against others of its class, by file below the data folder. */
@@ -9,7 +9,7 @@ type PhotoWeights = ReadonlyMap<string, number>;
  * @throws DatasetError for a weight outside 0.01..100, or a photo that is not there.
  */
 export function parseWeights(csv: string, dir: string, photos: readonly Photo[]): PhotoWeights {
-  const files = new Set(photos.map(({ file }) => file));
+  const files = filesOf(photos);
   const rows = [...byPhoto(parseTable(csv, ['file', 'weight']), photos)].map(
     ([file, weight]) => [file, Number(weight)] as const,
   );

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { DatasetError, type Photo } from './dataset.ts';
+import { DatasetError, filesOf, type Photo } from './dataset.ts';
 
 /**
  * Two columns of a CSV table with a header. Quotes are for values with commas; Excel's byte order
@@ -62,7 +62,7 @@ export function byPhoto(
   rows: readonly [string, string][],
   photos: readonly Photo[],
 ): Map<string, string> {
-  const files = new Set(photos.map(({ file }) => file));
+  const files = filesOf(photos);
   const found = new Map<string, string>();
   for (const [path, value] of rows) {
     const file = fileOf(path, files);
