@@ -1,7 +1,7 @@
 import { access, constants, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../config/config-error.ts';
-import { isIn, realPath } from '../real-path.ts';
+import { isIn, realPath } from '../files/real-path.ts';
 import { isPhoto } from '../training/data/dataset.ts';
 
 /**

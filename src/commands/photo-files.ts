@@ -1,7 +1,7 @@
 import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNoPhoto } from '../no-photo.ts';
+import { isNoPhoto } from '../files/no-photo.ts';
 
 /**
  * Files as given; folders as the files below them, sorted, without hidden files and sidecars.

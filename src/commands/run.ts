@@ -6,9 +6,9 @@ import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import { RetaggerError } from '../errors.ts';
+import { isCode, isDiskTrouble } from '../files/system-errors.ts';
 import { loadBundle, verifyBundle } from '../inference/bundle.ts';
 import { createLogger, type Logger } from '../log.ts';
-import { isCode, isDiskTrouble } from '../system-errors.ts';
 
 /** Stopping may take so long; then the process ends anyway. Nothing accepted is lost by it. */
 const STOP_MS = 10_000;

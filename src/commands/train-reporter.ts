@@ -1,5 +1,5 @@
 import type { SingleBar } from 'cli-progress';
-import type { TrainReporter } from '../training/options.ts';
+import type { TrainReporter } from '../training/reporter.ts';
 import { startBar, type Terminal } from './progress.ts';
 import { Pace, progressLine, type Standing } from './progress-line.ts';
 

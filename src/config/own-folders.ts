@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { overlap } from '../real-path.ts';
+import { overlap } from '../files/real-path.ts';
 import { ConfigError } from './config-error.ts';
 import type { Config } from './schema.ts';
 

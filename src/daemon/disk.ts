@@ -1,6 +1,6 @@
 import { rename, unlink, writeFile } from 'node:fs/promises';
-import { syncFolder } from '../durable.ts';
-import { isCode } from '../system-errors.ts';
+import { syncFolder } from '../files/durable.ts';
+import { isCode } from '../files/system-errors.ts';
 
 /**
  * The few disk operations that durability rests on, behind an interface so that the store's tests

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifThere } from '../system-errors.ts';
+import { ifThere } from '../files/system-errors.ts';
 
 /**
  * The disk that `data.dir` is on. Where it is unmounted or pulled out under a running daemon, its mount

@@ -1,4 +1,4 @@
-import { lockFolder } from '../folder-lock.ts';
+import { lockFolder } from '../files/folder-lock.ts';
 import type { Part } from './ports.ts';
 
 /** Keeps a second daemon off the same data folder. */

@@ -1,8 +1,8 @@
 import { opendir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeOwnFolder } from '../own-folder.ts';
-import { readSmallFile } from '../small-file.ts';
-import { isCode } from '../system-errors.ts';
+import { makeOwnFolder } from '../files/own-folder.ts';
+import { readSmallFile } from '../files/small-file.ts';
+import { isCode } from '../files/system-errors.ts';
 import { type Disk, disk } from './disk.ts';
 import { HomeDisk } from './home-disk.ts';
 import { SharedRun } from './shared-run.ts';

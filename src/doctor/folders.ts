@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { checkFolders, OWN_FOLDERS } from '../config/own-folders.ts';
-import { isCode } from '../system-errors.ts';
+import { isCode } from '../files/system-errors.ts';
 import { type Check, type Finding, fail, ok } from './check.ts';
 
 const { R_OK, W_OK, X_OK } = constants;

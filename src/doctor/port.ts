@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { isLocked } from '../folder-lock.ts';
+import { isLocked } from '../files/folder-lock.ts';
 import { baseUrl } from '../transport/http/hosts.ts';
 import { type Check, type Finding, fail, ok, warn } from './check.ts';
 import { listenFault, noRightTo } from './listen-fault.ts';

@@ -2,10 +2,10 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { sha256OfFile } from '../file-hash.ts';
+import { sha256OfFile } from '../files/file-hash.ts';
+import { readSmallFile } from '../files/small-file.ts';
+import { ifThere, isCode } from '../files/system-errors.ts';
 import { ofPackage } from '../package-root.ts';
-import { readSmallFile } from '../small-file.ts';
-import { ifThere, isCode } from '../system-errors.ts';
 
 /** Of `model.json`; ours has a few hundred. */
 const MANIFEST_BYTES = 1024 * 1024;

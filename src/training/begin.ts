@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifThere } from '../files/system-errors.ts';
 import { TRAINING_DIR } from '../inference/bundle.ts';
-import { ifThere } from '../system-errors.ts';
 import { storesIn } from './checkpoint.ts';
 import { checkPhotos, type Dataset } from './data/dataset.ts';
 import { writeFileSafely } from './files.ts';
-import type { TrainOptions, TrainReporter } from './options.ts';
+import type { TrainOptions } from './options.ts';
+import type { TrainReporter } from './reporter.ts';
 
 /** What a run keeps while it trains, and for the next one. @param out the model's folder. */
 export const trainingDir = (out: string): string => join(out, TRAINING_DIR);

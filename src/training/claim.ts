@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
-import { lockFolder } from '../folder-lock.ts';
-import { makeOwnFolder } from '../own-folder.ts';
+import { lockFolder } from '../files/folder-lock.ts';
+import { makeOwnFolder } from '../files/own-folder.ts';
 
 /**
  * Makes a run's folders and keeps other runs off them: two of them would mix their checkpoints,

@@ -1,6 +1,7 @@
 import type { Tfjs } from '../inference/tfjs.ts';
-import type { TrainOptions, TrainReporter } from './options.ts';
+import type { TrainOptions } from './options.ts';
 import type { Plan } from './prepare.ts';
+import type { TrainReporter } from './reporter.ts';
 import type { Sources } from './sources.ts';
 
 /** What every part of one training run works with. */

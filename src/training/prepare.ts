@@ -10,8 +10,8 @@ import { checkLabels, foldersPassedOver } from './data/label-names.ts';
 import { parseWeights } from './data/photo-weights.ts';
 import { type Split, splitByGroup } from './data/split.ts';
 import { withTable } from './data/table.ts';
+import type { Example } from './examples/examples.ts';
 import { plainExamples, planExamples, type Weight } from './examples/examples.ts';
-import type { Example } from './examples/features.ts';
 import type { TrainOptions } from './options.ts';
 import { missingWeights } from './stages/initial-weights.ts';
 

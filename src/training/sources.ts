@@ -5,11 +5,12 @@ import { encodeSafetensors, type Tensor, type Tensors } from '../inference/netwo
 import { layerShapes, type Shape } from '../inference/network/shapes.ts';
 import type { Tfjs } from '../inference/tfjs.ts';
 import { tooLittleSpace } from './disk-space.ts';
+import { exampleName } from './examples/examples.ts';
 import { FeatureCache } from './examples/feature-cache.ts';
-import { exampleBatch, exampleName, fillCaches } from './examples/features.ts';
-import type { TrainReporter } from './options.ts';
+import { exampleBatch, fillCaches } from './examples/features.ts';
 import type { Plan } from './prepare.ts';
 import { random } from './random.ts';
+import type { TrainReporter } from './reporter.ts';
 import { weightNames } from './stages/parameters.ts';
 import type { FeatureSource } from './stages/predict.ts';
 

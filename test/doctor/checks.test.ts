@@ -15,7 +15,7 @@ import { cgroupLimit, memory } from '../../src/doctor/memory.ts';
 import { model } from '../../src/doctor/model.ts';
 import { nodeVersion, supported } from '../../src/doctor/node-version.ts';
 import { port } from '../../src/doctor/port.ts';
-import { lockFolder } from '../../src/folder-lock.ts';
+import { lockFolder } from '../../src/files/folder-lock.ts';
 
 let dir: string;
 beforeEach(async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { beginRun, saveRun } from '../../src/training/begin.ts';
 import { readDataset } from '../../src/training/data/dataset.ts';
-import { SILENT } from '../../src/training/options.ts';
+import { SILENT } from '../../src/training/reporter.ts';
 import { drawPhotos } from './fixture-photos.ts';
 
 let [dir, out, training] = ['', '', ''];

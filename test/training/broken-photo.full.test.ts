@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { SILENT } from '../../src/training/options.ts';
+import { SILENT } from '../../src/training/reporter.ts';
 import { openSources } from '../../src/training/sources.ts';
 import { runStage } from '../../src/training/stages/stage.ts';
 import { openBelow, temporaryDir } from '../daemon/support.ts';

@@ -1,7 +1,7 @@
 import { BUNDLED_MODEL_DIR, loadBundle } from '../../src/inference/bundle.ts';
 import { loadWeights } from '../../src/inference/network/weights.ts';
 import { loadTfjs } from '../../src/inference/tfjs.ts';
-import { SILENT } from '../../src/training/options.ts';
+import { SILENT } from '../../src/training/reporter.ts';
 import type { StageContext } from '../../src/training/stages/stage.ts';
 
 export async function network() {

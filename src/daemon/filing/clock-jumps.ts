@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { uptime } from 'node:os';
+import { isCode } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
-import { isCode } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 
 const HOUR_MS = 60 * 60 * 1000;

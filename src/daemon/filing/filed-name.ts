@@ -1,10 +1,8 @@
-import { fitName } from '../paths.ts';
+import { fitName } from '../../files/fit-name.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';
 
 /** Under which names photos are filed. */
 
-/** Folder below `tagged` for photos whose best score is below its label's threshold. */
-const ABSTAINED = '_abstained';
 /** Room in a name for `-NUMBER` or `-KEY` and `.error.json`. */
 const RESERVED = '-0123456789abcdef0123456789abcdef.error.json';
 /** From so many on the next number is remembered, of so many names. */
@@ -48,12 +46,6 @@ export function placeOf(entry: SpoolEntry): { sub: string; name: string } {
   const last = parts.pop() ?? `${entry.id.replace(/[^A-Za-z0-9_-]/g, '_')}.photo`;
   const name = last.startsWith('.') ? `_${last.slice(1)}` : last;
   return { sub: entry.body === 'upload' ? '' : parts.join('/'), name };
-}
-
-/** A label as one folder name, also for models whose labels have slashes in them. */
-export function folderName(tag: string | null): string {
-  if (tag === null) return ABSTAINED;
-  return fitName(tag.replaceAll('/', '_').replaceAll('\0', '_').replace(/^\./, '_'), '');
 }
 
 /** NAME.jpg, NAME-2.jpg, NAME-3.jpg … */

@@ -1,17 +1,18 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
+import { fitName, NAME_BYTES } from '../../files/fit-name.ts';
+import { makeOwnFolder } from '../../files/own-folder.ts';
+import { readSmallFile } from '../../files/small-file.ts';
+import { ifThere, isCode } from '../../files/system-errors.ts';
+import { tagFolder } from '../../files/tag-folder.ts';
 import type { Logger } from '../../log.ts';
-import { makeOwnFolder } from '../../own-folder.ts';
-import { readSmallFile } from '../../small-file.ts';
-import { ifThere, isCode } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 import { HomeDisk } from '../home-disk.ts';
-import { fitName, NAME_BYTES } from '../paths.ts';
 import type { Outcome } from '../ports.ts';
 import { SharedRun } from '../shared-run.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';
-import { folderName, NextNumbers, numbered, type Place, placeOf, spellings } from './filed-name.ts';
+import { NextNumbers, numbered, type Place, placeOf, spellings } from './filed-name.ts';
 import { linkNew, moveAcross, putPhoto } from './put-photo.ts';
 import { isXmpOfOurs, xmpOf } from './xmp.ts';
 
@@ -71,7 +72,7 @@ export class Filing {
       // What has no tag is for a person to look at.
       if (moved !== null && this.ingest.after === 'delete' && tag !== null) return;
       if (!isFiled) return;
-      const root = join('tagged', folderName(tag));
+      const root = join('tagged', tagFolder(tag));
       const target = await this.#place(root, entry, moved, '.json', outcome.result);
       if (!this.ingest.xmp || tag === null) return;
       if (moved !== null) await this.#describe(target, entry, tag);

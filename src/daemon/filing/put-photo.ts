@@ -1,8 +1,8 @@
 import { copyFile, link, lstat, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncFile } from '../../durable.ts';
-import { sha256OfFile } from '../../file-hash.ts';
-import { ifThere, isCode } from '../../system-errors.ts';
+import { syncFile } from '../../files/durable.ts';
+import { sha256OfFile } from '../../files/file-hash.ts';
+import { ifThere, isCode } from '../../files/system-errors.ts';
 import { disk } from '../disk.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';
 

@@ -1,8 +1,8 @@
 import type { Stats } from 'node:fs';
 import { lstat, opendir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifThere, isCode } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
-import { ifThere, isCode } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 import type { Part } from '../ports.ts';
 import { ClockJumps } from './clock-jumps.ts';

@@ -1,4 +1,4 @@
-import { sha256OfFile } from '../../file-hash.ts';
+import { sha256OfFile } from '../../files/file-hash.ts';
 import type { Tagger, Tagging } from '../../inference/tagger.ts';
 
 /** What a photo's bytes were answered with. */

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { RetaggerError } from '../../errors.ts';
+import { isDiskTrouble } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
-import { isDiskTrouble } from '../../system-errors.ts';
 import type { Admission } from '../admission.ts';
 import type { Filing } from '../filing/filing.ts';
 import type { Outbox, Outcome } from '../ports.ts';

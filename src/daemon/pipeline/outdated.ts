@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { sha256OfFile } from '../../file-hash.ts';
+import { sha256OfFile } from '../../files/file-hash.ts';
 import type { Outcome } from '../ports.ts';
 import { isStill, whatIsThere } from '../spool/origin.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mayPass } from '../../system-errors.ts';
+import { mayPass } from '../../files/system-errors.ts';
 
 const FIRST_MS = 200;
 const LONGEST_MS = 15_000;

@@ -9,9 +9,9 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { syncFile } from '../../durable.ts';
 import { RetaggerError, tooManyBytes } from '../../errors.ts';
-import { isCode, isDiskTrouble } from '../../system-errors.ts';
+import { syncFile } from '../../files/durable.ts';
+import { isCode, isDiskTrouble } from '../../files/system-errors.ts';
 import { type AnyPath, printable } from '../paths.ts';
 import type { Move } from '../ports.ts';
 import { inItsFolder } from './held-folder.ts';

@@ -1,6 +1,6 @@
 import { access, constants, lstat, stat } from 'node:fs/promises';
 import { RetaggerError } from '../../errors.ts';
-import { isCode } from '../../system-errors.ts';
+import { isCode } from '../../files/system-errors.ts';
 import { type AnyPath, folderOf, printable } from '../paths.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { lstatSync, type Stats, unlinkSync } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { RetaggerError } from '../../errors.ts';
-import { sha256OfFile } from '../../file-hash.ts';
-import { ifThere, isCode } from '../../system-errors.ts';
+import { sha256OfFile } from '../../files/file-hash.ts';
+import { ifThere, isCode } from '../../files/system-errors.ts';
 import { type AnyPath, folderOf, printable } from '../paths.ts';
 import { inItsFolderSync } from './held-folder.ts';
 

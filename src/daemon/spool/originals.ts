@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { RetaggerError } from '../../errors.ts';
-import { sha256OfFile } from '../../file-hash.ts';
+import { sha256OfFile } from '../../files/file-hash.ts';
+import { ifThere } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
-import { ifThere } from '../../system-errors.ts';
 import { type AnyPath, printable } from '../paths.ts';
 import type { NewPhoto } from '../ports.ts';
 import type { FileStore } from '../store.ts';

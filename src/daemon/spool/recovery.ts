@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join, parse } from 'node:path';
+import { ifThere } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
-import { ifThere } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 import { decodePath } from '../paths.ts';
 import type { FileStore } from '../store.ts';

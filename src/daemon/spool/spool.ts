@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { lstat, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFile } from '../../durable.ts';
 import { RetaggerError } from '../../errors.ts';
+import { syncFile } from '../../files/durable.ts';
+import { ifThere, isDiskTrouble } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
-import { ifThere, isDiskTrouble } from '../../system-errors.ts';
 import { disk } from '../disk.ts';
 import type { NewPhoto } from '../ports.ts';
 import { FileStore } from '../store.ts';

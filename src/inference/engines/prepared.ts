@@ -2,9 +2,9 @@ import { hash } from 'node:crypto';
 import { readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { arch, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
-import { syncFile } from '../../durable.ts';
-import { sha256OfFile } from '../../file-hash.ts';
-import { makeOwnFolder } from '../../own-folder.ts';
+import { syncFile } from '../../files/durable.ts';
+import { sha256OfFile } from '../../files/file-hash.ts';
+import { makeOwnFolder } from '../../files/own-folder.ts';
 import type { ModelBundle } from '../bundle.ts';
 import { cpuFeatures } from './cpu-features.ts';
 

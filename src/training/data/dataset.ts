@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { folderName } from '../../daemon/filing/filed-name.ts';
+import { isNoPhoto } from '../../files/no-photo.ts';
+import { tagFolder } from '../../files/tag-folder.ts';
 import { preprocess } from '../../inference/preprocess.ts';
-import { isNoPhoto } from '../../no-photo.ts';
 
 /** One labelled photo. */
 export interface Photo {
@@ -46,7 +46,7 @@ export class DatasetError extends Error {
 }
 
 /** What the daemon could not tag: it has no label yet. */
-const UNLABELLED = folderName(null);
+const UNLABELLED = tagFolder(null);
 
 /** Folders of a data set that are taken for no label. */
 export const isPassedOver = (folder: string): boolean =>

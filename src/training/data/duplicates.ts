@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256OfFile } from '../../file-hash.ts';
+import { sha256OfFile } from '../../files/file-hash.ts';
 import type { Dataset, Photo } from './dataset.ts';
 import { type GroupOf, isAlone } from './groups.ts';
 

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
-import { folderName } from '../../daemon/filing/filed-name.ts';
+import { tagFolder } from '../../files/tag-folder.ts';
 import { DatasetError, isPassedOver } from './dataset.ts';
 
 /** The daemon files photos in a folder a label; file systems and people may not tell all names apart. */
-const place = (label: string | null): string => folderName(label).normalize('NFC').toLowerCase();
+const place = (label: string | null): string => tagFolder(label).normalize('NFC').toLowerCase();
 
 /** @throws DatasetError naming labels that a daemon cannot serve. */
 export function checkLabels(dir: string, labels: readonly string[]): void {

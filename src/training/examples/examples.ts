@@ -1,5 +1,15 @@
 import type { Photo } from '../data/dataset.ts';
-import type { Example } from './features.ts';
+
+/** One picture the network sees in training: a photo as it is (variant 0) or changed. */
+export interface Example {
+  readonly photo: Photo;
+  /** 0: as it is. Others: the n-th draw of augmentations. */
+  readonly variant: number;
+}
+
+/** Names its features: another photo under the same name has others. */
+export const exampleName = ({ photo, variant }: Example): string =>
+  `${photo.file}#${variant}${photo.version ? `@${photo.version}` : ''}`;
 
 /** More copies of one photo than this teach nothing new. */
 const MAX_VARIANTS = 8;

@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifThere } from '../../files/system-errors.ts';
 import { float16ToFloat32, float32ToFloat16 } from '../../inference/network/float16.ts';
-import { ifThere } from '../../system-errors.ts';
 import { namingFile } from '../files.ts';
 
 function isName(line: string): boolean {

@@ -1,26 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { forward, scalePixels, type Weights } from '../../inference/network/forward.ts';
-import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
+import { INPUT, INPUT_SIZE, type Layer } from '../../inference/network/inceptionv3.ts';
 import { preprocess } from '../../inference/preprocess.ts';
 import type { Tensor, Tensor4D, Tfjs } from '../../inference/tfjs.ts';
-import { type Dataset, type Photo, TRAINING_LIMITS } from '../data/dataset.ts';
-import type { TrainReporter } from '../options.ts';
-import type { Plan } from '../prepare.ts';
+import { type Dataset, TRAINING_LIMITS } from '../data/dataset.ts';
 import { random } from '../random.ts';
+import type { TrainReporter } from '../reporter.ts';
 import { augment, drawAugmentation } from './augment.ts';
+import { type Example, exampleName } from './examples.ts';
 import type { FeatureCache } from './feature-cache.ts';
-
-/** One picture the network sees in training: a photo as it is (variant 0) or changed. */
-export interface Example {
-  readonly photo: Photo;
-  /** 0: as it is. Others: the n-th draw of augmentations. */
-  readonly variant: number;
-}
-
-/** Names its features: another photo under the same name has others. */
-export const exampleName = ({ photo, variant }: Example): string =>
-  `${photo.file}#${variant}${photo.version ? `@${photo.version}` : ''}`;
 
 /** 299×299×3 bytes, preprocessed exactly as in serving. */
 export async function examplePixels(
@@ -66,7 +55,7 @@ const BATCH = 16;
  */
 export async function fillCaches(
   tf: Tfjs,
-  { layers, dataset }: Plan,
+  { layers, dataset }: { readonly layers: readonly Layer[]; readonly dataset: Dataset },
   weights: Weights,
   examples: readonly Example[],
   caches: readonly FeatureCache[],

@@ -1,8 +1,7 @@
 import type { Photo } from '../data/dataset.ts';
 import { type GroupOf, isAlone } from '../data/groups.ts';
 import { type Random, random } from '../random.ts';
-import type { Weight } from './examples.ts';
-import type { Example } from './features.ts';
+import type { Example, Weight } from './examples.ts';
 
 /**
  * `equal`: every class as many photos an epoch as the smallest has (the paper's under-sampling).

@@ -1,6 +1,6 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFolder } from '../../durable.ts';
+import { syncFolder } from '../../files/durable.ts';
 
 /** Files that not every model has, as its plots may fail: one of an older model must not stay. */
 const OPTIONAL = ['learning-curve.png', 'confusion.png'];

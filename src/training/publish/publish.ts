@@ -12,7 +12,8 @@ import {
 import { softmax } from '../../inference/scores.ts';
 import type { EpochRecord } from '../checkpoint.ts';
 import type { TrainContext } from '../context.ts';
-import { type Example, examplePixels } from '../examples/features.ts';
+import type { Example } from '../examples/examples.ts';
+import { examplePixels } from '../examples/features.ts';
 import { exportInt8 } from '../export/int8-graph.ts';
 import { writeFileSafely } from '../files.ts';
 import { evaluateScores } from '../metrics.ts';

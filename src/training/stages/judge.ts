@@ -1,6 +1,6 @@
 import { softmax } from '../../inference/scores.ts';
 import type { EpochRecord } from '../checkpoint.ts';
-import type { Example } from '../examples/features.ts';
+import type { Example } from '../examples/examples.ts';
 import { evaluateScores } from '../metrics.ts';
 
 /** @throws Error for a loss that no further step brings back. */

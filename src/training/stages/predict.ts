@@ -1,7 +1,7 @@
 import { forward, type Weights } from '../../inference/network/forward.ts';
 import { type Layer, LOGITS } from '../../inference/network/inceptionv3.ts';
 import type { Tensor, Tfjs } from '../../inference/tfjs.ts';
-import type { Example } from '../examples/features.ts';
+import type { Example } from '../examples/examples.ts';
 
 /** Gives the output of the cut for some examples, [n, …]. The caller disposes of it. */
 export type FeatureSource = (examples: readonly Example[]) => Promise<Tensor>;

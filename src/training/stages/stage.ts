@@ -2,7 +2,7 @@ import type { Tensors } from '../../inference/network/safetensors.ts';
 import type { Tensor } from '../../inference/tfjs.ts';
 import { type EpochRecord, type Progress, prefixed, section } from '../checkpoint.ts';
 import type { TrainContext } from '../context.ts';
-import type { Example } from '../examples/features.ts';
+import type { Example } from '../examples/examples.ts';
 import type { Sampler } from '../examples/sampler.ts';
 import type { StagePlan } from '../prepare.ts';
 import type { RecordStore, Stored } from '../record-store.ts';

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { isCode } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
-import { isCode } from '../../system-errors.ts';
 
 const ID = /^[0-9a-f]{32}$/;
 /** Lines are gathered for so long before they are synced; a crash repeats at most these. */

@@ -1,4 +1,4 @@
-import { isNoPhoto } from '../../no-photo.ts';
+import { isNoPhoto } from '../../files/no-photo.ts';
 
 /**
  * Which names in the watch folder are left alone. Everything else that is a regular file is taken,

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-common';
 import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { sha256OfFile } from '../../../src/file-hash.ts';
+import { sha256OfFile } from '../../../src/files/file-hash.ts';
 import { BUNDLED_MODEL_DIR, loadBundle, type ModelBundle } from '../../../src/inference/bundle.ts';
 import { PIXEL_BYTES } from '../../../src/inference/engine.ts';
 import { createOnnxruntimeEngine } from '../../../src/inference/engines/onnxruntime.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { checkPhotos, readDataset } from '../../../src/training/data/dataset.ts';
-import { exampleName } from '../../../src/training/examples/features.ts';
+import { exampleName } from '../../../src/training/examples/examples.ts';
 
 let dir = '';
 const jpeg = await sharp({

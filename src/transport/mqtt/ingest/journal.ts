@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeOwnFolder } from '../../../files/own-folder.ts';
 import type { Logger } from '../../../log.ts';
-import { makeOwnFolder } from '../../../own-folder.ts';
 
 /** Far more than any broker has unacknowledged at once. */
 const ENTRIES = 1024;

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { accepts } from './accepts.ts';
+import { accepts } from '../accepts.ts';
 
 /**
  * Keeps other processes off a folder. The lock is an abstract Unix socket named after the folder's

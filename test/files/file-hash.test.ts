@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { sha256OfFile } from '../src/file-hash.ts';
-import { openBelow, temporaryDir } from './daemon/support.ts';
+import { sha256OfFile } from '../../src/files/file-hash.ts';
+import { openBelow, temporaryDir } from '../daemon/support.ts';
 
 test('a file of many pieces, and one of none, have the hash of their bytes', async () => {
   const dir = await temporaryDir();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isCode, isDiskTrouble, mayPass } from '../src/system-errors.ts';
+import { isCode, isDiskTrouble, mayPass } from '../../src/files/system-errors.ts';
 
 test.each([
   ['EDQUOT', 122],

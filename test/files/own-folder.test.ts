@@ -1,8 +1,8 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { makeOwnFolder } from '../src/own-folder.ts';
-import { temporaryDir } from './daemon/support.ts';
+import { makeOwnFolder } from '../../src/files/own-folder.ts';
+import { temporaryDir } from '../daemon/support.ts';
 
 /** exfat-fuse: of a name that it does not take it says that it is not there. */
 vi.mock('node:fs/promises', async (original) => {
