@@ -4,6 +4,49 @@ import { setImmediate } from 'node:timers/promises';
 const CHUNK = 4 * 256 * 1024;
 
 const EQUALS = 0x3d;
+/** As a browser's FileReader has it. */
+const DATA_URL = /^data:[^,]*;base64,/i;
+/** More than stands before a data URL's comma. */
+const DATA_URL_BYTES = 256;
+/** Bytes of `\u002B`, which is how .NET writes a "+". */
+const ESCAPED_BYTES = 6;
+
+/**
+ * Decodes the base64 of a JSON string. Around it and in it may stand what encoders put there: `data:…;base64,`,
+ * line breaks, escapes.
+ * @param literal what is between the quotes, as it is written.
+ * @returns null where it is not base64.
+ */
+export async function decodeBase64String(literal: Buffer): Promise<Buffer | null> {
+  const before = DATA_URL.exec(literal.toString('latin1', 0, DATA_URL_BYTES))?.[0] ?? '';
+  const text = literal.subarray(before.length);
+  if (!text.includes('\\') && !text.includes(' ')) return decodeBase64(text);
+  const bare = await withoutBreaks(text);
+  return bare && decodeBase64(bare);
+}
+
+/** Escapes undone, white space left out. @returns null where it is no JSON string, or not ASCII. */
+async function withoutBreaks(literal: Buffer): Promise<Buffer | null> {
+  const bare = Buffer.allocUnsafeSlow(literal.length);
+  let length = 0;
+  for (let at = 0; at < literal.length; ) {
+    let end = Math.min(at + CHUNK, literal.length);
+    // No escape is cut in two.
+    const cut = literal.indexOf('\\', end - ESCAPED_BYTES + 1);
+    if (end < literal.length && cut >= 0 && cut < end) end = cut;
+    let part: string;
+    try {
+      part = JSON.parse(`"${literal.toString('latin1', at, end)}"`).replace(/\s+/g, '');
+    } catch {
+      return null;
+    }
+    if (/[^!-~]/.test(part)) return null;
+    length += bare.write(part, length, 'latin1');
+    at = end;
+    if (literal.length > CHUNK) await setImmediate();
+  }
+  return bare.subarray(0, length);
+}
 
 /**
  * Decodes base64 (standard or URL-safe alphabet, padding optional) without a second copy of the

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { RetaggerError, tooManyBytes } from '../../../errors.ts';
 import { largestMessage } from '../limits.ts';
-import { decodeBase64 } from './base64.ts';
+import { decodeBase64String } from './base64.ts';
 import { splitLongString, TAKEN_OUT } from './long-string.ts';
 
 const PATH_CHARACTERS = 4096;
@@ -78,24 +78,13 @@ async function readJson(payload: Buffer, uploadBytes: number): Promise<Ask> {
     return whole === null ? refuse(id, '"path" is too long.') : { id, path: whole };
   }
   if (path !== undefined) return refuse(id, 'The message has both "image" and "path".');
-  const bytes = await readImage(image, split.long);
-  if (bytes === null)
-    return refuse(id, '"image" is not base64 alone: no line breaks, no "data:" before it.');
+  const literal =
+    image === TAKEN_OUT ? split.long : Buffer.from(JSON.stringify(image).slice(1, -1));
+  const bytes = literal && (await decodeBase64String(literal));
+  if (bytes === null) return refuse(id, '"image" is not base64.');
   if (bytes.length === 0) return refuse(id, '"image" is empty.');
   if (bytes.length > uploadBytes) return { id, error: tooManyBytes(uploadBytes) };
   return { id, bytes };
-}
-
-/** @returns null where it is not base64. */
-async function readImage(image: string, long: Buffer | null): Promise<Buffer | null> {
-  if (image !== TAKEN_OUT || long === null) return decodeBase64(Buffer.from(image, 'utf8'));
-  if (!long.includes('\\')) return decodeBase64(long);
-  // Some encoders write "/" as "\/".
-  try {
-    return decodeBase64(Buffer.from(JSON.parse(`"${long.toString('latin1')}"`), 'latin1'));
-  } catch {
-    return null;
-  }
 }
 
 /** A path that is long only as it is written. @returns null for one that is too long, or no text. */
