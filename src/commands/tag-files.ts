@@ -9,24 +9,30 @@ export type TaggedFile =
 /**
  * Tags files, in the order given, with as many in the worker at once as it has use for.
  * A photo's own fault is its result; it never ends the others.
+ * @param open makes a file of what is none by itself.
  */
 export async function* tagFiles(
   tagger: Tagger,
   paths: readonly string[],
+  open: (path: string) => string | Promise<string> = (path) => path,
 ): AsyncGenerator<TaggedFile> {
   const inFlight: Promise<TaggedFile>[] = [];
   let next = 0;
   while (next < paths.length || inFlight.length > 0) {
     while (next < paths.length && inFlight.length < tagger.concurrency) {
-      inFlight.push(tagOne(tagger, paths[next++] as string));
+      inFlight.push(tagOne(tagger, paths[next++] as string, open));
     }
     yield await (inFlight.shift() as Promise<TaggedFile>);
   }
 }
 
-async function tagOne(tagger: Tagger, path: string): Promise<TaggedFile> {
+async function tagOne(
+  tagger: Tagger,
+  path: string,
+  open: (path: string) => string | Promise<string>,
+): Promise<TaggedFile> {
   try {
-    return { path, tagging: await tagger.tag(path) };
+    return { path, tagging: await tagger.tag(await open(path)) };
   } catch (thrown) {
     return { path, error: toRetaggerError(thrown) };
   }

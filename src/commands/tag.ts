@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { resultOf } from '../daemon/pipeline/outcome.ts';
 import { expandPhotos } from './photo-files.ts';
 import { createProgress } from './progress.ts';
+import { fileOfStandardInput, STANDARD_INPUT } from './standard-input.ts';
 import { type TaggedFile, tagFiles } from './tag-files.ts';
 import { TAGGER_KEYS, withTagger } from './with-tagger.ts';
 
@@ -15,7 +16,7 @@ type Format = 'json' | 'table';
 export function tagCommand(): Command {
   const command = new Command('tag')
     .description('tags photos once, without the daemon: one JSON result a line')
-    .argument('<file...>', 'photos, or folders with photos')
+    .argument('<file...>', 'photos, or folders with photos; - is a photo on standard input')
     .addOption(
       new Option('--format <format>', 'json: one result a line; table: for people')
         .choices(['json', 'table'])
@@ -35,7 +36,9 @@ async function tag(paths: readonly string[], format: Format, config: Config): Pr
     const shown = process.stderr.isTTY && !process.stdout.isTTY;
     const progress = createProgress('tagging', files.length, shown);
     const received = new Date().toISOString();
-    for await (const file of tagFiles(tagger, files)) {
+    const open = (path: string) =>
+      path === STANDARD_INPUT ? fileOfStandardInput(config.limits.upload_bytes) : path;
+    for await (const file of tagFiles(tagger, files, open)) {
       if ('error' in file) process.exitCode = 1;
       const line = format === 'json' ? jsonLine(file, config.node.id, received) : tableLine(file);
       if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -76,6 +77,21 @@ test('tag: a folder and a refused file, one JSON line each, in order', () => {
   });
   expect(first.node).toMatch(/./);
   expect(status).toBe(1);
+});
+
+test('tag: a photo on standard input, within the bound on a photo', () => {
+  const temporary = mkdtempSync(join(tmpdir(), 'retagger-tmp-'));
+  const photo = readFileSync('test/fixtures/rooms/hall.jpg');
+  const tagged = (from: string) => {
+    const command = `${from} | ${process.execPath} dist/cli.js tag --limits-upload-bytes 20000 -`;
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: temporary };
+    return JSON.parse(spawnSync(command, { shell: true, encoding: 'utf8', env }).stdout);
+  };
+  const sha256 = createHash('sha256').update(photo).digest('hex');
+  expect(tagged('cat test/fixtures/rooms/hall.jpg')).toMatchObject({ file: '-', sha256 });
+  // It never ends.
+  expect(tagged('yes')).toMatchObject({ file: '-', code: 'image_too_large' });
+  expect(readdirSync(temporary)).toEqual([]);
 });
 
 test('tag --format table is for people', () => {
