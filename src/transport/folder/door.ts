@@ -1,5 +1,6 @@
 import { lstat, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/schema.ts';
 import { printable } from '../../daemon/paths.ts';
 import type { Health, HealthSource, Part, Pipeline } from '../../daemon/ports.ts';
@@ -43,9 +44,7 @@ export class FolderDoor implements Part, HealthSource {
   readonly #looks: Looks;
   readonly #pause = new ScanPause();
   readonly #stopped = new AbortController();
-  #lookTimer: NodeJS.Timeout | null = null;
-  #lookingAtRoot: Promise<void> | null = null;
-  #scans: Promise<void> = Promise.resolve();
+  #loops: Promise<unknown> = Promise.resolve();
   /** What the log said last of folders that are not watched. */
   #unwatched: string | null = null;
 
@@ -75,32 +74,25 @@ export class FolderDoor implements Part, HealthSource {
     await this.#intake.start();
     await mkdir(this.#config.dir, { recursive: true }).catch(() => {});
     await this.#lookAtRoot();
-    this.#lookTimer = setInterval(() => {
-      // One at a time: while a network share hangs they would pile up.
-      this.#lookingAtRoot ??= this.#lookAtRoot().finally(() => {
-        this.#lookingAtRoot = null;
-      });
-    }, LOOK_MS);
-    this.#scans = this.#scanForEver();
+    this.#loops = Promise.all([this.#scanForEver(), this.#lookForEver()]);
   }
 
   async stop(): Promise<void> {
     this.#stopped.abort();
-    if (this.#lookTimer) clearInterval(this.#lookTimer);
     this.#watcher.clear();
     this.#pause.end();
-    await Promise.all([this.#scans, this.#lookingAtRoot, this.#looks.stop()]);
+    await Promise.all([this.#loops, this.#looks.stop()]);
     await this.#intake.stop();
   }
 
   health(): Health {
     if (this.#root.fault !== null) return { ok: false, detail: this.#root.fault };
+    if (this.#ledger?.full) {
+      return { ok: false, detail: `${this.#ledger.size} photos are kept: move some out` };
+    }
     const notes = [`${this.#config.dir}: ${this.#watcher.folders} folder(s) watched`];
     if (this.#watcher.fault !== null) {
       notes.push(`some only read every ${this.#config.rescan_s} s: ${this.#watcher.fault}`);
-    }
-    if (this.#ledger?.full) {
-      return { ok: false, detail: `${this.#ledger.size} photos are kept: move some out` };
     }
     if (this.#once.last !== null) notes.push(this.#once.last);
     return { ok: true, detail: notes.join('; ') };
@@ -108,7 +100,7 @@ export class FolderDoor implements Part, HealthSource {
 
   /** @returns milliseconds until the file should be looked at again; 0 when it is dealt with. */
   async #consider(path: Buffer, key: string): Promise<number> {
-    const name = path.subarray(path.lastIndexOf(0x2f) + 1).toString('utf8');
+    const name = path.subarray(path.lastIndexOf('/') + 1).toString('utf8');
     // The watch folder alone may be a link.
     const stats = await (path.equals(this.#root.path) ? stat(path) : lstat(path));
     if (!stats.isFile()) this.#intake.forget(key);
@@ -185,6 +177,15 @@ export class FolderDoor implements Part, HealthSource {
       },
     });
     return { files, complete: complete && !this.#stopped.signal.aborted };
+  }
+
+  async #lookForEver(): Promise<void> {
+    const { signal } = this.#stopped;
+    for (;;) {
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      await this.#lookAtRoot();
+    }
   }
 
   async #lookAtRoot(): Promise<void> {

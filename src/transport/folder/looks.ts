@@ -1,5 +1,7 @@
-import { HintQueue } from './hints.ts';
-
+/** Paths that wait for their turn; more than these are left to the next scan. */
+const MAX_WAITING = 10_000;
+/** Looks at once, besides those of scans. */
+const AT_ONCE = 4;
 /** Until what changed while it was looked at is looked at again. */
 const SOON_MS = 20;
 
@@ -18,7 +20,10 @@ export interface Looker {
 /** Looks at paths: one look at a time for each, and another where it changed meanwhile or has to wait. */
 export class Looks {
   readonly #looker: Looker;
-  readonly #hints = new HintQueue((path) => this.look(path));
+  /** What was hinted at, or is due again, in its order. */
+  readonly #waiting = new Map<string, Buffer>();
+  /** The looks at what has waited. */
+  readonly #running = new Set<Promise<void>>();
   readonly #looking = new Set<string>();
   /** Those of them of which there was a hint meanwhile. */
   readonly #changed = new Set<string>();
@@ -33,9 +38,8 @@ export class Looks {
   hint(path: Buffer): void {
     const key = path.toString('latin1');
     if (this.#looking.has(key)) this.#changed.add(key);
-    // Its next look is due anyway.
-    if (this.#timers.has(key) || this.#looking.has(key)) return;
-    this.#queue(path, key);
+    // Else its next look is due anyway.
+    else if (!this.#timers.has(key)) this.#queue(path, key);
   }
 
   /** Resolves when it has been looked at. Never rejects: what goes wrong there is its own affair. */
@@ -59,7 +63,8 @@ export class Looks {
     this.#stopped = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
-    await this.#hints.stop();
+    this.#waiting.clear();
+    await Promise.all(this.#running);
   }
 
   #again(path: Buffer, key: string, waitMs: number): void {
@@ -74,6 +79,24 @@ export class Looks {
   }
 
   #queue(path: Buffer, key: string): void {
-    if (!this.#hints.push(key, path)) this.#looker.overflow();
+    if (this.#stopped || this.#waiting.has(key)) return;
+    if (this.#waiting.size >= MAX_WAITING) {
+      this.#looker.overflow();
+      return;
+    }
+    this.#waiting.set(key, path);
+    this.#lookAtNext();
+  }
+
+  #lookAtNext(): void {
+    for (const [key, path] of this.#waiting) {
+      if (this.#running.size >= AT_ONCE) return;
+      this.#waiting.delete(key);
+      const run = this.look(path).finally(() => {
+        this.#running.delete(run);
+        this.#lookAtNext();
+      });
+      this.#running.add(run);
+    }
   }
 }

@@ -26,6 +26,7 @@ export class OnceLog {
     this.#thisRound = null;
   }
 
+  /** @param key the same for what is the same thing to say. */
   warn(key: string, about: { file: string; err?: unknown }, message: string): void {
     this.#thisRound = `${about.file}: ${message}`;
     const isNew = !this.#said.has(key);

@@ -3,21 +3,22 @@ import { access, mkdir, realpath, stat } from 'node:fs/promises';
 import type { Logger } from '../../log.ts';
 
 const { R_OK, W_OK, X_OK } = constants;
-const SLASH = 0x2f;
 
 /** The watch folder itself: it may be gone, be another one since, or not be ours to move files out of. */
 export class Root {
-  readonly path: Buffer;
   readonly dir: string;
+  /** The same in bytes, as paths below it are. */
+  readonly path: Buffer;
   readonly #mode: number;
   readonly #log: Logger;
   #fault: string | null = 'not started';
+  /** Empty where it cannot be used. */
   #identity = '';
 
   /** @param keep photos stay, so it need not be writable. */
   constructor(dir: string, keep: boolean, log: Logger) {
-    this.path = Buffer.from(dir);
     this.dir = dir;
+    this.path = Buffer.from(dir);
     this.#mode = keep ? R_OK | X_OK : R_OK | W_OK | X_OK;
     this.#log = log;
   }
@@ -38,7 +39,7 @@ export class Root {
    * @param path of a file in it. @throws system errors, of a folder that has gone too.
    */
   async isPastLink(path: Buffer): Promise<boolean> {
-    const folder = path.subarray(0, path.lastIndexOf(SLASH));
+    const folder = path.subarray(0, path.lastIndexOf('/'));
     if (folder.length <= this.path.length) return false;
     const [root, real] = await Promise.all([realOf(this.path), realOf(folder)]);
     return !real.equals(Buffer.concat([root, folder.subarray(this.path.length)]));
@@ -46,7 +47,7 @@ export class Root {
 
   /** @returns "new" where it is another folder than at the last look, or could not be used then. */
   async look(): Promise<'same' | 'new' | 'lost'> {
-    const before = { fault: this.#fault, identity: this.#identity };
+    const [fault, identity] = [this.#fault, this.#identity];
     try {
       this.#identity = await this.#use();
       this.#fault = null;
@@ -54,9 +55,9 @@ export class Root {
       this.#identity = '';
       this.#fault = `${this.dir}: ${(error as Error).message}`;
     }
-    this.#tell(before.fault);
+    this.#tell(fault);
     if (this.#fault !== null) return 'lost';
-    return before.fault === null && before.identity === this.#identity ? 'same' : 'new';
+    return this.#identity === identity ? 'same' : 'new';
   }
 
   /** @returns what tells it from another folder. @throws Error where it cannot be used. */

@@ -1,43 +1,33 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** However often it is cut short, so much of it stays. */
 const LEAST_MS = 1000;
 
 /** The pause between two scans of the folder. */
 export class ScanPause {
-  #cut: (() => void) | null = null;
-  /** Cut short during a scan: what that has passed already is for the next. */
-  #wanted = false;
-  #ended = false;
+  #wanted = new AbortController();
+  readonly #ended = new AbortController();
 
   /** A scan begins: it sees what any was wanted for until now. */
   scanning(): void {
-    this.#wanted = false;
+    this.#wanted = new AbortController();
   }
 
   /** Resolves when it is over. */
   async begin(ms: number): Promise<void> {
-    if (this.#ended) return;
-    const began = performance.now();
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#wanted ? Math.min(ms, LEAST_MS) : ms);
-      this.#cut = () => {
-        clearTimeout(timer);
-        const left = LEAST_MS - (performance.now() - began);
-        if (left <= 0 || this.#ended) resolve();
-        else setTimeout(resolve, left);
-      };
-    });
-    this.#cut = null;
+    const least = Math.min(ms, LEAST_MS);
+    await sleep(least, undefined, { signal: this.#ended.signal }).catch(() => {});
+    await sleep(ms - least, undefined, { signal: this.#wanted.signal }).catch(() => {});
   }
 
   /** The next scan is wanted now, or soon after the one that is going on. */
   cut(): void {
-    if (this.#cut) this.#cut();
-    else this.#wanted = true;
+    this.#wanted.abort();
   }
 
   /** No pause from now on. */
   end(): void {
-    this.#ended = true;
-    this.#cut?.();
+    this.#ended.abort();
+    this.cut();
   }
 }

@@ -5,7 +5,7 @@ export interface Sight {
   readonly mtimeMs: number;
   readonly ino: number;
   /** When it was made, milliseconds since 1970; 0 where the file system does not know. */
-  readonly birthtimeMs?: number;
+  readonly birthtimeMs: number;
 }
 
 interface Watched extends Sight {
@@ -51,7 +51,7 @@ export class Settle {
   look(path: string, sight: Sight, now = Date.now(), ticks = performance.now()): number {
     const needed = sight.size === 0 ? EMPTY * this.#settleMs : this.#settleMs;
     const before = this.#files.get(path);
-    const age = now - Math.max(sight.mtimeMs, sight.birthtimeMs ?? 0);
+    const age = now - Math.max(sight.mtimeMs, sight.birthtimeMs);
     if (before === undefined && sight.size > 0 && age >= this.#settleMs) return 0;
     const same =
       before !== undefined &&

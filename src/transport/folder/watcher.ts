@@ -9,22 +9,20 @@ const REFUSALS: Readonly<Record<string, string>> = {
   EMFILE: 'fs.inotify.max_user_instances is reached; raise it with sysctl -w and in /etc/sysctl.d/',
 };
 
-/** Told of every name that changed in a watched folder. */
-export type Hint = (folder: Buffer, name: Buffer) => void;
-
 /**
  * Kernel notices for folders. One inotify watch a folder and none a file: a folder's watch tells of
  * every change in it, so 100,000 photos cost as many watches as one. Notices are hints: they may be
  * missing (network file systems, a full kernel queue), and the rescan makes up for it.
  */
 export class Watcher {
-  readonly #hint: Hint;
+  readonly #hint: (folder: Buffer, name: Buffer) => void;
   readonly #watches = new Map<string, FSWatcher>();
-  #unwatched: string | null = null;
+  #fault: string | null = null;
   /** The same, of the scan that is going on. */
   #refused: string | null = null;
 
-  constructor(hint: Hint) {
+  /** @param hint told of every name that changed in a watched folder. */
+  constructor(hint: (folder: Buffer, name: Buffer) => void) {
     this.#hint = hint;
   }
 
@@ -34,7 +32,7 @@ export class Watcher {
 
   /** Why some folder is found by rescans alone; null where all are watched. */
   get fault(): string | null {
-    return this.#unwatched;
+    return this.#fault;
   }
 
   /** A scan of all folders begins. */
@@ -44,7 +42,7 @@ export class Watcher {
 
   /** It has met every folder: what it could watch again is no fault any more. */
   endScan(): void {
-    this.#unwatched = this.#refused;
+    this.#fault = this.#refused;
   }
 
   /** Does nothing for a folder that is watched already. */
@@ -56,7 +54,7 @@ export class Watcher {
       return;
     }
     try {
-      const parts = folder.lastIndexOf(0x2f);
+      const parts = folder.lastIndexOf('/');
       const [parent, own] = [folder.subarray(0, parts), folder.subarray(parts + 1)];
       const watcher = watch(folder, { encoding: 'buffer' }, (_event, name) => {
         if (name === null) return;
@@ -97,12 +95,12 @@ export class Watcher {
   clear(): void {
     for (const watcher of this.#watches.values()) watcher.close();
     this.#watches.clear();
-    this.#unwatched = null;
+    this.#fault = null;
     this.#refused = null;
   }
 
   #refuse(why: string): void {
-    this.#unwatched = why;
+    this.#fault = why;
     this.#refused = why;
   }
 }

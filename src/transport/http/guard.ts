@@ -54,14 +54,13 @@ export class Guard {
         `The host ${JSON.stringify(host.slice(0, 256))} is not one of this service; add it to http.allowed_hosts if it should be.`,
       );
     }
-    if (origin !== undefined && !this.#hosts.acceptsOrigin(origin, host ?? '')) {
-      throw new RetaggerError('host_forbidden', 'Requests from pages of other sites are refused.');
-    }
-    const site = headers['sec-fetch-site'];
-    if (SAFE_METHODS.has(method) || origin !== undefined) return;
-    if (site !== undefined && site !== 'same-origin' && site !== 'none') {
-      throw new RetaggerError('host_forbidden', 'Requests from pages of other sites are refused.');
-    }
+    const site = headers['sec-fetch-site'] ?? 'none';
+    const isOurs =
+      origin === undefined
+        ? SAFE_METHODS.has(method) || site === 'same-origin' || site === 'none'
+        : this.#hosts.acceptsOrigin(origin, host ?? '');
+    if (isOurs) return;
+    throw new RetaggerError('host_forbidden', 'Requests from pages of other sites are refused.');
   }
 
   #challenge(request: FastifyRequest, reply: FastifyReply): never {

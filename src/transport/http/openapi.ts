@@ -12,14 +12,6 @@ import type { App } from './server.ts';
 const require = createRequire(import.meta.url);
 const NO_LOGO = { type: 'image/svg+xml', content: '' };
 
-/** The multipart body of an upload, as the API's description shows it. */
-export const uploadBody = Type.Object({
-  image: Type.String({
-    format: 'binary',
-    description: 'JPEG, PNG, WebP, AVIF, GIF (first frame), TIFF or HEIC.',
-  }),
-});
-
 /** The codes of the error table that come with a status. */
 function codesOf(status: number): string {
   const entries = Object.entries(ERRORS).filter(([, error]) => error.status === status);

@@ -1,6 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Logger } from '../../../src/log.ts';
 import { Ledger } from '../../../src/transport/folder/ledger.ts';
 import { isIgnoredFile, isIgnoredFolder } from '../../../src/transport/folder/names.ts';
@@ -9,7 +9,10 @@ import { ScanPause } from '../../../src/transport/folder/scan-pause.ts';
 import { Settle } from '../../../src/transport/folder/settle.ts';
 import { silent, temporaryDir } from '../../daemon/support.ts';
 
-const sight = (size: number, mtimeMs: number, ino = 1) => ({ size, mtimeMs, ino });
+const sight = (size: number, mtimeMs: number, ino = 1) => ({
+  ...{ size, mtimeMs, ino },
+  birthtimeMs: 0,
+});
 
 describe('settle', () => {
   test('takes what was moved in at once, and what is new after its settle time', () => {
@@ -171,24 +174,29 @@ test('of more faults than can be remembered none is said in every round', () => 
 });
 
 describe('the pause between two scans', () => {
-  /** How long it lasts, of an hour at most. */
-  async function lasts(pause: ScanPause): Promise<number> {
+  async function lasts(pause: ScanPause, ms: number): Promise<number> {
     const began = performance.now();
-    const [ended] = [pause.begin(3_600_000), vi.advanceTimersByTimeAsync(3_600_000)];
-    return ended.then(() => performance.now() - began);
+    await pause.begin(ms);
+    return performance.now() - began;
   }
 
-  test('is short where another scan was wanted while the last one was at it', async () => {
-    vi.useFakeTimers();
-    onTestFinished(() => void vi.useRealTimers());
+  test('is short where another scan was wanted while the last one was at it, or since', async () => {
+    const [whole, during, since] = [new ScanPause(), new ScanPause(), new ScanPause()];
+    whole.cut();
+    for (const pause of [whole, during, since]) pause.scanning();
+    during.cut();
+    const all = [lasts(whole, 1500), lasts(during, 3_600_000), lasts(since, 3_600_000)];
+    since.cut();
+    const [ofWhole = 0, ...ofCut] = await Promise.all(all);
+    expect(ofWhole).toBeGreaterThan(1490);
+    for (const ms of ofCut) expect(ms).toBeGreaterThan(990);
+  });
+
+  test('ends at once when the door closes, and is none after that', async () => {
     const pause = new ScanPause();
-    pause.cut();
     pause.scanning();
-    expect(await lasts(pause)).toBe(3_600_000);
-    pause.scanning();
-    pause.cut();
-    expect(await lasts(pause)).toBe(1000);
-    pause.scanning();
-    expect(await lasts(pause)).toBe(3_600_000);
+    const last = lasts(pause, 3_600_000);
+    pause.end();
+    expect((await last) + (await lasts(pause, 3_600_000))).toBeLessThan(900);
   });
 });

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../daemon/support.ts';
-import { form, post, raw, serve } from './support.ts';
+import { form, HEAD, post, raw, serve } from './support.ts';
 
 /** A door whose queue of two is full. */
 async function full() {
@@ -28,9 +28,7 @@ test('a full queue is answered with busy and Retry-After', async () => {
 
 test('busy is said before the body is read, and a sender of much sees it', async () => {
   const { url } = await full();
-  const head =
-    'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
-  const early = await raw(url, `${head}content-length: 1000000\r\n\r\n`);
+  const early = await raw(url, `${HEAD}content-length: 1000000\r\n\r\n`);
   expect(early.status).toBe(503);
   const response = await post(url, form(new Uint8Array(20_000_000)));
   expect(response.status).toBe(503);
@@ -38,12 +36,10 @@ test('busy is said before the body is read, and a sender of much sees it', async
 
 test('slow senders leave places in the queue for others', async () => {
   const { url, parts } = await serve();
-  const head =
-    'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
   const part = '--b\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nk';
   const { hostname, port } = new URL(url);
   const slow = Array.from({ length: 32 }, () => connect(Number(port), hostname));
-  for (const socket of slow) socket.write(`${head}content-length: 1000\r\n\r\n${part}`);
+  for (const socket of slow) socket.write(`${HEAD}content-length: 1000\r\n\r\n${part}`);
   await eventually(() => parts.pipeline.length === 32);
   expect(await (await post(url, form('kitchen'))).json()).toMatchObject({ code: 'busy' });
   expect(parts.pipeline.refusal('folder')).toBe(null);
@@ -53,8 +49,7 @@ test('slow senders leave places in the queue for others', async () => {
 
 test('a client that asks first is spared the upload', async () => {
   const { url, tagger } = await full();
-  const head =
-    'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\nexpect: 100-continue\r\n';
+  const head = `${HEAD}expect: 100-continue\r\n`;
   const refused = await raw(url, `${head}content-length: 1000000\r\n\r\n`);
   expect([refused.status, refused.headers.connection]).toEqual([503, 'close']);
   tagger.letGo();
@@ -89,10 +84,8 @@ test('while the daemon stops, callers are told so', async () => {
 
 test('the door closes in the middle of an upload', async () => {
   const { url, door, dir } = await serve();
-  const head =
-    'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
   const part = '--b\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nkitchen';
-  const answer = raw(url, `${head}content-length: 1000\r\n\r\n${part}`);
+  const answer = raw(url, `${HEAD}content-length: 1000\r\n\r\n${part}`);
   await eventually(async () => (await readdir(join(dir, 'spool'))).length === 1);
   await door.stop();
   expect(JSON.parse((await answer).body)).toMatchObject({ code: 'stopping' });

@@ -18,11 +18,15 @@ async function start(flags: readonly string[] = []) {
   return { ...box, current: run };
 }
 
+async function openPage(flags?: readonly string[]) {
+  const box = await start(flags);
+  return { ...box, ...(await open(await browse(), box.url)) };
+}
+
 const cards = (page: Page) => page.locator('.card.done');
 
 test('chosen photos get their tags and six bars each', async () => {
-  const { url } = await start();
-  const { page, complaints } = await open(await browse(), url);
+  const { page, complaints, url } = await openPage();
   await page.getByText('Drop photos here').waitFor();
   await page.setInputFiles('#files', ROOMS);
   await cards(page).nth(2).waitFor();
@@ -50,8 +54,7 @@ test('chosen photos get their tags and six bars each', async () => {
 });
 
 test('the feed shows what the folder brings, and counts it', async () => {
-  const { url, drop } = await start();
-  const { page, complaints } = await open(await browse(), url);
+  const { page, complaints, url, drop } = await openPage();
   await page.locator('#health li').first().waitFor();
   await page.getByText('shows up here').waitFor();
   const tiles = page.locator('#counts b');
@@ -75,8 +78,7 @@ test('the feed shows what the folder brings, and counts it', async () => {
 });
 
 test('a bad photo gets a clear message, the next its tag, one that cannot be shown a tile', async () => {
-  const { url } = await start();
-  const { page, complaints } = await open(await browse(), url);
+  const { page, complaints } = await openPage();
   const heic = 'test/fixtures/formats/phone.heic';
   await page.setInputFiles('#files', ['test/fixtures/refused/truncated.jpg', heic]);
   await cards(page).first().waitFor();
@@ -93,8 +95,7 @@ test('a bad photo gets a clear message, the next its tag, one that cannot be sho
 });
 
 test('the keyboard reaches what the mouse does, and photos may be dropped anywhere', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   // Asked for well before the key that opens it: a key pressed at once may be ahead of it.
   const chooser = page.waitForEvent('filechooser');
   await page.keyboard.press('Tab');
@@ -120,8 +121,7 @@ test('the keyboard reaches what the mouse does, and photos may be dropped anywhe
 });
 
 test('a wrong token is asked for again, the right one opens the page', async () => {
-  const { url } = await start(['--http-token', TOKEN]);
-  const { page, complaints } = await open(await browse(), url);
+  const { page, complaints } = await openPage(['--http-token', TOKEN]);
   const field = page.getByLabel('Token', { exact: true });
   await field.fill('not the right one');
   await page.getByRole('button', { name: 'Continue' }).click();
@@ -139,8 +139,7 @@ test('a wrong token is asked for again, the right one opens the page', async () 
 });
 
 test('it finds the box again after a restart', async () => {
-  const { url, run, current, drop } = await start();
-  const { page } = await open(await browse(), url);
+  const { page, run, current, drop } = await openPage();
   await page.locator('#health li').first().waitFor();
   await current.terminate();
   await page.locator('#live', { hasText: 'connecting' }).waitFor();
@@ -151,8 +150,7 @@ test('it finds the box again after a restart', async () => {
 });
 
 test('it says so where the box gives no answer, or something else answers for it', async () => {
-  const { url, current } = await start();
-  const { page } = await open(await browse(), url);
+  const { page, current } = await openPage();
   const pill = (text: string) =>
     page.locator('#ready', { hasText: new RegExp(`^${text}$`) }).waitFor({ timeout: 15_000 });
   await pill('ready');
@@ -168,8 +166,7 @@ test('it says so where the box gives no answer, or something else answers for it
 });
 
 test('photos with one id, and with odd ends of lines in their names, are all shown', async () => {
-  const { url, drop } = await start();
-  const { page } = await open(await browse(), url);
+  const { page, url, drop } = await openPage();
   // What has been is shown first, and would take the place of what comes before it.
   await page.locator('#counts b').first().waitFor();
   const item = (n: number) => ({
@@ -219,8 +216,7 @@ test('a viewer too many sees at least what has been, and a file that has gone is
 });
 
 test('it fits a phone, light and dark', async () => {
-  const { url } = await start();
-  const { page, complaints } = await open(await browse(), url);
+  const { page, complaints } = await openPage();
   await page.setViewportSize({ width: 360, height: 740 });
   await page.setInputFiles('#files', ROOMS);
   await cards(page).nth(2).waitFor();
@@ -238,8 +234,7 @@ test('it fits a phone, light and dark', async () => {
 });
 
 test('all text is as large as the person has set it in the browser', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.evaluate("document.documentElement.style.fontSize = '24px'");
   for (const text of ['.drop span', '.drop strong', '#feed-empty', '.drop small']) {
     const size = await page.evaluate<string>(
@@ -250,8 +245,7 @@ test('all text is as large as the person has set it in the browser', async () =>
 });
 
 test('the API page works under the same policy', async () => {
-  const { url } = await start();
-  const { page, complaints } = await open(await browse(), url);
+  const { page, complaints, url } = await openPage();
   await page.goto(`${url}/docs/`);
   await page.locator('#operations-photos-tag').click();
   await page.getByRole('button', { name: 'Try it out' }).click();
@@ -262,8 +256,7 @@ test('the API page works under the same policy', async () => {
 });
 
 test('of many photos a hundred cards stay, and one tried again is no second photo', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.getByText('Drop photos here').waitFor();
   let answers = 0;
   await page.route('**/re-tagger', async (route) => {
@@ -301,8 +294,7 @@ test('of many photos a hundred cards stay, and one tried again is no second phot
 });
 
 test('a photo of an earlier batch that is tried again is one more of the batch that runs', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.getByText('Drop photos here').waitFor();
   let answers = 0;
   let letGo = () => {};
@@ -329,8 +321,7 @@ test('a photo of an earlier batch that is tried again is one more of the batch t
 });
 
 test('a box that is away for a while fails none of the photos that wait', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   let away = true;
   await page.route('**/re-tagger', (route) =>
     away ? route.abort('connectionrefused') : route.continue(),
@@ -344,8 +335,7 @@ test('a box that is away for a while fails none of the photos that wait', async 
 });
 
 test('the keyboard stays at a photo that is tried again', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.route('**/re-tagger', (route) => route.fulfill({ status: 500, json: {} }));
   await page.setInputFiles('#files', ROOMS.slice(0, 1));
   const again = page.getByRole('button', { name: 'Try again' });
@@ -357,8 +347,7 @@ test('the keyboard stays at a photo that is tried again', async () => {
 });
 
 test('on a narrow phone, and in high contrast, the bars still show the scores', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.setInputFiles('#files', ROOMS.slice(0, 1));
   await cards(page).first().waitFor();
   for (const width of [320, 360, 390, 414]) {
@@ -382,8 +371,7 @@ test('on a narrow phone, and in high contrast, the bars still show the scores', 
 });
 
 test('a hidden tab holds no connection, and shows what it missed when it is looked at', async () => {
-  const { url, drop } = await start();
-  const { page, complaints } = await open(await browse(), url);
+  const { page, complaints, drop } = await openPage();
   await page.locator('#counts b').first().waitFor();
   const hide = (hidden: boolean) =>
     page.evaluate(`
@@ -430,8 +418,7 @@ test('eight windows side by side all live, and photos still get through', async 
 });
 
 test('a drop without photos changes nothing, and of a folder only what may be one is taken', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.setInputFiles('#files', ROOMS.slice(0, 1));
   await cards(page).first().waitFor();
   // Thumbnails can be dragged like every picture.
@@ -488,8 +475,7 @@ test('photos are pasted, and a token is pasted as text', async () => {
 });
 
 test('to leave while photos wait is asked about, and not once they are done', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   let letGo = () => {};
   const held = new Promise<void>((resolve) => {
     letGo = resolve;
@@ -518,8 +504,7 @@ test('to leave while photos wait is asked about, and not once they are done', as
 });
 
 test('behind a proxy, too, a box that begins anew fails no photo', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   let answers = 0;
   await page.route('**/re-tagger', (route) => {
     answers += 1;
@@ -533,8 +518,7 @@ test('behind a proxy, too, a box that begins anew fails no photo', async () => {
 });
 
 test('photos wait some minutes for a box that is away', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.locator('#counts b').first().waitFor();
   await page.clock.install();
   await page.route('**/re-tagger', (route) => route.abort('connectionrefused'));
@@ -549,8 +533,7 @@ test('photos wait some minutes for a box that is away', async () => {
 });
 
 test('only pictures that are still shown are made, and what is transparent is white in them', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.locator('#counts b').first().waitFor();
   await page.evaluate(`{
     const real = createImageBitmap;
@@ -589,9 +572,21 @@ test('only pictures that are still shown are made, and what is transparent is wh
   expect(brightness).toBeGreaterThan(250);
 });
 
+test('of a tall photo the middle is shown', async () => {
+  const { page } = await openPage();
+  const create = { width: 300, height: 900, channels: 3, background: '#88aacc' } as const;
+  const buffer = await sharp({ create }).png().toBuffer();
+  await page.setInputFiles('#files', [{ name: 'tall.png', mimeType: 'image/png', buffer }]);
+  await page.locator('.card img').waitFor();
+  for (const width of [1280, 360]) {
+    await page.setViewportSize({ width, height: 740 });
+    const shown = await page.locator('.picture').boundingBox();
+    expect([width, await page.locator('.card img').boundingBox()]).toEqual([width, shown]);
+  }
+});
+
 test('on a phone no label of the counts breaks, and print cuts no card and keeps the bars', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   await page.setInputFiles('#files', ROOMS.slice(0, 1));
   await cards(page).waitFor();
   for (const width of [320, 360, 375, 390, 412]) {
@@ -610,8 +605,7 @@ test('on a phone no label of the counts breaks, and print cuts no card and keeps
 });
 
 test('what answers in place of the box is told in words', async () => {
-  const { url } = await start();
-  const { page } = await open(await browse(), url);
+  const { page } = await openPage();
   const answers: [number, string, string][] = [
     [200, '<h1>Sign in</h1>', 'Something else than the box answered.'],
     [413, '<h1>Request Entity Too Large</h1>', 'The photo is too large for what is between'],

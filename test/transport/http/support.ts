@@ -12,6 +12,9 @@ import { build, configIn, silent, TextTagger, temporaryDir } from '../../daemon/
 
 export const LABELS = ['bedroom', 'bathroom', 'balcony', 'kitchen', 'hall', 'others'] as const;
 export const TOKEN = 'a token of good length';
+/** Of an upload written by hand; what else it needs and an empty line come after it. */
+export const HEAD =
+  'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
 
 /** Tags text by its first word like its parent, with the product's six labels. */
 export class SixTagger extends TextTagger {

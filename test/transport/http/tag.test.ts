@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually } from '../../daemon/support.ts';
-import { form, LABELS, post, raw, serve } from './support.ts';
+import { form, HEAD, LABELS, post, raw, serve } from './support.ts';
 
 const RESULT = 'application/vnd.retagger.result+json';
 
@@ -51,7 +51,6 @@ test('one connection carries many photos', async () => {
   const { url } = await serve();
   const body = 'kitchen';
   const part = `--b\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\n${body}\r\n--b--\r\n`;
-  const head = `POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: ${part.length}\r\n`;
-  const first = await raw(url, `${head}\r\n${part}`);
+  const first = await raw(url, `${HEAD}content-length: ${part.length}\r\n\r\n${part}`);
   expect([first.status, first.headers.connection]).toEqual([200, 'keep-alive']);
 });

@@ -7,11 +7,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Spool } from '../../../src/daemon/spool/spool.ts';
 import { RetaggerError } from '../../../src/errors.ts';
 import { eventually, silent } from '../../daemon/support.ts';
-import { form, post, raw, serve } from './support.ts';
+import { form, HEAD, post, raw, serve } from './support.ts';
 
 const RESULT = 'application/vnd.retagger.result+json';
-const HEAD =
-  'POST /re-tagger HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\n';
 const PART = '--b\r\ncontent-disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n';
 
 /** A client that sends what it is told and hangs up when it is told. */

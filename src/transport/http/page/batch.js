@@ -1,14 +1,13 @@
-import { byId, make } from './dom.js';
+import { byId, make, tagged, UNSURE } from './dom.js';
 
 /**
  * What was chosen since the box last had nothing to do, in numbers.
  * @typedef {{total: number, done: number, failed: number, unreadable: number, left: number,
- *   tags: Map<string, number>}} Batch
+ *   tags: Map<string | null, number>}} Batch
  */
 
 /** From so many on, the tags are counted and the sum is announced, not each photo. */
 export const MANY = 4;
-const UNSURE = 'not sure';
 
 /** @returns {Batch} */
 export const emptyBatch = () => ({
@@ -22,8 +21,8 @@ export const emptyBatch = () => ({
  * @param {import('./api.js').Result} result
  */
 export function countTag({ tags }, { tag, scores }) {
-  for (const label of [...Object.keys(scores), UNSURE]) {
-    tags.set(label, (tags.get(label) ?? 0) + Number(label === (tag ?? UNSURE)));
+  for (const label of [...Object.keys(scores), null]) {
+    tags.set(label, (tags.get(label) ?? 0) + Number(label === tag));
   }
 }
 
@@ -45,13 +44,8 @@ export function showNumbers(batch, shown, most) {
   byId('batch-text').textContent = text;
   const tallies = batch.total < MANY ? [] : found(batch);
   byId('batch-tags').replaceChildren(
-    ...tallies.map(([label, count]) =>
-      make(
-        'li',
-        {},
-        make('span', { class: label === UNSURE ? 'tag unsure' : 'tag', tone: label }, label),
-        make('span', { class: 'number' }, ` ${count.toLocaleString()}`),
-      ),
+    ...tallies.map(([tag, count]) =>
+      make('li', {}, tagged(tag), make('span', { class: 'number' }, ` ${count.toLocaleString()}`)),
     ),
   );
 }
@@ -61,7 +55,7 @@ export function showNumbers(batch, shown, most) {
  * @param {Batch} batch
  */
 export function sumOf(batch) {
-  const tags = found(batch).map(([label, count]) => `${count} ${label}`);
+  const tags = found(batch).map(([tag, count]) => `${count} ${tag ?? UNSURE}`);
   const which = tags.length > 0 ? ` (${tags.join(', ')})` : '';
   return `${batch.total - batch.failed} photos tagged${which}, ${batch.failed} not tagged`;
 }

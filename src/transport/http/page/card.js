@@ -1,4 +1,4 @@
-import { make, percent } from './dom.js';
+import { make, percent, tagged } from './dom.js';
 import { pathOf } from './dropped.js';
 import { thumbnail } from './thumbnail.js';
 
@@ -6,19 +6,17 @@ import { thumbnail } from './thumbnail.js';
 
 /** One photo that the person chose: picture, state, scores. */
 export class Card {
-  /**
-   * @param {File} file
-   */
+  /** @param {File} file */
   constructor(file) {
     this.file = file;
     /** @type {import('./table.js').Row} */
     this.row = { file: pathOf(file), result: null, error: null };
     this.picture = make('div', { class: 'picture' });
-    this.headline = make('p', { class: 'headline quiet' }, 'Waiting');
+    this.headline = make('p', { class: 'headline quiet' });
     this.body = make('div', { class: 'answer' });
     this.element = make(
       'li',
-      { class: 'card waiting' },
+      { class: 'card' },
       this.picture,
       make(
         'div',
@@ -35,9 +33,8 @@ export class Card {
   wait(takeOut) {
     this.row.error = null;
     this.#state('waiting', 'Waiting');
-    this.out = make('button', { class: 'out', title: 'Remove' }, '×');
-    this.out.type = 'button';
-    this.out.setAttribute('aria-label', `Remove: ${this.file.name}`);
+    const label = `Remove: ${this.file.name}`;
+    this.out = make('button', { class: 'out', title: 'Remove', label }, '×');
     this.out.addEventListener('click', takeOut);
     this.headline.append(this.out);
   }
@@ -48,14 +45,14 @@ export class Card {
 
   /** @param {Result} result */
   done(result) {
-    const sure = result.tag !== null;
-    const best = result.tag ?? bestOf(result.scores);
+    const { tag, score, scores } = result;
+    const best = tag ?? bestOf(scores);
     this.#state('done', '');
     this.headline.append(
-      make('span', { class: sure ? 'tag' : 'tag unsure', tone: best }, sure ? best : 'not sure'),
-      make('span', { class: 'score' }, sure ? percent(result.score) : `perhaps ${best}`),
+      tagged(tag),
+      make('span', { class: 'score' }, tag ? percent(score) : `perhaps ${best}`),
     );
-    this.body.replaceChildren(bars(result.scores, best));
+    this.body.replaceChildren(bars(scores, best));
     this.row.result = result;
   }
 
@@ -68,10 +65,9 @@ export class Card {
     this.#state('failed', 'Not tagged');
     this.body.replaceChildren(make('p', { class: 'bad' }, message));
     if (retry === null) return;
-    const button = make('button', { class: 'plain' }, 'Try again');
-    button.type = 'button';
-    button.setAttribute('aria-label', `Try again: ${this.file.name}`);
-    button.addEventListener('click', retry, { once: true });
+    const label = `Try again: ${this.file.name}`;
+    const button = make('button', { class: 'plain', label }, 'Try again');
+    button.addEventListener('click', retry);
     this.body.append(button);
   }
 
@@ -79,7 +75,6 @@ export class Card {
   remove() {
     this.element.remove();
     if (this.url) URL.revokeObjectURL(this.url);
-    this.url = undefined;
     this.removed = true;
   }
 
@@ -129,19 +124,16 @@ function bestOf(scores) {
  * @param {string} best
  */
 function bars(scores, best) {
-  const list = make('ul', { class: 'bars' });
-  list.setAttribute('aria-label', 'Scores');
+  const list = make('ul', { class: 'bars', label: 'Scores' });
   for (const [label, score] of Object.entries(scores)) {
     const fill = make('i');
     fill.style.width = `${100 * score}%`;
-    const track = make('span', { class: 'track' }, fill);
-    track.setAttribute('aria-hidden', 'true');
     list.append(
       make(
         'li',
         { class: label === best ? 'best' : '', tone: label },
         make('span', {}, label),
-        track,
+        make('span', { class: 'track' }, fill),
         make('span', { class: 'number' }, percent(score)),
       ),
     );

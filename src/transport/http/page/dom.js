@@ -14,8 +14,8 @@ export function byId(id) {
  * Makes an element.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} name
- * @param {{class?: string, title?: string, tone?: string | null, hidden?: boolean}} [options] `tone`
- *   is the label whose colour it takes.
+ * @param {{class?: string, title?: string, label?: string, tone?: string | null}} [options] `label` is
+ *   what a screen reader says; `tone` the tag whose colour it takes.
  * @param {...(Node | string)} children
  * @returns {HTMLElementTagNameMap[T]}
  */
@@ -23,25 +23,24 @@ export function make(name, options = {}, ...children) {
   const element = document.createElement(name);
   if (options.class) element.className = options.class;
   if (options.title) element.title = options.title;
+  if (options.label) element.setAttribute('aria-label', options.label);
   if (options.tone) element.dataset.tone = options.tone;
-  if (options.hidden) element.hidden = true;
   element.append(...children);
   return element;
 }
 
-/**
- * @param {number} score 0..1
- */
-export const percent = (score) => `${Math.round(score * 100)} %`;
+/** What a photo is said to be where the model abstained. */
+export const UNSURE = 'not sure';
 
 /**
- * Keeps the newest children of a list.
- * @param {HTMLElement} list newest first
- * @param {number} most
+ * A tag with its mark.
+ * @param {string | null} tag null where the model abstained
  */
-export function trim(list, most) {
-  while (list.children.length > most) list.lastElementChild?.remove();
-}
+export const tagged = (tag) =>
+  make('span', { class: tag ? 'tag' : 'tag unsure', tone: tag }, tag ?? UNSURE);
+
+/** @param {number} score 0..1 */
+export const percent = (score) => `${Math.round(score * 100)} %`;
 
 /** @param {number} ms */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

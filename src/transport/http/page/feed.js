@@ -1,4 +1,4 @@
-import { byId, make, percent, trim } from './dom.js';
+import { byId, make, percent, tagged, UNSURE } from './dom.js';
 import { keepDays, timeOf } from './times.js';
 
 /**
@@ -27,7 +27,7 @@ keepDays(byId('feed'));
 export function showRecent({ labels, counts: { tags, abstained, failed }, items }) {
   const known = new Set([...labels, ...Object.keys(tags)]);
   counts = new Map([...known].map((label) => [label, tags[label] ?? 0]));
-  counts.set('not sure', abstained);
+  counts.set(UNSURE, abstained);
   counts.set('failed', failed);
   seen.clear();
   byId('feed').replaceChildren();
@@ -40,7 +40,7 @@ export function showRecent({ labels, counts: { tags, abstained, failed }, items 
 /** @param {FeedItem} item */
 export function showItem(item) {
   if (seen.has(idOf(item))) return;
-  const key = item.kind === 'failure' ? 'failed' : (item.result.tag ?? 'not sure');
+  const key = item.kind === 'failure' ? 'failed' : (item.result.tag ?? UNSURE);
   counts.set(key, (counts.get(key) ?? 0) + 1);
   add(item);
 }
@@ -70,7 +70,7 @@ function draw() {
   const feed = byId('feed');
   for (const item of pending) feed.prepend(row(item));
   pending = [];
-  trim(feed, ROWS);
+  while (feed.children.length > ROWS) feed.lastElementChild?.remove();
   byId('feed-empty').hidden = feed.children.length > 0;
   drawCounts();
 }
@@ -95,17 +95,12 @@ function row(item) {
     'li',
     {},
     make('span', { class: 'name', title: name }, name),
-    verdict(item),
+    item.kind === 'result'
+      ? tagged(item.result.tag)
+      : make('span', { class: 'tag', tone: 'failed' }, 'failed'),
     make('span', { class: 'quiet' }, `${SOURCES[source] ?? source}, `, timeOf(item.at)),
     detail(item),
   );
-}
-
-/** @param {FeedItem} item */
-function verdict(item) {
-  if (item.kind === 'failure') return make('span', { class: 'tag', tone: 'failed' }, 'failed');
-  const { tag } = item.result;
-  return make('span', { class: tag ? 'tag' : 'tag unsure', tone: tag }, tag ?? 'not sure');
 }
 
 /** @param {FeedItem} item */

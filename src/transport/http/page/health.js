@@ -22,7 +22,7 @@ function show({ ready, checks }) {
   const rows = Object.entries(checks).map(([name, { ok, detail }]) => {
     const state = make('span', { class: 'unseen' }, ok ? 'good: ' : 'not good: ');
     const text = make('span', { class: 'detail', title: detail ?? '' }, state, detail ?? '');
-    return make('li', { class: ok ? 'ok' : 'not' }, make('span', {}, name), text);
+    return make('li', { class: ok ? '' : 'not' }, make('span', {}, name), text);
   });
   byId('health').replaceChildren(...rows);
 }

@@ -25,21 +25,16 @@ export async function follow({ onRecent, onItem, onState }) {
   for (;;) {
     await shown();
     const stream = new AbortController();
-    let left = false;
+    const { signal } = stream;
+    document.addEventListener('visibilitychange', () => stream.abort(), { signal });
     let lost = false;
-    const leave = () => {
-      if (!document.hidden && !lost) return;
-      left = true;
-      stream.abort();
-    };
-    document.addEventListener('visibilitychange', leave);
     takeTurn(() => {
       lost = true;
-      leave();
+      stream.abort();
     });
     try {
       // Else Firefox has a second window wait 20 seconds for what the first might store.
-      const response = await call('events', { signal: stream.signal, cache: 'no-store' });
+      const response = await call('events', { signal, cache: 'no-store' });
       // Asked for after the stream is open, so that nothing falls in between.
       onRecent(await recent());
       onState('');
@@ -52,7 +47,7 @@ export async function follow({ onRecent, onItem, onState }) {
         await recent().then(onRecent, () => {});
       }
     }
-    document.removeEventListener('visibilitychange', leave);
+    const left = signal.aborted;
     stream.abort();
     leaveTurn();
     if (lost) await poll(onRecent, onState);
@@ -86,14 +81,12 @@ async function poll(onRecent, onState) {
     over = true;
   });
   while (!over) {
-    const answered = await recent().then(
-      (all) => {
-        onRecent(all);
-        return true;
-      },
-      () => false,
-    );
-    onState(answered ? '' : 'connecting');
+    try {
+      onRecent(await recent());
+      onState('');
+    } catch {
+      onState('connecting');
+    }
     await Promise.race([used, pause(POLL_MS)]);
   }
 }

@@ -1,3 +1,5 @@
+import { UNSURE } from './dom.js';
+
 /**
  * What became of a photo; neither a result nor an error while it waits.
  * @typedef {{file: string, result: import('./api.js').Result | null, error: string | null}} Row
@@ -19,7 +21,7 @@ export function tableOf(rows) {
   const labels = [...new Set(finished.flatMap(({ result }) => Object.keys(result?.scores ?? {})))];
   const lines = finished.map(({ file, result, error }) => {
     const scores = [result?.score, ...labels.map((label) => result?.scores[label])];
-    const tag = result && (result.tag ?? 'not sure');
+    const tag = result && (result.tag ?? UNSURE);
     return [file, tag ?? '', ...scores.map((score) => score?.toFixed(4) ?? ''), error ?? ''];
   });
   const header = ['file', 'tag', 'score', ...labels, 'error'];

@@ -1,7 +1,7 @@
 import { ApiError, tagPhoto } from './api.js';
 import { countTag, emptyBatch, MANY, showNumbers, sumOf } from './batch.js';
 import { Card } from './card.js';
-import { byId } from './dom.js';
+import { byId, UNSURE } from './dom.js';
 import { isFinished, save, tableOf } from './table.js';
 
 /** Two keep the box busy; more would only stand in its queue before others. */
@@ -57,7 +57,7 @@ export function addPhotos({ files, unreadable, left }) {
 /** Removes the cards of finished photos. */
 export function clearPhotos() {
   for (const card of cards) {
-    if (card.element.matches('.done, .failed')) forget(card);
+    if (isFinished(card.row)) forget(card);
   }
   batch.unreadable = 0;
   batch.left = 0;
@@ -127,7 +127,7 @@ function next() {
       batch.done += 1;
       drop();
       showBatch();
-      if (isIdle()) announceSum();
+      if (isIdle() && batch.total >= MANY) announce(sumOf(batch));
       next();
     });
   }
@@ -141,7 +141,7 @@ async function upload(card) {
     const result = await tagPhoto(card.file, (why) => card.sending(why ?? undefined));
     card.done(result);
     countTag(batch, result);
-    if (batch.total < MANY) announce(`${name}: ${result.tag ?? 'not sure'}`);
+    if (batch.total < MANY) announce(`${name}: ${result.tag ?? UNSURE}`);
   } catch (error) {
     batch.failed += 1;
     const message = error instanceof Error ? error.message : String(error);
@@ -173,10 +173,6 @@ function showBatch() {
   globalThis.onbeforeunload = isIdle() ? null : (event) => event.preventDefault();
 }
 
-function announceSum() {
-  if (batch.total >= MANY) announce(sumOf(batch));
-}
-
 /** @param {string} text */
 function announce(text) {
   byId('announcer').textContent = text;
@@ -187,9 +183,9 @@ function announce(text) {
  * may be tried again until it is.
  */
 function drop() {
-  const oldest = ['.done', '.failed'].flatMap((kind) =>
-    [...cards].filter((card) => card.element.matches(kind) && !failures.has(card)),
-  );
+  const some = [...cards].filter((card) => !failures.has(card));
+  const done = some.filter(({ row }) => row.result !== null);
+  const oldest = [...done, ...some.filter(({ row }) => row.error !== null)];
   for (const card of oldest.slice(0, Math.max(0, oldest.length - MAX_CARDS))) forget(card);
   for (const card of failures.keys()) {
     if (failures.size <= MAX_FAILURES) break;

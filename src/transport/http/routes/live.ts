@@ -47,9 +47,8 @@ export function liveRoutes(
     },
     async () => {
       const { model = null, engine = null, labels = [] } = info() ?? {};
-      const { counts, items } = feed;
-      const recent = { node: config.node.id, model, engine, labels: [...labels], counts };
-      return { ...recent, items: [...items] };
+      const box = { node: config.node.id, model, engine, labels: [...labels] };
+      return { ...box, counts: feed.counts, items: [...feed.items] };
     },
   );
 

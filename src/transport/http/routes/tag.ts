@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import { Refused } from '../../../daemon/pipeline/refused.ts';
 import type { Accepted } from '../../../daemon/ports.ts';
 import { ERRORS, type ErrorCode, RetaggerError } from '../../../errors.ts';
-import { type Result, ScoresSchema } from '../../../result.ts';
+import { type Failure, type Result, ScoresSchema } from '../../../result.ts';
 import { RESULT_TYPE, wantsResult } from '../accept.ts';
 import { named } from '../named.ts';
-import { problems, uploadBody } from '../openapi.ts';
+import { problems } from '../openapi.ts';
 import type { HttpDoorParts, Timings } from '../parts.ts';
 import type { App } from '../server.ts';
 import { letBodyCome } from '../unread.ts';
@@ -39,7 +40,12 @@ export function tagRoute(
         'Answers with one score per label, or with the full result where `Accept` asks for it.',
       tags: ['photos'],
       consumes: ['multipart/form-data'],
-      body: uploadBody,
+      body: Type.Object({
+        image: Type.String({
+          format: 'binary',
+          description: 'JPEG, PNG, WebP, AVIF, GIF (first frame), TIFF or HEIC.',
+        }),
+      }),
       response: {
         200: {
           description: 'The scores, each in 0..1, summing to 1.',
@@ -51,7 +57,7 @@ export function tagRoute(
         ...problems(400, 401, 403, 408, 413, 415, 422, 500, 503, 504),
       },
     },
-    // The body is a stream that no schema can look at.
+    // The body is a stream; its schema is for the API's description alone.
     validatorCompiler: () => () => true,
     handler: async (request, reply) => {
       const refusal = pipeline.refusal('http');
@@ -73,7 +79,7 @@ export function tagRoute(
           if (error.code === 'still_queued') await accepted.keep().catch(() => {});
           throw error;
         });
-      if (!outcome.ok) throw new RetaggerError(...failureOf(outcome.failure));
+      if (!outcome.ok) throw errorOf(outcome.failure);
       reply.header('vary', 'Accept');
       return wantsResult(request.headers.accept)
         ? reply.type(RESULT_TYPE).send(outcome.result)
@@ -119,6 +125,5 @@ function refuseEncoded({ headers }: FastifyRequest): void {
 const tooSlow = () => new RetaggerError('request_timeout');
 const stillQueued = () => new RetaggerError('still_queued');
 
-function failureOf({ code, message }: { code: string; message: string }): [ErrorCode, string] {
-  return [code in ERRORS ? (code as ErrorCode) : 'internal', message];
-}
+const errorOf = ({ code, message }: Failure) =>
+  new RetaggerError(code in ERRORS ? (code as ErrorCode) : 'internal', message);
