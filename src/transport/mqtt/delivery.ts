@@ -9,7 +9,6 @@ import type { Topics } from './topics.ts';
 const IN_FLIGHT = 32;
 /** Milliseconds between looks at what could not be read or published. */
 const LOOK_MS = 1000;
-
 /** Connections that may end while a message's reply is on its way; then it goes without. */
 const CUT_OFF = 5;
 
@@ -43,31 +42,24 @@ export class Delivery {
     this.#refusals = new Refusals(log);
   }
 
-  start(): void {
-    this.#unsubscribe = this.#outbox.onPut(() => this.#pump());
-    this.#timer = setInterval(() => this.#pump(), LOOK_MS);
-    this.#timer.unref();
-  }
-
-  stop(): void {
-    this.#unsubscribe?.();
-    if (this.#timer) clearInterval(this.#timer);
-    this.down();
-  }
-
   /** What the broker does not take, for `/readyz`. */
   get refused(): string | null {
     return this.#refusals.detail;
   }
 
+  /** There is a connection: sends by it what waits and what comes. */
   up(session: Session): void {
     this.#session = session;
+    this.#unsubscribe = this.#outbox.onPut(() => this.#pump());
+    this.#timer = setInterval(() => this.#pump(), LOOK_MS).unref();
     this.#pump();
   }
 
   /** The connection is gone: everything unacknowledged is sent again on the next. */
   down(): void {
     this.#session = null;
+    this.#unsubscribe?.();
+    if (this.#timer) clearInterval(this.#timer);
     this.#suspects = Promise.resolve();
     this.#inFlight = 0;
     this.#refusals.clear();
@@ -115,7 +107,7 @@ export class Delivery {
       return;
     }
     for (const entry of entries) {
-      if (!this.#refusals.hold(entry)) this.#send(session, entry);
+      if (!this.#refusals.hold(entry)) void this.#send(session, entry);
     }
     if (entries.length > 0) this.#again = true;
   }
@@ -126,19 +118,14 @@ export class Delivery {
     return Math.max(1, Math.min(IN_FLIGHT, Math.floor(theirs / 2)));
   }
 
-  #send(session: Session, entry: OutboxEntry): void {
+  async #send(session: Session, entry: OutboxEntry): Promise<void> {
     this.#inFlight += 1;
-    void this.#deliver(session, entry).then(() => {
-      // `down` has counted anew.
-      if (this.#session === session) this.#inFlight -= 1;
-      this.#pump();
-    });
-  }
-
-  async #deliver(session: Session, entry: OutboxEntry): Promise<void> {
     const taken = await this.#publish(session, entry);
     // After a lost connection the entry is in the outbox again, and no longer ours.
     if (taken && this.#session === session) await this.#remove(entry);
+    // `down` has counted anew.
+    if (this.#session === session) this.#inFlight -= 1;
+    this.#pump();
   }
 
   /** @returns whether the broker has taken it. */

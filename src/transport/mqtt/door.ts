@@ -48,7 +48,6 @@ export class MqttDoor implements Part, HealthSource {
   readonly #broker: EmbeddedBroker;
   readonly #in: Connection;
   readonly #out: Connection;
-  #embedded = false;
 
   constructor({ config, log: parent, pipeline, outbox, info }: MqttDoorParts) {
     const log = parent.child({ part: 'mqtt' });
@@ -57,9 +56,7 @@ export class MqttDoor implements Part, HealthSource {
     this.#log = log;
     this.#topics = topics;
     this.#journal = new Journal(join(config.data.dir, 'mqtt', 'journal.jsonl'), log);
-    const isOwnTopic = (topic: string) => Object.values(topics).includes(topic);
-    const parts = { config, log, pipeline, outbox, journal: this.#journal, isOwnTopic };
-    this.#ingest = new Ingest(parts);
+    this.#ingest = new Ingest({ config, log, pipeline, outbox, journal: this.#journal, topics });
     this.#delivery = new Delivery(outbox, topics, log);
     this.#presence = new Presence({
       ...{ topic: topics.status, info, log },
@@ -67,9 +64,7 @@ export class MqttDoor implements Part, HealthSource {
     });
     this.#subscriptions = new Subscriptions(topics, log);
     this.#broker = new EmbeddedBroker({
-      ...{ config, log, ownId: clientId(config, 'out') },
-      isIngest: (topic) => topic === topics.ingest || topic === topics.fleet,
-      isOurs: (topic) => [topics.result, topics.error, topics.status].includes(topic),
+      ...{ config, log, topics, ownId: clientId(config, 'out') },
       take: (incoming, signal) => this.#ingest.take(incoming, signal),
     });
     const url = () => this.url;
@@ -84,11 +79,21 @@ export class MqttDoor implements Part, HealthSource {
     });
     this.#out = new Connection({
       ...{ config, log, url, role: 'out' as const },
-      password: () => (this.#embedded ? this.#broker.ownPassword : undefined),
       will: () => this.#presence.will(),
-      onUp: async (session) => this.#up(session),
-      onDown: () => this.#down(),
+      onUp: async (session) => {
+        this.#delivery.up(session);
+        void this.#announce(session);
+      },
+      onDown: () => {
+        this.#presence.down();
+        this.#delivery.down();
+      },
     });
+  }
+
+  /** Whether the broker in use is the embedded one. */
+  get #embedded(): boolean {
+    return this.#broker.port !== null;
   }
 
   /** Address of the broker in use. */
@@ -102,11 +107,13 @@ export class MqttDoor implements Part, HealthSource {
     // For photos that are named by their path, where nobody watches the folder.
     await mkdir(this.#config.ingest.dir, { recursive: true }).catch(() => {});
     await this.#journal.open();
-    this.#embedded = await this.#startBroker();
-    this.#delivery.start();
-    this.#out.start(this.#embedded ? 4 : 5);
-    // The embedded broker hands photos over itself, before it acknowledges them.
-    if (!this.#embedded) this.#in.start();
+    if (await this.#startBroker()) {
+      // It hands photos over itself, before it acknowledges them.
+      this.#out.start(4, this.#broker.ownPassword);
+    } else {
+      this.#out.start();
+      this.#in.start();
+    }
   }
 
   async stop(): Promise<void> {
@@ -133,13 +140,8 @@ export class MqttDoor implements Part, HealthSource {
   async #leave(): Promise<void> {
     await within(DRAIN_MS, this.#delivery.drained());
     await this.#presence.leave();
-    this.#delivery.stop();
+    this.#delivery.down();
     await this.#out.stop();
-  }
-
-  #up(session: Session): void {
-    this.#delivery.up(session);
-    void this.#announce(session);
   }
 
   /** Who reads that we are online may send a photo: a broker drops what nobody subscribes to. */
@@ -150,11 +152,6 @@ export class MqttDoor implements Part, HealthSource {
       await within(SUBSCRIBE_MS, this.#in.whenUp(signal));
     }
     if (!signal.aborted) this.#presence.up(session);
-  }
-
-  #down(): void {
-    this.#presence.down();
-    this.#delivery.down();
   }
 
   async #take(packet: IPublishPacket, signal: AbortSignal): Promise<void> {

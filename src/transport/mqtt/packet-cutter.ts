@@ -1,3 +1,5 @@
+import { SmallChunks } from '../small-chunks.ts';
+
 /** MQTT packet types, in the upper half of the first byte. */
 export const CONNECT = 1;
 export const PUBLISH = 3;
@@ -36,7 +38,7 @@ export class PacketCutter {
   #skip = 0;
   #pass = 0;
   #drop = 0;
-  #hasEnded = false;
+  readonly #chunks = new SmallChunks();
 
   /**
    * @param limit Remaining Length, in bytes, that a PUBLISH keeps; more than `PROPERTIES`.
@@ -59,14 +61,9 @@ export class PacketCutter {
     return this.#skip + this.#pass + this.#drop;
   }
 
-  /** Whether a packet has ended in what was cut last; else that is but a piece of one. */
-  get hasEnded(): boolean {
-    return this.#hasEnded;
-  }
-
-  /** @returns what the reader may see of `chunk`. */
-  cut(chunk: Buffer): Buffer {
-    this.#hasEnded = false;
+  /** @returns what the reader may see by now; null for a crumb, which comes with what follows it. */
+  cut(chunk: Buffer): Buffer | null {
+    let hasEnded = false;
     let data = this.#waiting.length > 0 ? Buffer.concat([this.#waiting, chunk]) : chunk;
     this.#waiting = Buffer.alloc(0);
     const parts: Buffer[] = [];
@@ -97,10 +94,11 @@ export class PacketCutter {
       }
       data = data.subarray(used);
       if (this.left > 0) continue;
-      this.#hasEnded = true;
+      hasEnded = true;
       this.#onPacket(0);
     }
-    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    const seen = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    return this.#chunks.add(seen, hasEnded);
   }
 }
 

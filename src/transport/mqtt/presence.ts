@@ -40,9 +40,8 @@ export class Presence {
   }
 
   /** The Last Will. */
-  will(): { topic: string; payload: Buffer; qos: 1; retain: boolean } {
-    const { topic, payload } = this.#status('offline');
-    return { topic, payload: Buffer.from(payload), qos: 1, retain: true };
+  will(): Announcement {
+    return this.#status('offline');
   }
 
   /** Says that we are here and what we are, and again whenever the model or engine changes. */

@@ -5,7 +5,12 @@ import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { RawConfig } from '../../../src/config/schema.ts';
+import {
+  EmbeddedBroker,
+  type EmbeddedBrokerParts,
+} from '../../../src/transport/mqtt/broker/broker.ts';
 import { MqttDoor } from '../../../src/transport/mqtt/door.ts';
+import { topicsOf } from '../../../src/transport/mqtt/topics.ts';
 import { build, configIn, eventually, silent, temporaryDir } from '../../daemon/support.ts';
 
 export { eventually };
@@ -49,6 +54,19 @@ export async function doorIn(dir: string, changes: Changes = {}) {
 export async function openDoor(changes: Changes = {}) {
   const box = await doorIn(await temporaryDir(), changes);
   return box.open();
+}
+
+/** @returns address of the embedded broker alone, whose photos go to `take`. */
+export async function embeddedBroker(
+  take: EmbeddedBrokerParts['take'] = async () => {},
+  changes: Changes = {},
+): Promise<string> {
+  const config = configIn(await temporaryDir(), { mqtt: { port: 0 }, ...changes });
+  const topics = topicsOf('retagger/box');
+  const broker = new EmbeddedBroker({ config, log: silent, topics, ownId: 'ours', take });
+  await broker.start();
+  onTestFinished(() => broker.stop());
+  return `mqtt://127.0.0.1:${broker.port}`;
 }
 
 export interface Seen {

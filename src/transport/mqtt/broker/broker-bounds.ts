@@ -88,11 +88,9 @@ function boundSessions(broker: BoundedBroker, log: SeldomLog): void {
   const there = new Map<string, Connected>();
   /** Longest first. */
   const away = new Set<string>();
-  const full = new Set<string>();
 
   const end = (id: string) => {
     away.delete(id);
-    full.delete(id);
     queues.drop(id);
     void persistence.cleanSubscriptions({ id });
     void persistence.cleanIncoming({ id });
@@ -130,8 +128,7 @@ function boundSessions(broker: BoundedBroker, log: SeldomLog): void {
   };
   const add = (client: string, packet: Packet) => {
     makeRoom(client, sizeOf(packet));
-    if (queues.add(client, packet) || full.has(client)) return;
-    full.add(client);
+    if (queues.add(client, packet)) return;
     log.warn(
       { client: shown(client) },
       'the embedded broker keeps no more messages for this client',
@@ -143,10 +140,8 @@ function boundSessions(broker: BoundedBroker, log: SeldomLog): void {
     for (const { clientId } of subs) add(clientId, packet);
   };
   persistence.outgoingUpdate = async ({ id }, packet) => queues.update(id, packet);
-  persistence.outgoingClearMessageId = async ({ id }, { messageId }) => {
-    full.delete(id);
-    return queues.remove(id, messageId);
-  };
+  persistence.outgoingClearMessageId = async ({ id }, { messageId }) =>
+    queues.remove(id, messageId);
   persistence.outgoingStream = ({ id }) => Readable.from(queues.list(id));
 }
 

@@ -5,11 +5,11 @@ import type { Aedes, AedesOptions, Client, PublishPacket } from 'aedes';
 import type { Config } from '../../../config/schema.ts';
 import type { Logger } from '../../../log.ts';
 import { SeldomLog } from '../../seldom-log.ts';
-import { SmallChunks } from '../../small-chunks.ts';
 import type { Incoming } from '../ingest/ingest.ts';
 import { loadAedes } from '../libraries.ts';
 import { largestPacket } from '../limits.ts';
 import { CONNECT, PacketCutter, PUBLISH } from '../packet-cutter.ts';
+import type { Topics } from '../topics.ts';
 import { type BoundedBroker, boundPersistence } from './broker-bounds.ts';
 import { readInSlices } from './slices.ts';
 import { type Emitter, unnest } from './unnested.ts';
@@ -36,11 +36,15 @@ export interface EmbeddedBrokerParts {
   readonly log: Logger;
   /** Client id of our own connection: whoever else took it would end that. */
   readonly ownId: string;
-  readonly isIngest: (topic: string) => boolean;
-  /** Whether nobody but our own connection speaks there. */
-  readonly isOurs: (topic: string) => boolean;
+  readonly topics: Topics;
   /** Resolves when a photo may be acknowledged to its sender. */
   readonly take: (incoming: Incoming, signal: AbortSignal) => Promise<void>;
+}
+
+/** What aedes does not show. */
+interface Inner extends BoundedBroker {
+  readonly mq: Emitter;
+  readonly _clearWillInterval: NodeJS.Timeout;
 }
 
 /**
@@ -52,7 +56,8 @@ export class EmbeddedBroker {
   /** The password that goes with our own client id. */
   readonly ownPassword = randomUUID();
   readonly #parts: EmbeddedBrokerParts;
-  readonly #gone = new WeakMap<Client, AbortController>();
+  /** Aborted when the client's connection has closed. */
+  readonly #gone = new WeakMap<Client, AbortSignal>();
   /** Remaining Length of what each connection is sending: 0 between two packets. */
   readonly #arriving = new Map<Socket, number>();
   /** Bytes of the photos that are being taken, their senders may have gone. */
@@ -115,9 +120,11 @@ export class EmbeddedBroker {
       authenticate: this.#authenticate,
       authorizePublish: (client, packet, done) => this.#authorize(client, packet, done),
     });
-    unnest((aedes as unknown as { readonly mq: Emitter }).mq);
-    boundPersistence(aedes as unknown as BoundedBroker, log);
-    aedes.on('clientDisconnect', (client) => this.#gone.get(client)?.abort());
+    const inner = aedes as unknown as Inner;
+    // It sends the wills of clients whose broker is gone, and when the clock is set takes us for gone.
+    clearInterval(inner._clearWillInterval);
+    unnest(inner.mq);
+    boundPersistence(inner, log);
     aedes.on('clientError', (client, error) => {
       log.debug({ client: client.id, err: error }, 'a client of the embedded broker failed');
     });
@@ -129,9 +136,16 @@ export class EmbeddedBroker {
 
   #accept(socket: Socket, aedes: Aedes): void {
     const limit = largestPacket(this.#parts.config.limits.upload_bytes);
-    this.#arriving.set(socket, 0);
-    socket.once('close', () => this.#arriving.delete(socket));
     const client = aedes.handle(socket);
+    const gone = new AbortController();
+    // Each photo of the client's that is being taken listens.
+    setMaxListeners(0, gone.signal);
+    this.#gone.set(client, gone.signal);
+    this.#arriving.set(socket, 0);
+    socket.once('close', () => {
+      this.#arriving.delete(socket);
+      gone.abort();
+    });
     let begun = 0;
     let isFirst = true;
     const cutter = new PacketCutter(limit, 4, (bytes, type) => {
@@ -143,13 +157,11 @@ export class EmbeddedBroker {
       }
       this.#arrive(socket, bytes, limit);
     });
-    const chunks = new SmallChunks();
     // aedes reads the socket itself; its parser is the one place all bytes pass.
     const parser = (client as unknown as { _parser: { parse(chunk: Buffer): number } })._parser;
     const parse = parser.parse.bind(parser);
     parser.parse = (chunk) => {
-      const cut = cutter.cut(chunk);
-      const seen = chunks.add(cut, cutter.hasEnded);
+      const seen = cutter.cut(chunk);
       const unread = seen === null ? 0 : parse(seen);
       // What has ended counted until here, where it is being taken.
       if (this.#arriving.has(socket)) this.#arriving.set(socket, begun);
@@ -201,8 +213,8 @@ export class EmbeddedBroker {
     packet: PublishPacket,
     done: (error?: Error | null) => void,
   ): void {
-    const { isIngest, take, log } = this.#parts;
-    if (client === null || !isIngest(packet.topic)) {
+    const { topics, take, log } = this.#parts;
+    if (client === null || ![topics.ingest, topics.fleet].includes(packet.topic)) {
       done(this.#isReserved(packet.topic, client) ? new Error('the topic is reserved') : null);
       return;
     }
@@ -210,7 +222,7 @@ export class EmbeddedBroker {
     packet.retain = false;
     const bytes = packet.payload.length;
     this.#taking += bytes;
-    take(this.#incoming(client, packet), this.#signalOf(client))
+    take(incomingOf(client, packet), this.#gone.get(client) as AbortSignal)
       .finally(() => {
         this.#taking -= bytes;
       })
@@ -225,31 +237,22 @@ export class EmbeddedBroker {
 
   /** Other programs on this box could say that photos were tagged, or that we are gone. */
   #isReserved(topic: string, client: Client | null): boolean {
-    const { isOurs, ownId } = this.#parts;
-    return topic.startsWith('$SYS/') || (isOurs(topic) && client !== null && client.id !== ownId);
+    const { ownId, topics } = this.#parts;
+    if (topic.startsWith('$SYS/')) return true;
+    const isOurs = [topics.result, topics.error, topics.status].includes(topic);
+    return isOurs && client !== null && client.id !== ownId;
   }
+}
 
-  #incoming(client: Client, packet: PublishPacket): Incoming {
-    const { dup, payload } = packet;
-    return {
-      payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
-      dup,
-      // Packet ids are the sender's own and begin anew with each of its connections.
-      session: `embedded ${client.id}`,
-      packetId: (packet as { messageId?: number }).messageId,
-    };
-  }
-
-  #signalOf(client: Client): AbortSignal {
-    let gone = this.#gone.get(client);
-    if (gone === undefined) {
-      gone = new AbortController();
-      // Each photo of the client's that is being taken listens.
-      setMaxListeners(0, gone.signal);
-      this.#gone.set(client, gone);
-    }
-    return gone.signal;
-  }
+function incomingOf(client: Client, packet: PublishPacket): Incoming {
+  const { dup, payload } = packet;
+  return {
+    payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
+    dup,
+    // Packet ids are the sender's own and begin anew with each of its connections.
+    session: `embedded ${client.id}`,
+    packetId: (packet as { messageId?: number }).messageId,
+  };
 }
 
 /** Why a connection ends at the beginning of a packet; null where it goes on. */

@@ -8,11 +8,6 @@ export interface Queued {
   readonly payload?: Buffer;
 }
 
-interface Queue {
-  readonly packets: Queued[];
-  bytes: number;
-}
-
 export interface QueueLimits {
   /** Messages for one client. */
   readonly one: number;
@@ -28,7 +23,7 @@ export interface QueueLimits {
  */
 export class OutgoingQueues {
   readonly #limits: QueueLimits;
-  readonly #queues = new Map<string, Queue>();
+  readonly #queues = new Map<string, Queued[]>();
   #count = 0;
   #bytes = 0;
 
@@ -38,7 +33,7 @@ export class OutgoingQueues {
 
   /** Messages for one client. */
   lengthOf(client: string): number {
-    return this.#queues.get(client)?.packets.length ?? 0;
+    return this.#queues.get(client)?.length ?? 0;
   }
 
   /** Whether a message could be kept for this client at all, were there no others'. */
@@ -55,11 +50,11 @@ export class OutgoingQueues {
   add(client: string, packet: Queued): boolean {
     const size = sizeOf(packet);
     if (!this.mayKeep(client, size) || this.isOver(size)) return false;
-    const queue = this.#queues.get(client) ?? { packets: [], bytes: 0 };
+    const queue = this.#queues.get(client) ?? [];
     this.#queues.set(client, queue);
-    queue.packets.push({ ...alone(packet), messageId: undefined });
+    queue.push({ ...alone(packet), messageId: undefined });
     this.#count += 1;
-    this.#grow(queue, size);
+    this.#bytes += size;
     return true;
   }
 
@@ -68,8 +63,8 @@ export class OutgoingQueues {
    * not here: there was no room for it, and it is sent without being kept.
    */
   update(client: string, packet: Queued): void {
-    const queue = this.#queues.get(client);
-    for (const [at, each] of queue?.packets.entries() ?? []) {
+    const queue = this.#queues.get(client) ?? [];
+    for (const [at, each] of queue.entries()) {
       if (packet.brokerId !== undefined && each.brokerId === packet.brokerId) {
         // Ids come round again; the counter tells one message from another. A PUBREL has neither.
         if (each.brokerCounter !== packet.brokerCounter) continue;
@@ -77,40 +72,36 @@ export class OutgoingQueues {
         return;
       }
       if (each.messageId !== packet.messageId) continue;
-      (queue as Queue).packets[at] = packet;
-      this.#grow(queue as Queue, sizeOf(packet) - sizeOf(each));
+      queue[at] = packet;
+      this.#bytes += sizeOf(packet) - sizeOf(each);
       return;
     }
   }
 
   /** @returns what was there with this id. */
   remove(client: string, messageId: number | undefined): Queued | undefined {
-    const queue = this.#queues.get(client);
-    const at = queue?.packets.findIndex((each) => each.messageId === messageId) ?? -1;
-    if (queue === undefined || at < 0) return undefined;
-    const [removed] = queue.packets.splice(at, 1) as [Queued];
+    const queue = this.#queues.get(client) ?? [];
+    const at = queue.findIndex((each) => each.messageId === messageId);
+    if (at < 0) return undefined;
+    const [removed] = queue.splice(at, 1) as [Queued];
     this.#count -= 1;
-    this.#grow(queue, -sizeOf(removed));
-    if (queue.packets.length === 0) this.#queues.delete(client);
+    this.#bytes -= sizeOf(removed);
+    if (queue.length === 0) this.#queues.delete(client);
     return removed;
   }
 
   /** Oldest first. */
   list(client: string): readonly Queued[] {
-    return [...(this.#queues.get(client)?.packets ?? [])];
+    return [...(this.#queues.get(client) ?? [])];
   }
 
+  /** Forgets all that waits for this client. */
   drop(client: string): void {
-    const queue = this.#queues.get(client);
-    if (queue === undefined) return;
-    this.#count -= queue.packets.length;
-    this.#grow(queue, -queue.bytes);
+    for (const packet of this.list(client)) {
+      this.#count -= 1;
+      this.#bytes -= sizeOf(packet);
+    }
     this.#queues.delete(client);
-  }
-
-  #grow(queue: Queue, bytes: number): void {
-    queue.bytes += bytes;
-    this.#bytes += bytes;
   }
 }
 

@@ -31,7 +31,7 @@ export async function connectOptions(
   role: Role,
   version: 4 | 5,
   password = config.mqtt.password,
-): Promise<IClientOptions & { keepalive: number }> {
+): Promise<IClientOptions & { protocolVersion: 4 | 5 }> {
   // MQTT 3.1.1 knows no password without a user name; an empty one will do.
   const nameless = version === 4 && password !== undefined;
   const username = config.mqtt.username ?? (nameless ? '' : undefined);
@@ -51,6 +51,8 @@ export async function connectOptions(
     reconnectPeriod: 0,
     queueQoSZero: false,
     resubscribe: false,
+    // A buffer ready for each of 65,536 numbers: 7 MB.
+    writeCache: false,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...files,

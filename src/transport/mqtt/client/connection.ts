@@ -4,6 +4,7 @@ import type { IPublishPacket } from 'mqtt';
 import type { Config } from '../../../config/schema.ts';
 import type { Logger } from '../../../log.ts';
 import { Backoff } from '../backoff.ts';
+import type { Announcement } from '../discovery.ts';
 import { largestPacket } from '../limits.ts';
 import { within } from '../within.ts';
 import { connectOptions, type Role } from './connect-options.ts';
@@ -14,7 +15,7 @@ import { ConnectionError, openSession, type Session } from './session.ts';
 const RETRY = { first: 250, longest: 30_000 };
 /** A connection that lasted so long was a good one; the next try comes soon again. */
 const STABLE_MS = 10_000;
-/** Milliseconds for the last message and for the goodbye. */
+/** Milliseconds for the last message. */
 const STOP_MS = 1000;
 /** Another client with our id has connected. */
 const TAKEN_OVER = 142;
@@ -25,24 +26,20 @@ const RETAIN_NOT_SUPPORTED = 154;
 /** Not all brokers say so. So many connections in a row that came up and were soon closed look like it. */
 const MANY_BRIEF = 3;
 
-/** An end after which the next try, another way, comes at once. */
-const ANOTHER_WAY = new Error('another way');
-
 export interface ConnectionParts {
   readonly config: Config;
   readonly log: Logger;
   readonly role: Role;
   /** Address of the broker. */
   readonly url: () => string;
-  /** Instead of the configured one; undefined: that one. */
-  readonly password?: () => string | undefined;
   /** Called with every new connection; when it rejects the connection is given up. */
   readonly onUp: (session: Session) => Promise<void>;
   /** Called when a connection is lost, be it before `onUp` was done, and when a try finds none. */
   readonly onDown?: () => void;
   /** @see openSession */
   readonly onMessage?: (packet: IPublishPacket, signal: AbortSignal) => Promise<void>;
-  readonly will?: () => { topic: string; payload: Buffer; qos: 1; retain: boolean };
+  /** What the broker is to say when we are gone without a goodbye. */
+  readonly will?: () => Announcement;
 }
 
 /** How a connection is, for `/readyz`. */
@@ -77,6 +74,7 @@ export class Connection {
   /** Whether the will may be one that the broker keeps. */
   #retains = true;
   readonly #version = new ProtocolVersion();
+  #password: string | undefined;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -87,17 +85,14 @@ export class Connection {
     return this.#state;
   }
 
-  /** The open connection. */
-  get session(): Session | null {
-    return this.#session;
-  }
-
   /**
    * Begins to connect; does not wait for it.
    * @param version MQTT version to try first.
+   * @param password instead of the configured one.
    */
-  start(version: Version = 5): void {
+  start(version: Version = 5, password?: string): void {
     this.#version.current = version;
+    this.#password = password;
     this.#running ??= this.#run();
   }
 
@@ -123,14 +118,7 @@ export class Connection {
     this.#pause.abort();
     this.#waits.abort();
     await within(STOP_MS, this.#receiving);
-    const session = this.#session;
-    if (session !== null) {
-      // `end` would wait for acknowledgements.
-      for (const id of Object.keys(session.client.outgoing)) {
-        session.client.removeOutgoingMessage(Number(id));
-      }
-      await leave(session);
-    }
+    await this.#session?.leave();
     await this.#running;
   }
 
@@ -140,7 +128,7 @@ export class Connection {
       const begun = performance.now();
       const end = await this.#once();
       if (signal.aborted) return;
-      if (this.#version.isRefused(end) || end === ANOTHER_WAY) continue;
+      if (end === null) continue;
       if (performance.now() - begun >= STABLE_MS) {
         this.#backoff.reset();
         this.#brief = 0;
@@ -149,21 +137,20 @@ export class Connection {
       }
       this.#down(end);
       this.#pause = new AbortController();
-      const over = this.#pause.signal;
-      await setTimeout(this.#backoff.next(), undefined, { signal: over }).catch(() => {});
+      await setTimeout(this.#backoff.next(), null, { signal: this.#pause.signal }).catch(() => {});
     }
   }
 
-  /** One connection. @returns why it ended. */
-  async #once(): Promise<Error> {
-    const { config, role, url, password, onUp, will } = this.#parts;
+  /** One connection. @returns why it ended; null where another way is to be tried at once. */
+  async #once(): Promise<Error | null> {
+    const { config, role, url, onUp, will } = this.#parts;
     const stop = this.#stopped.signal;
     const waits = new AbortController();
     this.#waits = waits;
     this.#accepted = false;
     try {
-      const options = await connectOptions(config, role, this.#version.current, password?.());
-      if (will) options.will = this.#retains ? will() : { ...will(), retain: false };
+      const options = await connectOptions(config, role, this.#version.current, this.#password);
+      if (will) options.will = { ...will(), qos: 1, retain: this.#retains };
       const maxPacket = largestPacket(config.limits.upload_bytes);
       // On a connection that is ended at once nothing is taken: it comes again on the next.
       const onMessage = (packet: IPublishPacket, gone: AbortSignal) =>
@@ -172,10 +159,9 @@ export class Connection {
           : this.#receive(packet, gone, waits.signal);
       const session = await openSession({ url: url(), options, maxPacket, onMessage, stop });
       if (this.#version.isGuess) {
-        // With a goodbye: no will is to be sent.
-        await leave(session);
+        await session.leave();
         this.#version.check();
-        return ANOTHER_WAY;
+        return null;
       }
       // Asked anew each time: the broker may keep messages from now on.
       this.#retains = session.connack.properties?.retainAvailable !== false;
@@ -188,16 +174,17 @@ export class Connection {
       if (!session.signal.aborted) this.#up(session);
       return await session.ended;
     } catch (error) {
-      return this.#isWillRefused(error) ? ANOTHER_WAY : (error as Error);
+      return this.#refused(error) ? null : (error as Error);
     } finally {
       waits.abort();
       this.#session = null;
     }
   }
 
-  /** @returns whether there is no connection because of the will, and one without retain is to be tried. */
-  #isWillRefused(error: unknown): boolean {
+  /** There is no connection. @returns whether another MQTT version, or a will without retain, may help. */
+  #refused(error: unknown): boolean {
     const reason = error instanceof ConnectionError ? error.reason : null;
+    if (this.#version.refused(reason)) return true;
     if (!this.#retains || reason !== RETAIN_NOT_SUPPORTED) return false;
     this.#retains = false;
     return true;
@@ -238,13 +225,6 @@ export class Connection {
     this.#state = { up: false, since, version: this.#version.current, reason };
     onDown?.();
   }
-}
-
-/** Says goodbye, and hangs up where the broker does not. */
-async function leave({ client, ended }: Session): Promise<void> {
-  client.end();
-  await within(STOP_MS, ended);
-  client.stream.destroy();
 }
 
 function explain(error: Error, brief: number): string {

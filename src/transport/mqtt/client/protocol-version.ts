@@ -32,9 +32,12 @@ export class ProtocolVersion {
     this.#proven = true;
   }
 
-  /** 5 is tried first. @returns whether the broker refused it and 3.1.1 is to be tried. */
-  isRefused(error: Error): boolean {
-    const reason = error instanceof ConnectionError ? error.reason : null;
+  /**
+   * The broker refused a connection.
+   * @param reason in CONNACK; null where it gave none.
+   * @returns whether it did because of version 5, and 3.1.1 is to be tried.
+   */
+  refused(reason: number | null): boolean {
     if (this.current === 4 || reason === null || !WRONG_VERSION.includes(reason)) return false;
     this.current = 4;
     return true;

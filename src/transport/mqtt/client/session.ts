@@ -7,9 +7,9 @@ import type {
   IPublishPacket,
   MqttClient,
 } from 'mqtt';
-import { SmallChunks } from '../../small-chunks.ts';
 import { loadMqtt } from '../libraries.ts';
 import { PacketCutter } from '../packet-cutter.ts';
+import { within } from '../within.ts';
 import { brokerAddress } from './broker-address.ts';
 import { wordsOf } from './broker-words.ts';
 import { tlsReason } from './tls-reason.ts';
@@ -18,6 +18,8 @@ import { tlsReason } from './tls-reason.ts';
 export const TOO_LARGE = 149;
 /** Bytes of a PUBLISH besides topic, payload and correlation, at most. */
 const OVERHEAD = 256;
+/** Milliseconds for the broker to hang up after our goodbye. */
+const LEAVE_MS = 1000;
 
 /** How a connection ended, or why there was none. */
 export class ConnectionError extends Error {
@@ -38,6 +40,7 @@ export class ConnectionError extends Error {
 export interface Session {
   readonly client: MqttClient;
   readonly connack: IConnackPacket;
+  /** MQTT version, as everywhere here: 4 is 3.1.1. */
   readonly version: 4 | 5;
   /**
    * Publishes with QoS 1. Waits its turn where the broker takes no more at once (Receive Maximum):
@@ -49,6 +52,8 @@ export interface Session {
     payload: string | Buffer,
     options: Omit<IClientPublishOptions, 'qos'>,
   ) => Promise<void>;
+  /** Says goodbye, so that no will is sent, and hangs up where the broker does not. */
+  readonly leave: () => Promise<void>;
   /** Aborted when the connection is gone. */
   readonly signal: AbortSignal;
   /** Resolves when the connection is gone, with why. */
@@ -57,7 +62,7 @@ export interface Session {
 
 export interface SessionParts {
   readonly url: string;
-  readonly options: IClientOptions & { keepalive: number };
+  readonly options: IClientOptions & { protocolVersion: 4 | 5 };
   /** Remaining Length, in bytes, to which longer messages are cut. */
   readonly maxPacket: number;
   /** Resolves when the message may be acknowledged; until then nothing more is read. */
@@ -76,7 +81,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   const client = mqtt.connect({ ...options, ...brokerAddress(url) });
   const gone = new AbortController();
   client.handleMessage = (packet, done) => {
-    const waiting = setInterval(() => ping(client), pingEvery(options));
+    const waiting = setInterval(() => ping(client), pingEvery(client));
     onMessage(packet, gone.signal)
       .finally(() => clearInterval(waiting))
       .then(
@@ -124,9 +129,19 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   first.connack = outcome;
   // It came with the CONNACK, which the parser hands on only afterwards.
   if (first.error) client.end(true);
-  const version = options.protocolVersion === 5 ? 5 : 4;
-  const publish = publisher(client, outcome);
-  return { client, connack: outcome, version, publish, signal: gone.signal, ended };
+  return {
+    ...{ client, connack: outcome, version: options.protocolVersion },
+    ...{ publish: publisher(client, outcome), leave: () => leave(client, ended) },
+    ...{ signal: gone.signal, ended },
+  };
+}
+
+async function leave(client: MqttClient, ended: Promise<unknown>): Promise<void> {
+  // `end` would wait for acknowledgements.
+  for (const id of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(id));
+  client.end();
+  await within(LEAVE_MS, ended);
+  client.stream.destroy();
 }
 
 /** mqtt.js sends all it is given at once. */
@@ -174,7 +189,8 @@ function endOf(
   return new ConnectionError(message + words, reason, !wasUp && reason === null && reached);
 }
 
-const pingEvery = ({ keepalive }: { keepalive: number }) => (keepalive * 1000) / 3;
+/** Milliseconds; the broker may have its own idea of the keepalive. */
+const pingEvery = ({ keepalive }: MqttClient) => (keepalive * 1000) / 3;
 
 /** mqtt.js reads no PINGRESP while a message waits, and would take that for a dead connection. */
 function ping(client: MqttClient): void {
@@ -203,17 +219,15 @@ function cutPackets(
         network.connecting = false;
       });
     }
-    const cutter = new PacketCutter(maxPacket, options.protocolVersion === 5 ? 5 : 4);
-    const chunks = new SmallChunks();
+    const cutter = new PacketCutter(maxPacket, options.protocolVersion);
     let pinged = performance.now();
     const cut = new Transform({
       transform(chunk: Buffer, _encoding, done) {
-        if (performance.now() - pinged > pingEvery(options)) {
+        if (performance.now() - pinged > pingEvery(client)) {
           pinged = performance.now();
           ping(client);
         }
-        const seen = cutter.cut(chunk);
-        done(null, chunks.add(seen, cutter.hasEnded));
+        done(null, cutter.cut(chunk));
       },
     });
     const pipe = stream.pipe.bind(stream);

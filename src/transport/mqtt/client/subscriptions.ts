@@ -65,7 +65,7 @@ export class Subscriptions {
     }
   }
 
-  /** @returns whether the message was our own probe. */
+  /** Takes note of our own probe. @returns whether the message was that. */
   isProbe({ topic, payload }: IPublishPacket): boolean {
     if (!cameBy(topic, this.#probeTopic)) return false;
     if (payload.toString() === this.#probe?.nonce) this.#probe.arrived();

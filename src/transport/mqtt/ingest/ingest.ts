@@ -7,6 +7,7 @@ import { RetaggerError, toRetaggerError } from '../../../errors.ts';
 import { isCode, isDiskTrouble } from '../../../files/system-errors.ts';
 import type { Logger } from '../../../log.ts';
 import { Backoff } from '../backoff.ts';
+import type { Topics } from '../topics.ts';
 import { resolveIngestPath } from './ingest-path.ts';
 import type { Journal } from './journal.ts';
 import { type Ask, readPayload } from './payload.ts';
@@ -42,8 +43,7 @@ export interface IngestParts {
   readonly pipeline: Pipeline;
   readonly outbox: Outbox;
   readonly journal: Journal;
-  /** Whether answers may not go to a topic, because it is one of our own. */
-  readonly isOwnTopic: (topic: string) => boolean;
+  readonly topics: Topics;
 }
 
 /** Brings messages of the ingest topics into the pipeline. */
@@ -60,7 +60,7 @@ export class Ingest {
    * @throws the signal's reason: the message must not be acknowledged; the broker sends it again.
    */
   async take(incoming: Incoming, signal: AbortSignal): Promise<void> {
-    const { pipeline, journal, config } = this.#parts;
+    const { pipeline, journal, config, topics } = this.#parts;
     await pipeline.room('mqtt', signal);
     const key = keyOf(incoming);
     const past = key === null ? null : await journal.idOf(key, incoming.dup);
@@ -68,7 +68,7 @@ export class Ingest {
     const id = ask.id ?? past?.id ?? crypto.randomUUID();
     let reply: Reply | undefined;
     try {
-      reply = readReply(incoming.properties, this.#parts.isOwnTopic);
+      reply = readReply(incoming.properties, Object.values(topics));
       const photo = await this.#photoOf(ask, { id, reply, key });
       await this.#accept(photo, signal);
     } catch (thrown) {

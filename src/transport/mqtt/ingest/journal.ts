@@ -17,7 +17,7 @@ const RETURN_MS = 60_000;
 /** What `ackedAt` is instead of a time. */
 const NOT_ACKED = 0;
 const LONG_AGO = -1;
-/** By the last run, in its last moments. */
+/** By the last run, in its last moments: perhaps it ended before the sender heard of it. */
 const AT_START = 1;
 
 interface Entry {
@@ -46,8 +46,6 @@ export class Journal {
   #file: FileHandle | null = null;
   #lines = 0;
   #broken = false;
-  /** What the last run acknowledged last: perhaps it ended before the sender heard of it. */
-  #lastRun: readonly Entry[] = [];
   #openedAt = 0;
   /** One write at a time: the file is exchanged now and then. */
   #writing: Promise<void> = Promise.resolve();
@@ -57,15 +55,15 @@ export class Journal {
     this.#log = log;
   }
 
+  /** Reads what the last run wrote; what cannot be read or written is no reason not to start. */
   async open(): Promise<void> {
     const text = await readFile(this.#path, 'utf8').catch(() => '');
     for (const line of text.split('\n')) this.#replay(line);
     const entries = [...this.#entries.values()];
     const since = Math.max(...entries.map(({ ackedAt }) => ackedAt)) - DOUBT_MS;
-    const acked = entries.filter(({ ackedAt }) => ackedAt !== NOT_ACKED);
-    this.#lastRun = acked.filter(({ ackedAt }) => ackedAt !== LONG_AGO && ackedAt >= since);
-    for (const entry of acked) entry.ackedAt = LONG_AGO;
-    for (const entry of this.#lastRun) entry.ackedAt = AT_START;
+    for (const entry of entries) {
+      if (entry.ackedAt > NOT_ACKED) entry.ackedAt = entry.ackedAt >= since ? AT_START : LONG_AGO;
+    }
     this.#openedAt = performance.now();
     await this.#try(() => this.#rewrite());
   }
@@ -84,7 +82,7 @@ export class Journal {
   async idOf(key: string, dup: boolean): Promise<{ id: string; hadFile: boolean }> {
     const known = this.#entries.get(key);
     const returning = performance.now() - this.#openedAt < RETURN_MS;
-    if (known && returning && this.#lastRun.includes(known)) known.ackedAt = NOT_ACKED;
+    if (known && returning && known.ackedAt === AT_START) known.ackedAt = NOT_ACKED;
     // Not every sender sets the flag (mqtt.js, aedes); one that was not acknowledged is the same in
     // any case.
     if (known && (dup || known.ackedAt === NOT_ACKED)) {
@@ -109,7 +107,6 @@ export class Journal {
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.ackedAt !== NOT_ACKED) return;
     entry.ackedAt = Math.ceil(performance.now());
-    this.#lastRun = this.#lastRun.filter((other) => other !== entry);
     await this.#append({ k: key, acked: entry.ackedAt });
   }
 
@@ -120,18 +117,15 @@ export class Journal {
   doubt(): void {
     const since = performance.now() - DOUBT_MS;
     for (const entry of this.#entries.values()) {
-      if (entry.ackedAt >= since && entry.ackedAt !== LONG_AGO) entry.ackedAt = NOT_ACKED;
+      if (entry.ackedAt > NOT_ACKED && entry.ackedAt >= since) entry.ackedAt = NOT_ACKED;
     }
   }
 
   #keep(key: string, entry: Entry): void {
     this.#entries.delete(key);
     this.#entries.set(key, entry);
-    if (this.#entries.size <= ENTRIES) return;
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
-      break;
-    }
+    const [oldest] = this.#entries.keys();
+    if (this.#entries.size > ENTRIES) this.#entries.delete(oldest as string);
   }
 
   #replay(text: string): void {
@@ -147,17 +141,14 @@ export class Journal {
   }
 
   #append(line: Line): Promise<void> {
-    this.#writing = this.#writing.then(() => this.#write(line));
-    return this.#writing;
-  }
-
-  #write(line: Line): Promise<void> {
-    return this.#try(async () => {
+    const write = async () => {
       // What is written anew has this line's news in it.
       if (this.#file === null || this.#lines >= LINES) return this.#rewrite();
       this.#lines += 1;
       await this.#file.appendFile(`${JSON.stringify(line)}\n`);
-    });
+    };
+    this.#writing = this.#writing.then(() => this.#try(write));
+    return this.#writing;
   }
 
   async #try(work: () => Promise<void>): Promise<void> {

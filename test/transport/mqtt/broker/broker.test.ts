@@ -3,9 +3,13 @@ import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { queryObjects } from 'node:v8';
 import mqtt from 'mqtt';
 import { generate, type Packet } from 'mqtt-packet';
-import { expect, onTestFinished, test } from 'vitest';
-import { EmbeddedBroker } from '../../../../src/transport/mqtt/broker/broker.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import {
+  EmbeddedBroker,
+  type EmbeddedBrokerParts,
+} from '../../../../src/transport/mqtt/broker/broker.ts';
 import { clientId } from '../../../../src/transport/mqtt/client/connect-options.ts';
+import { topicsOf } from '../../../../src/transport/mqtt/topics.ts';
 import {
   configIn,
   eventually,
@@ -13,7 +17,7 @@ import {
   silent,
   temporaryDir,
 } from '../../../daemon/support.ts';
-import { connected, listener, openDoor, otherBroker } from '../support.ts';
+import { connected, embeddedBroker, listener, openDoor, otherBroker } from '../support.ts';
 
 test('a broker that is already on the port is used', async () => {
   const broker = await otherBroker();
@@ -26,8 +30,9 @@ test('a broker that is already on the port is used', async () => {
 test('so is one that comes at the same moment', async () => {
   const { port } = await otherBroker();
   const config = configIn(await temporaryDir(), { mqtt: { port } });
-  const none = { isIngest: () => false, isOurs: () => false, take: async () => {} };
-  const broker = new EmbeddedBroker({ config, log: silent, ownId: 'ours', ...none });
+  const topics = topicsOf('retagger/box');
+  const parts = { config, log: silent, topics, ownId: 'ours', take: async () => {} };
+  const broker = new EmbeddedBroker(parts);
   expect(await broker.start()).toBe(false);
 });
 
@@ -407,29 +412,17 @@ test('too many large messages at once end no connection that sends something sma
 test('a photo that waits for room counts when the next of its sender begins, and goes with its sender', async () => {
   let taken = 0;
   let givenUp = 0;
-  const broker = new EmbeddedBroker({
-    config: configIn(await temporaryDir(), {
-      mqtt: { port: 0 },
-      limits: { upload_bytes: 1024 ** 2 },
-    }),
-    log: silent,
-    ownId: 'ours',
-    isIngest: (topic) => topic === 'photos',
-    isOurs: () => false,
-    take: (_incoming, signal) => {
-      taken += 1;
-      return new Promise((_, reject) => {
-        signal.addEventListener('abort', () => {
-          givenUp += 1;
-          reject(signal.reason);
-        });
+  const take: EmbeddedBrokerParts['take'] = (_incoming, signal) => {
+    taken += 1;
+    return new Promise((_, reject) => {
+      signal.addEventListener('abort', () => {
+        givenUp += 1;
+        reject(signal.reason);
       });
-    },
-  });
-  await broker.start();
-  onTestFinished(() => broker.stop());
-  const url = `mqtt://127.0.0.1:${broker.port}`;
-  const photo = message('photos', Buffer.alloc(1_600_000), 1);
+    });
+  };
+  const url = await embeddedBroker(take, { limits: { upload_bytes: 1024 ** 2 } });
+  const photo = message('retagger/box/ingest', Buffer.alloc(1_600_000), 1);
   const [eager, other] = [await raw(url, 'eager'), await raw(url, 'other')];
   for (let n = 0; n < 3; n++) (await raw(url, `slow-${n}`)).write(photo.subarray(0, 1000));
   eager.write(Buffer.concat([photo, photo.subarray(0, 1000)]));
@@ -477,6 +470,23 @@ test.each(['result', 'error', 'status'])(
     expect(sub.seen.filter(({ packet }) => String(packet.payload) === 'forged')).toEqual([]);
   },
 );
+
+test('nobody is said to be gone because the clock was set', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const sub = await listener(await embeddedBroker(), ['#'], {
+    ...{ keepalive: 0, will: { topic: 'camera', payload: 'gone', qos: 1, retain: false } },
+  });
+  let time = Date.now();
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => {
+    time += 3_600_000;
+    return time;
+  });
+  vi.advanceTimersByTime(240_000);
+  clock.mockRestore();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(sub.on('camera')).toEqual([]);
+});
 
 test('a message to a topic that is reserved ends the connection', async () => {
   const { door } = await openDoor();

@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { generate, type Packet } from 'mqtt-packet';
 import { expect, onTestFinished, test } from 'vitest';
-import { EmbeddedBroker } from '../../../../src/transport/mqtt/broker/broker.ts';
-import { configIn, eventually, silent, temporaryDir } from '../../../daemon/support.ts';
+import { embeddedBroker, eventually } from '../support.ts';
 
 /** A broker whose photos are taken when they are let go, and a sender. */
 async function slowBroker(): Promise<{
@@ -15,20 +14,11 @@ async function slowBroker(): Promise<{
   const taken: string[] = [];
   let isSlow = true;
   let waiting: (() => void)[] = [];
-  const broker = new EmbeddedBroker({
-    config: configIn(await temporaryDir(), { mqtt: { port: 0 } }),
-    log: silent,
-    ownId: 'ours',
-    isIngest: (topic) => topic === 'photos',
-    isOurs: () => false,
-    take: ({ payload }) => {
-      taken.push(payload.toString());
-      return isSlow ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
-    },
+  const url = await embeddedBroker(({ payload }) => {
+    taken.push(payload.toString());
+    return isSlow ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
   });
-  await broker.start();
-  onTestFinished(() => broker.stop());
-  const socket = connect(broker.port as number, '127.0.0.1');
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
   socket.on('error', () => {});
   onTestFinished(() => void socket.destroy());
   const hello: Packet = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'c' };
@@ -43,7 +33,14 @@ async function slowBroker(): Promise<{
 }
 
 const photo = (payload: string): Buffer =>
-  generate({ cmd: 'publish', topic: 'photos', payload, qos: 0, dup: false, retain: false });
+  generate({
+    cmd: 'publish',
+    topic: 'retagger/box/ingest',
+    payload,
+    qos: 0,
+    dup: false,
+    retain: false,
+  });
 
 test('of thousands of small messages no more than a slice is handled at once, then the rest', async () => {
   const { socket, taken, letOneGo, letGo } = await slowBroker();

@@ -26,20 +26,29 @@ function publish(id: number, payload = Buffer.from('x')): Buffer {
   return Buffer.concat([Buffer.from([0x32, ...length]), body]);
 }
 
-/** A broker that answers each CONNECT with these bytes and tells what else comes, by its first byte. */
-async function brokerThat(answer: (socket: Socket) => void, heard: (type: number) => void) {
+/** @returns address of a server that does this with each connection. */
+async function listening(onConnection: (socket: Socket) => void): Promise<string> {
   const server = createServer((socket) => {
     socket.on('error', () => {});
     onTestFinished(() => void socket.destroy());
-    socket.once('data', () => {
-      socket.on('data', ([type = 0]) => heard(type));
-      answer(socket);
-    });
+    onConnection(socket);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
   return `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
+
+/** A broker that answers each CONNECT with these bytes and tells what else comes, by its first byte. */
+const brokerThat = (answer: (socket: Socket) => void, heard: (type: number) => void = () => {}) =>
+  listening((socket) => {
+    socket.once('data', () => {
+      socket.on('data', ([type = 0]) => heard(type));
+      answer(socket);
+    });
+  });
+
+/** Byte of CONNECT that says 5, or 4 for 3.1.1. */
+const VERSION_AT = 2 + 2 + 4;
 
 async function connectionTo(url: () => string, more: Partial<ConnectionParts> = {}) {
   const connection = new Connection({
@@ -72,10 +81,7 @@ test('a message that comes in crumbs is whole, and takes little more memory than
     finish = () => void socket.write(packet.subarray(-1));
     sent = true;
   };
-  const url = await brokerThat(
-    (socket) => void send(socket),
-    () => {},
-  );
+  const url = await brokerThat((socket) => void send(socket));
   const taken: (Buffer | string)[] = [];
   const onMessage = async (message: { payload: Buffer | string }) =>
     void taken.push(message.payload);
@@ -115,14 +121,11 @@ test('of a certificate that is none the names are said', async () => {
 
 test('in a hurry, it does not wait for the next try', async () => {
   let tries = 0;
-  const server = createServer((socket) => {
+  const url = await listening((socket) => {
     tries += 1;
     socket.destroy();
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
-  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`);
+  });
+  const connection = await connectionTo(() => url);
   // By itself it would try ten times in more than a minute.
   await eventually(() => {
     connection.hurry();
@@ -132,13 +135,10 @@ test('in a hurry, it does not wait for the next try', async () => {
 
 test('nor does it hurry back to a broker that has hung up', async () => {
   let connections = 0;
-  const url = await brokerThat(
-    (socket) => {
-      connections += 1;
-      hangsUpSoon(socket);
-    },
-    () => {},
-  );
+  const url = await brokerThat((socket) => {
+    connections += 1;
+    hangsUpSoon(socket);
+  });
   const connection = await connectionTo(() => url);
   const hurrying = setInterval(() => connection.hurry(), 5);
   onTestFinished(() => clearInterval(hurrying));
@@ -150,20 +150,16 @@ test('nor does it hurry back to a broker that has hung up', async () => {
 test('a broker that only comes up later is spoken to in MQTT 5 all the same', async () => {
   let connections = 0;
   const versions: number[] = [];
-  const server = createServer((socket) => {
+  const url = await listening((socket) => {
     // What is in front of it (a proxy, a load balancer) takes connections and lets go of them.
     if (++connections <= 1) return void socket.destroy();
-    socket.on('error', () => {});
     socket.once('data', (connect) => {
-      const version = connect[2 + 2 + 4] as number;
+      const version = connect[VERSION_AT] as number;
       versions.push(version);
-      socket.write(Buffer.from(version === 5 ? [0x20, 3, 0, 0, 0] : [0x20, 2, 0, 0]));
+      socket.write(Buffer.from(version === 5 ? CONNACK : [0x20, 2, 0, 0]));
     });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
-  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`);
+  });
+  const connection = await connectionTo(() => url);
   await eventually(() => connection.state.up);
   expect(versions).toEqual([4, 5]);
   expect(connection.state.version).toBe(5);
@@ -171,22 +167,18 @@ test('a broker that only comes up later is spoken to in MQTT 5 all the same', as
 
 test('a broker that hangs up at MQTT 5 is spoken to in 3.1.1', async () => {
   const versions: number[] = [];
-  const server = createServer((socket) => {
-    socket.on('error', () => {});
+  const url = await listening((socket) => {
     socket.once('data', (connect) => {
-      const version = connect[2 + 2 + 4] as number;
+      const version = connect[VERSION_AT] as number;
       versions.push(version);
       if (version === 5) socket.destroy();
       // With a message that waits: it is sent again on each connection until it is acknowledged.
       else socket.write(Buffer.from([0x20, 2, 0, 0, 0x32, 6, 0, 1, 0x61, 0, 1, 0x78]));
     });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
+  });
   let taken = 0;
   const { log, warnings } = warningsOf();
-  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`, {
+  const connection = await connectionTo(() => url, {
     onMessage: async () => void taken++,
     log,
   });
@@ -200,16 +192,12 @@ test('a broker that hangs up at MQTT 5 is spoken to in 3.1.1', async () => {
 
 test('what hangs up at both versions is warned of once', async () => {
   let tries = 0;
-  const server = createServer((socket) => {
+  const url = await listening((socket) => {
     tries += 1;
-    socket.on('error', () => {});
     socket.once('data', () => socket.destroy());
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
+  });
   const { log, warnings } = warningsOf();
-  const connection = await connectionTo(() => `mqtt://127.0.0.1:${port}`, { log });
+  const connection = await connectionTo(() => url, { log });
   await eventually(() => {
     connection.hurry();
     return tries >= 6;
@@ -224,7 +212,7 @@ function hangsUpSoon(socket: Socket): void {
 }
 
 test('a broker that closes one connection after the other: node.id may be the reason', async () => {
-  let url = await brokerThat(hangsUpSoon, () => {});
+  let url = await brokerThat(hangsUpSoon);
   const reasons = new Set<string>();
   const connection = await connectionTo(() => url);
   await eventually(() => {
@@ -257,10 +245,7 @@ test.each([
     'Connection refused: Server moved (there:1883)',
   ],
 ])('what the broker says of its %s is the reason', async (_what, answer, reason) => {
-  const url = await brokerThat(
-    (socket) => socket.write(Buffer.from(answer)),
-    () => {},
-  );
+  const url = await brokerThat((socket) => socket.write(Buffer.from(answer)));
   const connection = await connectionTo(() => url);
   await eventually(() => connection.state.reason !== null);
   expect(connection.state.reason).toBe(reason);
@@ -310,13 +295,10 @@ test('a message that was not taken is not acknowledged, and comes again', async 
 
 test('a connection that is lost before all is subscribed to is made anew', async () => {
   let connections = 0;
-  const url = await brokerThat(
-    (socket) => {
-      socket.write(Buffer.from(CONNACK));
-      if (++connections === 1) setTimeout(() => socket.destroy(), 50);
-    },
-    () => {},
-  );
+  const url = await brokerThat((socket) => {
+    socket.write(Buffer.from(CONNACK));
+    if (++connections === 1) setTimeout(() => socket.destroy(), 50);
+  });
   // The first waits for an answer that never comes.
   const onUp = () => (connections === 1 ? new Promise<void>(() => {}) : Promise.resolve());
   const connection = await connectionTo(() => url, { onUp });
@@ -325,7 +307,7 @@ test('a connection that is lost before all is subscribed to is made anew', async
 });
 
 test('each connection that is lost is told, though none was up', async () => {
-  const url = await brokerThat(hangsUpSoon, () => {});
+  const url = await brokerThat(hangsUpSoon);
   let [began, lost] = [0, 0];
   const connection = await connectionTo(() => url, {
     // Photos may come, and be acknowledged, while this waits.
@@ -344,17 +326,28 @@ test('each connection that is lost is told, though none was up', async () => {
   expect(lost).toBeGreaterThanOrEqual(2);
 });
 
+test('while a message waits, pings are as frequent as the broker wants them', async () => {
+  const [SERVER_KEEP_ALIVE, SECONDS] = [0x13, 1];
+  let connections = 0;
+  const url = await brokerThat((socket) => {
+    connections += 1;
+    const connack = Buffer.from([0x20, 6, 0, 0, 3, SERVER_KEEP_ALIVE, 0, SECONDS]);
+    socket.write(Buffer.concat([connack, publish(1)]));
+  });
+  await connectionTo(() => url, { onMessage: () => new Promise(() => {}) });
+  await eventually(() => connections > 0);
+  await sleep(2000);
+  expect(connections).toBe(1);
+});
+
 test('a broker that hangs up soon is not asked again without a pause, whatever it says', async () => {
   const RETAIN_NOT_SUPPORTED = 154;
   let connections = 0;
-  const url = await brokerThat(
-    (socket) => {
-      connections += 1;
-      socket.write(Buffer.from(CONNACK));
-      setTimeout(() => socket.end(Buffer.from([0xe0, 2, RETAIN_NOT_SUPPORTED, 0])), 5);
-    },
-    () => {},
-  );
+  const url = await brokerThat((socket) => {
+    connections += 1;
+    socket.write(Buffer.from(CONNACK));
+    setTimeout(() => socket.end(Buffer.from([0xe0, 2, RETAIN_NOT_SUPPORTED, 0])), 5);
+  });
   await connectionTo(() => url, { onUp: () => new Promise<void>(() => {}) });
   await eventually(() => connections > 0);
   await sleep(500);
@@ -366,15 +359,12 @@ test.each([
   ['with the CONNACK', 0],
 ])('a connection on which something cannot be parsed is made anew: %s', async (_when, ms) => {
   let connections = 0;
-  const url = await brokerThat(
-    (socket) => {
-      // A PUBACK for a reason that there is not.
-      const wrong = ++connections === 1 ? [0x40, 3, 0, 1, 5] : [];
-      socket.write(Buffer.from(ms === 0 ? [...CONNACK, ...wrong] : CONNACK));
-      if (ms > 0) setTimeout(() => socket.write(Buffer.from(wrong)), ms);
-    },
-    () => {},
-  );
+  const url = await brokerThat((socket) => {
+    // A PUBACK for a reason that there is not.
+    const wrong = ++connections === 1 ? [0x40, 3, 0, 1, 5] : [];
+    socket.write(Buffer.from(ms === 0 ? [...CONNACK, ...wrong] : CONNACK));
+    if (ms > 0) setTimeout(() => socket.write(Buffer.from(wrong)), ms);
+  });
   const began = performance.now();
   const connection = await connectionTo(() => url);
   await eventually(() => connections === 2 && connection.state.up);
@@ -399,9 +389,8 @@ test('a message leaves no timer behind', async () => {
 });
 
 test('what is far too large is cut before it is in memory', async () => {
-  const url = await brokerThat(
-    (socket) => socket.write(Buffer.concat([Buffer.from(CONNACK), publish(1, Buffer.alloc(5e6))])),
-    () => {},
+  const url = await brokerThat((socket) =>
+    socket.write(Buffer.concat([Buffer.from(CONNACK), publish(1, Buffer.alloc(5e6))])),
   );
   const config = configIn(await temporaryDir(), { limits: { upload_bytes: 1024 } });
   let length = 0;

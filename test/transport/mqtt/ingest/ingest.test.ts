@@ -5,10 +5,12 @@ import { Originals } from '../../../../src/daemon/spool/originals.ts';
 import { RetaggerError } from '../../../../src/errors.ts';
 import { Ingest } from '../../../../src/transport/mqtt/ingest/ingest.ts';
 import { Journal } from '../../../../src/transport/mqtt/ingest/journal.ts';
+import { topicsOf } from '../../../../src/transport/mqtt/topics.ts';
 import { eventually, temporaryDir } from '../../../daemon/support.ts';
 import { connected, doorIn, listener, openDoor, otherBroker } from '../support.ts';
 
-const INGEST = 'retagger/box/ingest';
+const topics = topicsOf('retagger/box');
+const INGEST = topics.ingest;
 const UUID = /^[0-9a-f]{8}-/;
 
 /** A sender with one packet id for all, as after many messages or a restart of it. */
@@ -205,7 +207,7 @@ test('while the outbox is full even a refusal waits', async () => {
   await box.outbox.put({ kind: 'error', payload: failure('waiting') });
   const { config, log, pipeline, outbox } = box;
   const journal = new Journal(join(config.data.dir, 'other.jsonl'), log);
-  const ingest = new Ingest({ config, log, pipeline, outbox, journal, isOwnTopic: () => false });
+  const ingest = new Ingest({ config, log, pipeline, outbox, journal, topics });
   const message = { payload: Buffer.from('{'), dup: false, session: 's' };
   const taking = ingest.take(message, new AbortController().signal);
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -376,7 +378,7 @@ test('a file that cannot be taken is answered also where its message comes again
   await mkdir(config.ingest.dir, { recursive: true });
   const journal = new Journal(join(config.data.dir, 'other.jsonl'), log);
   await journal.open();
-  const ingest = new Ingest({ config, log, pipeline, outbox, journal, isOwnTopic: () => false });
+  const ingest = new Ingest({ config, log, pipeline, outbox, journal, topics });
   const message = {
     ...{ payload: Buffer.from('{"id":"x","path":"a.jpg"}'), qos: 1 as const, packetId: 7 },
     ...{ session: 's', dup: false },
@@ -434,7 +436,7 @@ async function ingestOf({ config, log, pipeline, outbox }: Awaited<ReturnType<ty
   const journal = new Journal(join(config.data.dir, 'other.jsonl'), log);
   await journal.open();
   onTestFinished(() => journal.close());
-  return new Ingest({ config, log, pipeline, outbox, journal, isOwnTopic: () => false });
+  return new Ingest({ config, log, pipeline, outbox, journal, topics });
 }
 
 const message = (text: string, session = 's') => ({
