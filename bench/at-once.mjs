@@ -41,7 +41,7 @@ const what = {
 };
 
 async function measure(atOnce) {
-  const worker = new WorkerProcess(what, { onExit() {} });
+  const worker = new WorkerProcess(what, () => {});
   await worker.ready;
   if (atOnce > 1) await worker.share(atOnce);
   const run = async (count) => {

@@ -5,14 +5,12 @@
  *
  *   node bench/broker.mjs [--seconds 10]
  */
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import mqtt from 'mqtt';
+import { mosquitto } from './lib/mosquitto.mjs';
 
 const { values: options } = parseArgs({ options: { seconds: { type: 'string', default: '10' } } });
 const SIZES = {
@@ -23,19 +21,10 @@ const SIZES = {
 /** Published and not acknowledged, as the daemon does it. */
 const IN_FLIGHT = 32;
 
-const server = createServer().listen(0, '127.0.0.1');
-await new Promise((resolve) => server.once('listening', resolve));
-const { port } = server.address();
-await new Promise((resolve) => server.close(resolve));
 const scratch = await mkdtemp(join(tmpdir(), 'retagger-broker-'));
-const conf = join(scratch, 'mosquitto.conf');
-await writeFile(
-  conf,
-  `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n`,
-);
-const broker = spawn('mosquitto', ['-c', conf], { stdio: 'ignore' });
+const { url, start } = await mosquitto(scratch, 'max_inflight_messages 0');
+const broker = await start();
 try {
-  await sleep(500);
   for (const [name, bytes] of Object.entries(SIZES)) {
     process.stdout.write(`${JSON.stringify({ message: name, bytes, ...(await pass(bytes)) })}\n`);
   }
@@ -46,7 +35,6 @@ try {
 
 /** Publishes for some seconds. @returns messages and megabytes a second that have arrived. */
 async function pass(bytes) {
-  const url = `mqtt://127.0.0.1:${port}`;
   const [from, to] = await Promise.all([mqtt.connectAsync(url), mqtt.connectAsync(url)]);
   let arrived = 0;
   to.on('message', () => arrived++);

@@ -8,7 +8,7 @@
  * The clients come back for SECONDS; photos of the folder and MQTT wait behind them. Needs root (cgroup), mosquitto, and DIR with real photos. MiB throughout.
  */
 import { spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,8 +19,9 @@ import mqtt from 'mqtt';
 import sharp from 'sharp';
 import { memoryGroup } from './lib/cgroup.mjs';
 import { bodyOf, post } from './lib/load.mjs';
+import { mosquitto } from './lib/mosquitto.mjs';
 import { makePhotos } from './lib/photos.mjs';
-import { freePort } from './lib/servers.mjs';
+import { freePort, ready } from './lib/servers.mjs';
 import { treePss } from './process-tree.mjs';
 
 const { values: options } = parseArgs({
@@ -45,14 +46,9 @@ const small = await Promise.all(
 );
 const bodies = made['2mp'].map(bodyOf);
 
-const [brokerPort, httpPort] = [await freePort(), await freePort()];
-const conf = join(scratch, 'mosquitto.conf');
-await writeFile(
-  conf,
-  `listener ${brokerPort} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n`,
-);
-const broker = spawn('mosquitto', ['-c', conf], { stdio: 'ignore' });
-await sleep(500);
+const { url, start } = await mosquitto(scratch, 'max_queued_messages 0');
+const broker = await start();
+const httpPort = await freePort();
 const group = memoryGroup(`retagger-flood-${process.pid}`, Number(options.memory) * 2 ** 20);
 const data = join(scratch, 'data');
 const joined = `echo $$ > ${group.tasks} && exec "$0" run`;
@@ -62,17 +58,17 @@ const daemon = spawn('sh', ['-c', joined, here('../dist/cli.js')], {
     RETAGGER_DATA_DIR: data,
     RETAGGER_NODE_ID: 'flood',
     RETAGGER_HTTP_PORT: httpPort,
-    RETAGGER_MQTT_URL: `mqtt://127.0.0.1:${brokerPort}`,
+    RETAGGER_MQTT_URL: url,
     RETAGGER_INGEST_AFTER: 'delete',
     RETAGGER_LOG_LEVEL: 'fatal',
   },
   stdio: ['ignore', 'ignore', 'inherit'],
 });
-while (!(await fetch(`http://127.0.0.1:${httpPort}/readyz`).catch(() => null))?.ok) await sleep(50);
+await ready(httpPort, daemon);
 
 const wanted = new Set();
 const ids = new Set();
-const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${brokerPort}`);
+const client = await mqtt.connectAsync(url);
 let results = 0;
 const errors = [];
 client.on('message', (topic, payload) => {

@@ -6,16 +6,17 @@
  *   node bench/folder-to-mqtt.mjs --photos DIR [--count 100] [--engine auto]
  */
 import { spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, extname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import mqtt from 'mqtt';
+import { mosquitto } from './lib/mosquitto.mjs';
 import { percentile } from './lib/percentile.mjs';
 import { photosBelow } from './lib/photos.mjs';
-import { freePort } from './lib/servers.mjs';
+import { freePort, ready } from './lib/servers.mjs';
 import { treePss } from './process-tree.mjs';
 
 const { median } = await import('../dist/bench/median.js');
@@ -36,13 +37,9 @@ const scratch = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
 const children = [];
 
 async function main() {
-  const brokerPort = await freePort();
+  const { url, start } = await mosquitto(scratch);
+  children.push(await start());
   const httpPort = await freePort();
-  const conf = join(scratch, 'mosquitto.conf');
-  await writeFile(conf, `listener ${brokerPort} 127.0.0.1\nallow_anonymous true\n`);
-  children.push(spawn('mosquitto', ['-c', conf], { stdio: 'ignore' }));
-  await sleep(300);
-
   const data = join(scratch, 'data');
   const ingest = join(data, 'ingest');
   const started = performance.now();
@@ -52,27 +49,21 @@ async function main() {
       RETAGGER_DATA_DIR: data,
       RETAGGER_NODE_ID: 'bench',
       RETAGGER_HTTP_PORT: String(httpPort),
-      RETAGGER_MQTT_URL: `mqtt://127.0.0.1:${brokerPort}`,
+      RETAGGER_MQTT_URL: url,
       RETAGGER_ENGINE: options.engine,
       RETAGGER_LOG_LEVEL: 'warn',
     },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   children.push(daemon);
-  for (;;) {
-    const ready = await fetch(`http://127.0.0.1:${httpPort}/readyz`).catch(() => null);
-    if (ready?.ok) break;
-    if (daemon.exitCode !== null) throw new Error(`the daemon ended with ${daemon.exitCode}`);
-    await sleep(20);
-  }
+  await ready(httpPort, daemon);
   const coldStart = performance.now() - started;
 
-  const subscriber = await mqtt.connectAsync(`mqtt://127.0.0.1:${brokerPort}`);
+  const subscriber = await mqtt.connectAsync(url);
   const arrived = new Map();
   subscriber.on('message', (_topic, payload) => {
     const result = JSON.parse(payload.toString());
-    const key = result.file;
-    arrived.set(key, [...(arrived.get(key) ?? []), performance.now()]);
+    arrived.set(result.file, [...(arrived.get(result.file) ?? []), performance.now()]);
   });
   await subscriber.subscribeAsync(['retagger/bench/result', 'retagger/bench/error'], { qos: 1 });
 
@@ -82,10 +73,7 @@ async function main() {
 
   const found = await photosBelow(options.photos);
   const photos = Array.from({ length: Number(options.count) }, (_, i) => found[i % found.length]);
-  const named = photos.map((path, index) => [
-    path,
-    `${index}-${basename(path, extname(path))}${extname(path)}`,
-  ]);
+  const named = photos.map((path, index) => [path, `${index}-${basename(path)}`]);
   const wait = async (names) => {
     const deadline = performance.now() + 300_000;
     const missing = new Set(names);

@@ -9,9 +9,9 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bodyOf, load } from './lib/load.mjs';
-import { firstTag } from './lib/measure.mjs';
+import { withServer } from './lib/measure.mjs';
 import { percentile } from './lib/percentile.mjs';
-import { launch, servers, withDataFolder } from './lib/servers.mjs';
+import { servers, withDataFolder } from './lib/servers.mjs';
 import { setUp } from './lib/setup.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -70,13 +70,9 @@ await beside(chosen, async (running) => {
 async function beside([first, ...others], work, running = []) {
   if (first === undefined) return work(running);
   const [name, program] = first;
-  await withDataFolder(async (data) => {
-    const server = await launch(program, data);
-    try {
-      await firstTag(server, performance.now(), bodies[0]);
-      await beside(others, work, [...running, { name, server, perSecond: [], times: [] }]);
-    } finally {
-      await server.stop();
-    }
-  });
+  await withDataFolder((data) =>
+    withServer(program, data, bodies[0], (server) =>
+      beside(others, work, [...running, { name, server, perSecond: [], times: [] }]),
+    ),
+  );
 }

@@ -28,17 +28,3 @@ export async function treePss(root) {
   const parts = await Promise.all((await processTree(root)).map(pss));
   return parts.reduce((sum, part) => sum + part, 0);
 }
-
-const TICKS_PER_SECOND = 100;
-
-/** CPU seconds the whole tree has used so far, by process id. Ended processes are not counted. */
-export async function treeCpu(root) {
-  const used = new Map();
-  for (const pid of await processTree(root)) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-    if (stat === null) continue;
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    used.set(pid, (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND);
-  }
-  return used;
-}

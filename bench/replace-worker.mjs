@@ -7,9 +7,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { bodyOf, post } from './lib/load.mjs';
-import { firstTag } from './lib/measure.mjs';
+import { withServer } from './lib/measure.mjs';
 import { photosBelow } from './lib/photos.mjs';
-import { launch, servers, withDataFolder } from './lib/servers.mjs';
+import { servers, withDataFolder } from './lib/servers.mjs';
 import { processTree } from './process-tree.mjs';
 
 const { median } = await import('../dist/bench/median.js');
@@ -22,8 +22,7 @@ if (!options.photos) {
 }
 const bodies = (await photosBelow(options.photos)).slice(0, 50).map(bodyOf);
 
-await withDataFolder(async (data) => {
-  const server = await launch(servers({})['RE-Tagger onnxruntime'], data);
+const measured = async (server) => {
   const answered = async (n) => {
     const { status, ms, text } = await post(server.url, bodies[n % bodies.length]);
     if (status !== 200) throw new Error(`answered ${status}: ${text.slice(0, 200)}`);
@@ -31,21 +30,19 @@ await withDataFolder(async (data) => {
   };
   const usual = [];
   const killed = [];
-  try {
-    await firstTag(server, performance.now(), bodies[0]);
-    await sleep(2000);
-    for (let n = 0; n < Number(options.kills); n++) {
-      usual.push(await answered(2 * n));
-      const [, worker] = await processTree(server.pid);
-      process.kill(worker, 'SIGKILL');
-      killed.push(await answered(2 * n + 1));
-      // A fault in a row would be waited for longer; these are not in a row.
-      await sleep(500);
-    }
-  } finally {
-    await server.stop();
+  await sleep(2000);
+  for (let n = 0; n < Number(options.kills); n++) {
+    usual.push(await answered(2 * n));
+    const [, worker] = await processTree(server.pid);
+    process.kill(worker, 'SIGKILL');
+    killed.push(await answered(2 * n + 1));
+    // A fault in a row would be waited for longer; these are not in a row.
+    await sleep(500);
   }
   const without = median(killed) - median(usual);
-  const all = killed.toSorted((a, b) => a - b);
-  process.stdout.write(`${JSON.stringify({ usual: median(usual), without, all })}\n`);
-});
+  return { usual: median(usual), without, all: killed.toSorted((a, b) => a - b) };
+};
+
+const program = servers({})['RE-Tagger onnxruntime'];
+const result = await withDataFolder((data) => withServer(program, data, bodies[0], measured));
+process.stdout.write(`${JSON.stringify(result)}\n`);

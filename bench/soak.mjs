@@ -17,7 +17,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import mqtt from 'mqtt';
 import sharp from 'sharp';
-import { freePort } from './lib/servers.mjs';
+import { mosquitto } from './lib/mosquitto.mjs';
+import { freePort, ready } from './lib/servers.mjs';
 import { processTree, pss } from './process-tree.mjs';
 
 const { median } = await import('../dist/bench/median.js');
@@ -35,25 +36,14 @@ const random = () => {
   return state / 2 ** 32;
 };
 const scratch = await mkdtemp(join(tmpdir(), 'soak-'));
-const [brokerPort, httpPort] = [await freePort(), await freePort()];
-const conf = join(scratch, 'mosquitto.conf');
-const settings = [
-  `listener ${brokerPort} 127.0.0.1`,
-  ...['allow_anonymous true', 'persistence true', `persistence_location ${scratch}/`, 'user root'],
-  ...[
-    'autosave_on_changes true',
-    'autosave_interval 1',
-    'max_queued_messages 100000',
-    'log_dest none',
-  ],
-];
-await writeFile(conf, settings.join('\n'));
-let broker;
-const startBroker = () => {
-  broker = spawn('mosquitto', ['-c', conf], { stdio: 'ignore' });
-};
-startBroker();
-await sleep(500);
+const { url, start } = await mosquitto(
+  scratch,
+  ...['persistence true', `persistence_location ${scratch}/`, 'user root'],
+  ...['autosave_on_changes true', 'autosave_interval 1'],
+  ...['max_queued_messages 100000', 'log_dest none'],
+);
+let broker = await start();
+const httpPort = await freePort();
 const data = join(scratch, 'data');
 const daemon = spawn(here('../dist/cli.js'), ['run'], {
   env: {
@@ -61,14 +51,14 @@ const daemon = spawn(here('../dist/cli.js'), ['run'], {
     RETAGGER_DATA_DIR: data,
     RETAGGER_NODE_ID: 'soak',
     RETAGGER_HTTP_PORT: httpPort,
-    RETAGGER_MQTT_URL: `mqtt://127.0.0.1:${brokerPort}`,
+    RETAGGER_MQTT_URL: url,
     RETAGGER_INGEST_AFTER: 'delete',
     RETAGGER_LOG_LEVEL: 'fatal',
   },
   stdio: ['ignore', 'ignore', 'inherit'],
 });
 const base = `http://127.0.0.1:${httpPort}`;
-while (!(await fetch(`${base}/readyz`).catch(() => null))?.ok) await sleep(50);
+await ready(httpPort, daemon);
 
 // Photos unlike any other: a number drawn as a stripe on one of 8 real-sized grounds.
 const grounds = await Promise.all(
@@ -108,7 +98,7 @@ const done = {
   resent: 0,
 };
 const seen = new Set();
-const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${brokerPort}`, {
+const client = await mqtt.connectAsync(url, {
   ...{ clientId: 'soak', clean: false, reconnectPeriod: 200 },
 });
 client.on('error', () => {});
@@ -138,14 +128,12 @@ const sent = new Map();
 const loads = [
   async () => {
     await mkdir(join(data, 'ingest'), { recursive: true });
-    const names = new Map();
     while (running()) {
       const id = randomUUID();
       const bad = random() < 0.01;
       const bytes = bad ? photo(id).subarray(0, 900) : photo(id);
       const name = `${id}.jpg`;
       waiting.set(bad ? name : sha(bytes), performance.now());
-      names.set(name, 1);
       await writeFile(join(data, 'ingest', `.${name}`), bytes);
       await rename(join(data, 'ingest', `.${name}`), join(data, 'ingest', name));
       while (running() && waiting.size > 600) await sleep(20);
@@ -195,7 +183,7 @@ const brokerGone = async (signal, ms) => {
   broker.kill(signal);
   await gone;
   await sleep(ms);
-  startBroker();
+  broker = await start();
 };
 const FAULTS = {
   worker: async () => {
@@ -272,7 +260,7 @@ await Promise.all([...loads.map((load) => load()), trouble(), sampler()]);
 
 // What is left: the broker back, and time as long as answers come. When none do, the sender sends again
 // what it has no answer to.
-if (broker.exitCode !== null) startBroker();
+if (broker.exitCode !== null) broker = await start();
 for (let silent = 0; waiting.size > 0 && silent < 3; ) {
   const before = waiting.size;
   await sleep(30_000);

@@ -35,6 +35,8 @@ const NODE = {
       'l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA==',
   },
 };
+/** What dpkg runs. */
+const SCRIPTS = ['postinst', 'prerm', 'postrm'];
 const CPU = { amd64: 'x64', arm64: 'arm64' };
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...path) => join(root, ...path);
@@ -58,8 +60,7 @@ function build(arch) {
     const file = at('deploy/out', `retagger_${manifest.version}_${arch}.deb`);
     mkdirSync(at('deploy/out'), { recursive: true });
     run('chmod', ['-R', 'u=rwX,go=rX', stage]);
-    for (const script of ['postinst', 'prerm', 'postrm'])
-      chmodSync(join(stage, 'DEBIAN', script), 0o755);
+    for (const name of SCRIPTS) chmodSync(join(stage, 'DEBIAN', name), 0o755);
     chmodSync(join(stage, 'usr/bin/retagger'), 0o755);
     chmodSync(join(lib, 'bin/node'), 0o755);
     // zstd: a quarter larger than xz, but the box unpacks it in a second. dpkg of Debian 12 reads it.
@@ -107,8 +108,7 @@ function system(stage) {
 function control(stage, arch) {
   const folder = join(stage, 'DEBIAN');
   mkdirSync(folder);
-  for (const script of ['postinst', 'prerm', 'postrm'])
-    cpSync(at('deploy/debian', script), join(folder, script));
+  for (const name of SCRIPTS) cpSync(at('deploy/debian', name), join(folder, name));
   writeFileSync(join(folder, 'conffiles'), '/etc/retagger/config.yaml\n');
   const kibibytes = run('du', ['-sk', stage]).split('\t', 1)[0];
   const text = readFileSync(at('deploy/debian/control.in'), 'utf8');
@@ -125,10 +125,7 @@ function control(stage, arch) {
 }
 
 /** @returns what it printed; its errors go to the terminal. */
-function run(program, args, cwd = root) {
-  return execFileSync(program, args, {
-    cwd,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+function run(program, args) {
+  const stdio = ['ignore', 'pipe', 'inherit'];
+  return execFileSync(program, args, { cwd: root, encoding: 'utf8', stdio });
 }

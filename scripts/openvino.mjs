@@ -59,6 +59,7 @@ export function copyOpenvino(root, program, pin = PIN) {
 /**
  * Fetches the wheel and puts what is needed of it into `folder`. What lay there stays until all is ready.
  * @param check is given the new folder before it takes its place; throws where it is no good.
+ * @returns what `check` does.
  */
 export async function install(folder, { pin = PIN, given, say, check }) {
   const parent = dirname(folder);
@@ -74,8 +75,9 @@ export async function install(folder, { pin = PIN, given, say, check }) {
     const fresh = join(scratch, 'new');
     await mkdir(fresh);
     unpack(wheel, fresh, pin);
-    check(fresh);
+    const found = check(fresh);
     await replace(folder, fresh, join(scratch, 'old'));
+    return found;
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

@@ -45,11 +45,17 @@ const CHECK = `
  * @returns what it says of itself. @throws Error with what is wrong.
  */
 function load(folder) {
-  const koffi = createRequire(import.meta.url).resolve('koffi');
   // The C API first: it brings along what it needs, as it does in the program.
   const isApi = (name) => Number(name.includes('_c.so'));
   const names = LIBRARIES.toSorted((a, b) => isApi(b) - isApi(a));
-  const args = ['-e', CHECK, '--', koffi, VERSION, ...names.map((name) => join(folder, name))];
+  const args = [
+    '-e',
+    CHECK,
+    '--',
+    koffiFile(),
+    VERSION,
+    ...names.map((name) => join(folder, name)),
+  ];
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
     encoding: 'utf8',
   });
@@ -58,47 +64,35 @@ function load(folder) {
   throw new Error(`the libraries do not load: ${reason}`);
 }
 
-function fail(text) {
-  say(text);
-  process.exit(1);
-}
-
-function options() {
+/** For a program that is started with `-e`, which has no place of its own to look from. */
+function koffiFile() {
   try {
-    return parseArgs({ options: { out: { type: 'string' } } }).values;
-  } catch (error) {
-    fail(error.message);
+    return createRequire(import.meta.url).resolve('koffi');
+  } catch {
+    throw new Error('koffi is not installed: run npm ci first');
   }
 }
 
-const { out } = options();
-if (process.platform !== 'linux' || process.arch !== CPU)
-  fail(`OpenVINO computes in 8 bits on x86-64 only, not on ${process.platform} ${process.arch}`);
-const folder = out === undefined ? folderIn(root) : resolve(out);
-try {
-  createRequire(import.meta.url).resolve('koffi');
-} catch {
-  fail('koffi is not installed: run npm ci first');
-}
-
-try {
+async function setUp() {
+  const { out } = parseArgs({ options: { out: { type: 'string' } } }).values;
+  const { platform, arch, env } = process;
+  if (platform !== 'linux' || arch !== CPU)
+    throw new Error(`OpenVINO computes in 8 bits on x86-64 only, not on ${platform} ${arch}`);
+  koffiFile(); // before 59 MB are fetched
+  const folder = out === undefined ? folderIn(root) : resolve(out);
   if (isComplete(folder)) {
     try {
       say(`already there (${load(folder)})`);
-      process.exit(0);
+      return;
     } catch (error) {
       say(`${error.message}; once more`);
     }
   }
-  let works = '';
-  await install(folder, {
-    given: process.env.RETAGGER_OPENVINO_WHEEL,
-    say,
-    check: (fresh) => {
-      works = load(fresh);
-    },
-  });
+  const works = await install(folder, { given: env.RETAGGER_OPENVINO_WHEEL, say, check: load });
   say(`${relative(process.cwd(), folder)}: works (${works})`);
-} catch (error) {
-  fail(error.message);
 }
+
+await setUp().catch((error) => {
+  say(error.message);
+  process.exitCode = 1;
+});

@@ -37,7 +37,7 @@ const say = (text) => process.stderr.write(`setup-tfjs-node: ${text}\n`);
 const require = createRequire(import.meta.url);
 
 /** Loads the package in a process of its own: a half-built one may crash. */
-function works() {
+function works(packageDir) {
   // The same shim as in src/inference/tfjs.ts: tfjs-node calls what Node 23 removed.
   const code = `const util = require('node:util');
     util.isNullOrUndefined ??= (value) => value === null || value === undefined;
@@ -118,50 +118,44 @@ async function compile(packageDir) {
   );
 }
 
-const packageFile = (() => {
+function installedIn() {
   try {
-    return require.resolve('@tensorflow/tfjs-node/package.json');
+    return dirname(require.resolve('@tensorflow/tfjs-node/package.json'));
   } catch {
-    say('@tensorflow/tfjs-node is not installed: run npm ci (without --omit=optional) first');
-    process.exit(1);
+    throw new Error(
+      '@tensorflow/tfjs-node is not installed: run npm ci (without --omit=optional) first',
+    );
   }
-})();
-const packageDir = dirname(packageFile);
+}
 
-if (works()) {
-  say('already works');
-  process.exit(0);
-}
-if (await officialHostAnswers()) {
-  say('downloading the official binaries');
-  const done = spawnSync(process.execPath, ['scripts/install.js'], {
-    cwd: packageDir,
-    stdio: ['ignore', 2, 2],
-  });
-  if (done.status === 0 && works()) {
-    say('works');
-    process.exit(0);
+async function setUp() {
+  const packageDir = installedIn();
+  if (works(packageDir)) return say('already works');
+  if (await officialHostAnswers()) {
+    say('downloading the official binaries');
+    const done = spawnSync(process.execPath, ['scripts/install.js'], {
+      cwd: packageDir,
+      stdio: ['ignore', 2, 2],
+    });
+    if (done.status === 0 && works(packageDir)) return say('works');
+    say('the official binaries do not work here');
   }
-  say('the official binaries do not work here');
+  const { platform, arch, env } = process;
+  const pin = platform === 'linux' ? WHEELS[arch] : undefined;
+  if (!pin) throw new Error(`no TensorFlow wheel is pinned for ${platform} ${arch}`);
+  const scratch = await mkdtemp(join(tmpdir(), 'retagger-tf-'));
+  try {
+    const given = env.RETAGGER_TF_WHEEL;
+    await unpackWheel(await fetchWheel(pin, { folder: scratch, given, say }), packageDir);
+    await compile(packageDir);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+  if (!works(packageDir)) throw new Error('built, but does not load');
+  say('works');
 }
-const pin = process.platform === 'linux' ? WHEELS[process.arch] : undefined;
-if (!pin) {
-  say(`no TensorFlow wheel is pinned for ${process.platform} ${process.arch}`);
-  process.exit(1);
-}
-const scratch = await mkdtemp(join(tmpdir(), 'retagger-tf-'));
-try {
-  const given = process.env.RETAGGER_TF_WHEEL;
-  await unpackWheel(await fetchWheel(pin, { folder: scratch, given, say }), packageDir);
-  await compile(packageDir);
-} catch (error) {
+
+await setUp().catch((error) => {
   say(error.message);
   process.exitCode = 1;
-} finally {
-  await rm(scratch, { recursive: true, force: true });
-}
-if (process.exitCode !== 1) {
-  const good = works();
-  say(good ? 'works' : 'built, but does not load');
-  process.exitCode = good ? 0 : 1;
-}
+});

@@ -10,7 +10,7 @@ const CLIENTS = 8;
 const WARM_SECONDS = 4;
 
 /** Milliseconds from the start of the program to its first answer. */
-export async function firstTag(server, from, body) {
+async function firstTag(server, from, body) {
   while (performance.now() - from < START_MS) {
     if (!server.running) throw new Error('the program ended at once (BENCH_VERBOSE=1 shows why)');
     const answer = await post(server.url, body).catch(() => null);
@@ -20,46 +20,46 @@ export async function firstTag(server, from, body) {
   throw new Error(`no answer after ${START_MS} ms`);
 }
 
-/** Runs `work` and watches the memory of the whole tree meanwhile. */
-async function withPeak(pid, work) {
-  let peak = 0;
-  const timer = setInterval(async () => {
-    peak = Math.max(peak, await treePss(pid));
-  }, 1000);
-  try {
-    return [await work(), () => peak];
-  } finally {
-    clearInterval(timer);
-    peak = Math.max(peak, await treePss(pid));
-  }
-}
-
-/** A start that does not count: caches on disk are there at every later one, as on a box. */
-async function firstStart(program, data, body) {
+/** Starts a server, calls `work` with it and the milliseconds to its first answer, and stops it. */
+export async function withServer(program, data, body, work) {
+  const from = performance.now();
   const server = await launch(program, data);
   try {
-    await firstTag(server, performance.now(), body);
-    await sleep(IDLE_MS); // what it writes beside the first photos
+    return await work(server, await firstTag(server, from, body));
   } finally {
     await server.stop();
   }
 }
 
-/** One server, once: times in ms, memory in MiB. */
-export const measure = (program, bodies, seconds) =>
+/** The same after a start that does not count: caches on disk are there at every later one, as on a box. */
+const restarted = (program, body, work) =>
   withDataFolder(async (data) => {
-    await firstStart(program, data, bodies['2mp'][0]);
-    return measureIn(data, program, bodies, seconds);
+    await withServer(program, data, body, () => sleep(IDLE_MS)); // what it writes beside the first photos
+    return withServer(program, data, body, work);
   });
 
-async function measureIn(data, program, bodies, seconds) {
-  const from = performance.now();
-  const server = await launch(program, data);
+/** @returns what `work` does, and the most memory of the whole tree meanwhile. */
+async function withPeak(pid, work) {
+  let peak = 0;
+  const look = async () => {
+    peak = Math.max(peak, await treePss(pid));
+  };
+  const timer = setInterval(look, 1000);
   try {
-    const start = await firstTag(server, from, bodies['2mp'][0]);
+    const result = await work();
+    await look();
+    return [result, peak];
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** One server, once: times in ms, memory in MiB. */
+export const measure = (program, bodies, seconds) =>
+  restarted(program, bodies['2mp'][0], async (server, start) => {
     await sleep(IDLE_MS);
     const idle = await treePss(server.pid);
-    const [sizes, peak] = await withPeak(server.pid, async () => {
+    const [sizes, loaded] = await withPeak(server.pid, async () => {
       const measured = {};
       for (const [size, list] of Object.entries(bodies)) {
         const { times } = await load({ ...server, bodies: list, clients: 1, seconds });
@@ -74,24 +74,12 @@ async function measureIn(data, program, bodies, seconds) {
       }
       return measured;
     });
-    return { start, idle, loaded: peak(), sizes };
-  } finally {
-    await server.stop();
-  }
-}
+    return { start, idle, loaded, sizes };
+  });
 
 /** Memory in MiB after every thousand of 10,000 photos from eight clients. */
 export const measureLong = (program, bodies) =>
-  withDataFolder(async (data) => {
-    await firstStart(program, data, bodies[0]);
-    return measureLongIn(data, program, bodies);
-  });
-
-async function measureLongIn(data, program, bodies) {
-  const from = performance.now();
-  const server = await launch(program, data);
-  try {
-    await firstTag(server, from, bodies[0]);
+  restarted(program, bodies[0], async (server) => {
     const memory = [];
     for (let thousand = 0; thousand < 10; thousand++) {
       const samples = [];
@@ -102,7 +90,4 @@ async function measureLongIn(data, program, bodies) {
       memory.push(percentile(samples, 0.5));
     }
     return memory;
-  } finally {
-    await server.stop();
-  }
-}
+  });

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -55,6 +56,15 @@ export async function freePort() {
   const { port } = server.address();
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+/** Waits until a daemon can tag. @throws Error where it ends before. */
+export async function ready(port, daemon) {
+  const asked = () => fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+  while (!(await asked())?.ok) {
+    if (daemon.exitCode !== null) throw new Error(`the daemon ended with ${daemon.exitCode}`);
+    await sleep(20);
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ export type EngineFigures =
   | { readonly engine: EngineName; readonly reason: string }
   | ({ readonly engine: EngineName; readonly rounds: number } & Round);
 
+/** Medians over the rounds, and the largest peak of all. */
 export function summarize(engine: EngineName, rounds: readonly Round[]): EngineFigures {
   const over = (pick: (round: Round) => number) => median(rounds.map(pick));
   const peaks = rounds.map((round) => round.peakBytes).filter((bytes) => bytes !== null);

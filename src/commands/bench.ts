@@ -69,7 +69,7 @@ async function photosOf(
 ): Promise<string[]> {
   const found = photos === undefined ? await drawPhotos(scratch) : await expandPhotos([photos]);
   if (found.length === 0) throw new Error(`there are no photos in ${photos}`);
-  for (const photo of photos === undefined ? [] : found.slice(0, count)) {
+  for (const photo of found.slice(0, count)) {
     await preprocess(photo, { pixels: limits.pixels, bytes: limits.upload_bytes }).catch(
       ({ message }: Error) => Promise.reject(new Error(`${photo}: ${message}`)),
     );

@@ -20,7 +20,7 @@ async function serve(): Promise<void> {
     photo.set(pixels);
     engine.infer(photo).then((logits) => say({ type: 'inferred', logits }), failed);
   });
-  say({ type: 'loaded', name: engine.name });
+  say({ type: 'loaded' });
 }
 
 serve().catch(failed);

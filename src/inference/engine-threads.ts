@@ -4,7 +4,6 @@ import { builtProgram } from './built-program.ts';
 import type { ModelBundle } from './bundle.ts';
 import {
   checkPixels,
-  defaultThreads,
   type Engine,
   type EngineOptions,
   lending,
@@ -26,7 +25,7 @@ export type ToThread = 'infer' | 'close';
 
 /** What it answers: to its start, then to each photo. */
 export type FromThread =
-  | { readonly type: 'loaded'; readonly name: Engine['name'] }
+  | { readonly type: 'loaded' }
   | { readonly type: 'inferred'; readonly logits: Float32Array }
   | { readonly type: 'failed'; readonly error: Error };
 
@@ -34,7 +33,7 @@ export type FromThread =
 export async function inThreads(
   engine: OneEngine,
   bundle: ModelBundle,
-  { threads = defaultThreads(), atOnce = 1, ...more }: EngineOptions,
+  { threads, atOnce = 1, ...more }: EngineOptions,
 ): Promise<Engine> {
   const options = { ...more, atOnce, threads: Math.max(1, Math.floor(threads / atOnce)) };
   const all: EngineThread[] = [];
@@ -50,7 +49,6 @@ export async function inThreads(
   }
   const withOne = lending(all);
   return {
-    name: (all[0] as EngineThread).name,
     atOnce,
     async infer(pixels) {
       checkPixels(pixels);
@@ -62,13 +60,11 @@ export async function inThreads(
 
 /** One thread with an engine. */
 class EngineThread {
-  readonly name: Engine['name'];
   readonly #thread: Worker;
   readonly #pixels: Uint8Array;
   #closed: Promise<unknown> | undefined;
 
-  private constructor(name: Engine['name'], thread: Worker, pixels: Uint8Array) {
-    this.name = name;
+  private constructor(thread: Worker, pixels: Uint8Array) {
     this.#thread = thread;
     this.#pixels = pixels;
     // No photo's fault, and the engine is gone: the process ends, and is replaced.
@@ -87,7 +83,7 @@ class EngineThread {
     // With its own environment it could not tell onnxruntime's library that it wants no telemetry.
     const thread = new Worker(builtProgram('engine-thread.js'), { workerData, env: SHARE_ENV });
     const [said] = (await once(thread, 'message')) as [FromThread];
-    if (said.type === 'loaded') return new EngineThread(said.name, thread, pixels);
+    if (said.type === 'loaded') return new EngineThread(thread, pixels);
     await thread.terminate();
     throw said.type === 'failed' ? said.error : new Error(`the thread said "${said.type}" first`);
   }

@@ -42,7 +42,6 @@ export const defaultThreads = (): number => Math.min(availableParallelism(), 4);
 
 /** A loaded network. */
 export interface Engine {
-  readonly name: EngineName;
   /** So many calls of `infer` may be under way; the caller waits with more. */
   readonly atOnce: number;
   /**
@@ -51,6 +50,7 @@ export interface Engine {
    *   caller's (`scores.ts`).
    */
   infer(pixels: Uint8Array): Promise<Float32Array>;
+  /** Gives back what it took of memory and threads; none may be under way. A second call does nothing. */
   close(): Promise<void>;
 }
 
@@ -73,8 +73,8 @@ export async function warmed(engine: Engine, manifest: Labelling): Promise<Engin
 }
 
 export interface EngineOptions {
-  /** Threads in all; default: `defaultThreads`. */
-  readonly threads?: number;
+  /** In all. */
+  readonly threads: number;
   /**
    * Inferences at once, each with its share of the threads; default 1. An engine for which
    * `infersTwice` is false does one.

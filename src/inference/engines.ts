@@ -1,11 +1,12 @@
 import type { Manifest, ModelBundle } from './bundle.ts';
-import type {
-  Engine,
-  EngineChoice,
-  EngineFactory,
-  EngineName,
-  EngineOptions,
-  OneEngine,
+import {
+  defaultThreads,
+  type Engine,
+  type EngineChoice,
+  type EngineFactory,
+  type EngineName,
+  type EngineOptions,
+  type OneEngine,
 } from './engine.ts';
 import { cpuFeatures, multipliesMatrices } from './engines/cpu-features.ts';
 import { findOpenvino } from './engines/openvino-path.ts';
@@ -73,7 +74,7 @@ export const autoOrder = async (): Promise<readonly EngineName[]> =>
 export async function loadEngine(
   engine: OneEngine,
   bundle: ModelBundle,
-  options: EngineOptions = {},
+  options: EngineOptions = { threads: defaultThreads() },
 ): Promise<Engine> {
   try {
     return TRAITS[engine].holdsUp

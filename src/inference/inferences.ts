@@ -11,10 +11,6 @@ export class Inferences {
     this.#free = engine.atOnce;
   }
 
-  get engine(): Engine['name'] {
-    return this.#engine.name;
-  }
-
   /** In the order of asking. @returns the logits, and the ms that they took without the wait. */
   async infer(pixels: Uint8Array): Promise<{ logits: Float32Array; ms: number }> {
     if (this.#free > 0) this.#free -= 1;

@@ -1,16 +1,15 @@
-import sharp, { type Sharp, type SharpOptions } from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { RetaggerError, tooManyBytes, tooManyPixels } from '../errors.ts';
 import { acquireBuffer, releaseBuffer } from './buffer-pool.ts';
 import { checkMemory } from './decoders/costly.ts';
 import { isExifMaze } from './decoders/exif-maze.ts';
 import { decodeFast } from './decoders/fast-jpeg.ts';
-import { decodeHeic } from './decoders/heic.ts';
 import { readJpegHeader } from './decoders/jpeg-header.ts';
 import { scansOf } from './decoders/jpeg-scans.ts';
-import { alone, besideOthers } from './decoders/libvips.ts';
-import { isHarmless, whyNot } from './decoders/libvips-says.ts';
+import { besideOthers } from './decoders/libvips.ts';
+import { whyNot } from './decoders/libvips-says.ts';
 import { mended } from './decoders/mended.ts';
-import { tagPngWithProfile } from './decoders/png-profile.ts';
+import { openHeic, pastHarmless } from './decoders/open-photo.ts';
 import { type ImageFormat, sniffFormat } from './decoders/sniff.ts';
 import { isPlainYCbCr } from './decoders/tiff-ycbcr.ts';
 import { type DecodeJpeg, turbojpeg } from './decoders/turbojpeg.ts';
@@ -189,67 +188,9 @@ function checkSides(header: { readonly width: number; readonly height: number } 
   );
 }
 
-/**
- * Decodes strictly. Where that fails it is asked why, with no other photo beside it, and decodes
- * leniently where the warning does no harm: half of a TIFF is still an error then.
- */
-async function pastHarmless<T>(
-  bytes: Buffer,
-  maxPixels: number,
-  use: (upright: Sharp) => Promise<T>,
-): Promise<T> {
-  const decode = (failOn: SharpOptions['failOn']) =>
-    use(sharp(bytes, { failOn, limitInputPixels: maxPixels }).autoOrient());
-  try {
-    return await besideOthers(() => decode('warning'));
-  } catch {
-    return alone(async () => {
-      try {
-        return await decode('warning');
-      } catch (error) {
-        if (!isHarmless(error as Error)) throw error;
-      }
-      return decode('error');
-    });
-  }
-}
-
 async function preprocessHeic(bytes: Buffer, maxPixels: number): Promise<Preprocessed> {
   const { image, width, height } = await openHeic(bytes, maxPixels, resized);
   return { pixels: await besideOthers(() => toInput(image)), width, height };
-}
-
-/** @param shrink is applied where the colours have to be converted: that is then less work. */
-async function openHeic(bytes: Buffer, maxPixels: number, shrink: (image: Sharp) => Sharp) {
-  const image = await decodeHeic(bytes, maxPixels);
-  const { width, height, channels, icc } = image;
-  const raw = { width, height, channels };
-  const decoded = sharp(image.pixels, { raw, limitInputPixels: maxPixels });
-  if (icc === null) return { image: decoded, width, height };
-  // sharp takes a profile only from a file. The photo is small by now, so a PNG costs next to
-  // nothing; the colours are converted after the resize instead of before it.
-  const uncompressed = shrink(decoded).png({ compressionLevel: 0 });
-  const png = await besideOthers(() => uncompressed.toBuffer());
-  return { image: sharp(tagPngWithProfile(png, icc)), width, height };
-}
-
-/**
- * A photo of any format that `preprocess` takes, upright, for another use than the network's input.
- * @param shrink makes it small; may be applied several times.
- * @param use may be called up to three times, where it stops at damage or a harmless warning.
- */
-export async function usePhoto<T>(
-  bytes: Buffer,
-  maxPixels: number,
-  shrink: (image: Sharp) => Sharp,
-  use: (image: Sharp) => Promise<T>,
-): Promise<T> {
-  const format = sniffFormat(bytes);
-  if (format !== 'heic') {
-    return pastHarmless(mended(bytes, format), maxPixels, (upright) => use(shrink(upright)));
-  }
-  const { image } = await openHeic(bytes, maxPixels, shrink);
-  return besideOthers(() => use(shrink(image)));
 }
 
 /** The kernel is stated because another one changes the pixels the network was trained on. */

@@ -1,9 +1,8 @@
 import type { ErrorCode } from '../errors.ts';
 import type { ModelBundle } from './bundle.ts';
 import type { EngineOptions, OneEngine } from './engine.ts';
-import type { Memory } from './memory.ts';
 import type { ImageLimits } from './preprocess.ts';
-import type { TaggerInfo, Tagging } from './tagger.ts';
+import type { Tagging } from './tagger.ts';
 
 /** What the supervisor and its worker say to each other. */
 
@@ -21,24 +20,18 @@ export type ToWorker =
   | { readonly type: 'tag'; readonly id: number; readonly path: string };
 
 export type FromWorker =
-  | { readonly type: 'ready'; readonly info: TaggerInfo; readonly memory: Memory }
+  | { readonly type: 'ready' }
   /** The model or engine does not load. */
   | { readonly type: 'failed'; readonly message: string }
-  | { readonly type: 'shared'; readonly memory: Memory }
+  | { readonly type: 'shared' }
   /** All goes on as before. */
   | { readonly type: 'unshared'; readonly message: string }
-  | {
-      readonly type: 'tagged';
-      readonly id: number;
-      readonly tagging: Tagging;
-      readonly memory: Memory;
-    }
+  | { readonly type: 'tagged'; readonly id: number; readonly tagging: Tagging }
   | {
       readonly type: 'refused';
       readonly id: number;
       readonly code: ErrorCode;
       readonly message: string;
-      readonly memory: Memory;
     };
 
 /**

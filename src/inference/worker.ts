@@ -4,7 +4,6 @@ import { toRetaggerError } from '../errors.ts';
 import { warmed } from './engine.ts';
 import { loadEngine } from './engines.ts';
 import { collectPhotos } from './garbage.ts';
-import { residentMemory } from './memory.ts';
 import type { PhotoLine } from './photo-line.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
@@ -13,13 +12,13 @@ import type { FromWorker, ToWorker, WorkerOptions } from './worker-protocol.ts';
  * or bloat; `supervisor.ts` sees to that. It never logs anything of a photo.
  */
 
-const NOT_LOADED = 'asked before the model was loaded';
-
 const send = (message: FromWorker): void => {
-  if (process.connected) process.send?.(message);
+  // The parent may have left a moment ago, and nobody listens: that is no error here.
+  process.send?.(message, undefined, undefined, () => {});
 };
 
-let serving: Promise<Serving> | undefined;
+/** The first message asks for it. */
+let serving: Promise<Serving>;
 
 // Without a parent there is nobody to work for. Not by `process.exit`: that ends threads within a call
 // to a native library, which then may throw where nobody catches, and abort the process.
@@ -27,14 +26,11 @@ process.once('disconnect', () => {
   module.flushCompileCache?.(); // Node 22 and later
   process.kill(process.pid, 'SIGKILL');
 });
-// The parent decides when to stop; a Ctrl+C in the terminal reaches the whole group.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
-// Nor does one that is sent to all processes (`systemctl kill -s HUP`) end us, or open Node's
-// debugger to every local user.
-process.on('SIGHUP', () => {});
-process.on('SIGUSR1', () => {});
-process.on('SIGUSR2', () => {});
+// The parent decides when to stop; a Ctrl+C in the terminal reaches the whole group. Nor does a signal to
+// all processes (`systemctl kill -s HUP`) end us, or open Node's debugger to every local user.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
+  process.on(signal, () => {});
+}
 
 process.on('message', (message: ToWorker) => {
   if (message.type === 'load') {
@@ -54,16 +50,10 @@ interface Serving {
 
 async function load(options: WorkerOptions): Promise<Serving> {
   preferredVictim();
-  const { bundle, limits } = options;
   // The decoders load beside the engine.
   const [engine, { PhotoLine }] = await Promise.all([warm(options), import('./photo-line.ts')]);
-  const { labels } = bundle.manifest;
-  send({
-    type: 'ready',
-    info: { model: bundle.id, engine: engine.name, labels },
-    memory: residentMemory(),
-  });
-  return { options, line: new PhotoLine(engine, bundle, limits) };
+  send({ type: 'ready' });
+  return { options, line: new PhotoLine(engine, options) };
 }
 
 async function warm({ bundle, engine, limits, ...more }: WorkerOptions, atOnce = 1) {
@@ -72,10 +62,9 @@ async function warm({ bundle, engine, limits, ...more }: WorkerOptions, atOnce =
 
 async function share(atOnce: number): Promise<void> {
   try {
-    if (!serving) throw new Error(NOT_LOADED);
     const { line, options } = await serving;
     await line.use(await warm(options, atOnce));
-    send({ type: 'shared', memory: residentMemory() });
+    send({ type: 'shared' });
   } catch (error) {
     send({ type: 'unshared', message: (error as Error).message });
   }
@@ -83,13 +72,12 @@ async function share(atOnce: number): Promise<void> {
 
 async function tag(id: number, path: string): Promise<void> {
   try {
-    if (!serving) throw new Error(NOT_LOADED);
     const { line } = await serving;
     const tagging = await line.tag(path);
-    send({ type: 'tagged', id, tagging, memory: residentMemory() });
+    send({ type: 'tagged', id, tagging });
   } catch (error) {
     const { code, message } = toRetaggerError(error);
-    send({ type: 'refused', id, code, message, memory: residentMemory() });
+    send({ type: 'refused', id, code, message });
   }
   collectPhotos();
 }

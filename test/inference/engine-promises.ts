@@ -17,10 +17,6 @@ export function promisesOfEngine(name: EngineName, bundle: () => ModelBundle): v
   });
   afterAll(() => engine.close());
 
-  it('says what it is', () => {
-    expect(engine.name).toBe(name);
-  });
-
   it('gives one finite logit per label, the same each time', async () => {
     const first = await engine.infer(photo);
     expect(first).toBeInstanceOf(Float32Array);

@@ -47,7 +47,9 @@ it('an engine that does not load in its thread is an error here', async () => {
   const written = await writeTinyBundle();
   const broken = await loadBundle(written.dir);
   await rm(join(written.dir, 'int8.onnx'));
-  await expect(inThreads('onnxruntime', broken, { atOnce: 2 })).rejects.toThrow('int8.onnx');
+  await expect(inThreads('onnxruntime', broken, { threads: 2, atOnce: 2 })).rejects.toThrow(
+    'int8.onnx',
+  );
   await written.remove();
 });
 
@@ -70,7 +72,7 @@ it('an inference that fails in its thread is an error here', async () => {
     `  if (asked === 'infer') say('failed', { error: new Error('no memory') });`,
     `  else parentPort.close();`,
     `});`,
-    `say('loaded', { name: 'onnxruntime' });`,
+    `say('loaded');`,
   );
   const engine = await inThreads('onnxruntime', bundle, { threads: 1 });
   await expect(engine.infer(photo)).rejects.toThrow('no memory');
@@ -82,9 +84,11 @@ it('of two of which one does not load none stays', async () => {
   await nextThread(
     'loads.mjs',
     `parentPort.once('message', () => writeFileSync('${ended}', ''));`,
-    `say('loaded', { name: 'onnxruntime' });`,
+    `say('loaded');`,
   );
   await nextThread('fails.mjs', `say('failed', { error: new Error('no memory') });`);
-  await expect(inThreads('onnxruntime', bundle, { atOnce: 2 })).rejects.toThrow('no memory');
+  await expect(inThreads('onnxruntime', bundle, { threads: 2, atOnce: 2 })).rejects.toThrow(
+    'no memory',
+  );
   await access(ended);
 });

@@ -15,9 +15,7 @@ test('an engine that fails at first is closed, once no inference is under way', 
   const close = async () => {
     events.push('closed');
   };
-  await expect(warmed({ name: 'openvino', atOnce: 2, infer, close }, manifest)).rejects.toThrow(
-    'no memory',
-  );
+  await expect(warmed({ atOnce: 2, infer, close }, manifest)).rejects.toThrow('no memory');
   expect(events).toEqual(['inferred', 'closed']);
 });
 
@@ -28,7 +26,6 @@ test.each([
 ])('an engine that answers %s does not load', async (_, logits) => {
   const close = vi.fn(async () => {});
   const infer = async () => Float32Array.from(logits);
-  const engine = { name: 'wasm', atOnce: 1, infer, close } as const;
-  await expect(warmed(engine, manifest)).rejects.toThrow('for 2 labels');
+  await expect(warmed({ atOnce: 1, infer, close }, manifest)).rejects.toThrow('for 2 labels');
   expect(close).toHaveBeenCalledOnce();
 });

@@ -11,7 +11,6 @@ beforeEach(() => {
 });
 
 const engine = (atOnce: number): Engine => ({
-  name: 'onnxruntime',
   atOnce,
   infer: ([photo = 0]) =>
     new Promise((resolve, reject) =>

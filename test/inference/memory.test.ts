@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { memoryOf, residentMemory, together } from '../../src/inference/memory.ts';
+import { type Memory, memoryOf, together } from '../../src/inference/memory.ts';
 
-it("tells this process's memory as the kernel does, with what only it has", () => {
-  const { total, own } = residentMemory();
+it("tells a process's memory as the kernel does, with what only it has", () => {
+  const { total, own } = memoryOf(process.pid) as Memory;
   // Both are read a moment apart.
   expect(Math.abs(total - process.memoryUsage.rss())).toBeLessThan(16 * 2 ** 20);
   expect(own).toBeGreaterThan(4 * 2 ** 20);

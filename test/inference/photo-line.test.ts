@@ -56,17 +56,19 @@ const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 
 /** An engine that has its answer at once. */
 const QUICK: Engine = {
-  name: 'wasm',
   atOnce: 1,
   infer: async () => Float32Array.from([9, 0, 0, 0, 0, 0]),
   async close() {},
 };
 
-it('every photo has its own bytes and pixels beside twenty others', async () => {
+async function lineOf(engine: Engine): Promise<PhotoLine> {
   const bundle = await loadBundle(BUNDLED_MODEL_DIR);
+  return new PhotoLine(engine, { bundle, engine: 'wasm', limits: LIMITS });
+}
+
+it('every photo has its own bytes and pixels beside twenty others', async () => {
   const asked: string[] = [];
   const engine: Engine = {
-    name: 'wasm',
     atOnce: 2,
     async infer(pixels) {
       // Long enough for the next photo to be decoded meanwhile.
@@ -76,7 +78,7 @@ it('every photo has its own bytes and pixels beside twenty others', async () => 
     },
     async close() {},
   };
-  const line = new PhotoLine(engine, bundle, LIMITS);
+  const line = await lineOf(engine);
   const expected = await Promise.all(
     PHOTOS.map(async (path) => {
       const bytes = readFileSync(path);
@@ -93,7 +95,7 @@ it('every photo has its own bytes and pixels beside twenty others', async () => 
 
 it('no photo keeps its memory, tagged or refused', async () => {
   held.clear(); // what the tests before have of `preprocess`
-  const line = new PhotoLine(QUICK, await loadBundle(BUNDLED_MODEL_DIR), LIMITS);
+  const line = await lineOf(QUICK);
   await line.tag(`${folder('rooms')}hall.jpg`);
   await expect(line.tag(`${folder('refused')}truncated.jpg`)).rejects.toThrow();
   await expect(line.tag(`${folder('refused')}bomb.png`)).rejects.toThrow();
@@ -109,7 +111,7 @@ it('one picture that weighs is decoded at a time, also after one that does not d
   };
   const whole = readFileSync(`${folder('formats')}plain.gif`);
   const paths = [costly('half.gif', whole.subarray(0, 40)), costly('whole.gif', whole)];
-  const line = new PhotoLine(QUICK, await loadBundle(BUNDLED_MODEL_DIR), LIMITS);
+  const line = await lineOf(QUICK);
   decoding.most = 0;
   const ended = await Promise.allSettled([...paths, ...paths].map((path) => line.tag(path)));
   const [half, other] = ['rejected', 'fulfilled'];

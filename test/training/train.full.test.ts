@@ -65,7 +65,7 @@ const losses = async (out: string) =>
 
 /** Right answers of an engine on photos that were not trained on. */
 async function rightAnswers(factory: EngineFactory): Promise<number> {
-  const engine = await factory(await loadBundle(join(dir, 'whole')), {});
+  const engine = await factory(await loadBundle(join(dir, 'whole')), { threads: 2 });
   let right = 0;
   try {
     for (const [k, label] of PATTERN_LABELS.entries()) {

@@ -50,7 +50,7 @@ const inMB = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
 
 /** So many rows libvips holds of what comes row by row, as measured; JPEGs are shrunk before. */
 const ROWS = 1400;
-/** It is 5, and so is bounded with the pixels. */
+/** It is at most 5, for which there is room wherever so many pixels are allowed: others look at those. */
 const BOUNDED = 0;
 const NOTHING: Whole = { pixels: 0, bytesPerPixel: 0 };
 /** Large perhaps, but nobody can say how large. */

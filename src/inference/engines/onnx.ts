@@ -1,11 +1,5 @@
 import type { InferenceSession, TypedTensor } from 'onnxruntime-common';
-import {
-  checkPixels,
-  defaultThreads,
-  type Engine,
-  type EngineName,
-  type EngineOptions,
-} from '../engine.ts';
+import { checkPixels, type Engine, type EngineOptions } from '../engine.ts';
 import { INPUT_SIZE } from '../network/inceptionv3.ts';
 
 /** What the ONNX engines share. */
@@ -20,14 +14,9 @@ type TensorClass = new (
 ) => TypedTensor<'uint8'>;
 
 /** A session of either onnxruntime as an engine. */
-export function onnxEngine(
-  name: EngineName,
-  session: InferenceSession,
-  Tensor: TensorClass,
-): Engine {
+export function onnxEngine(session: InferenceSession, Tensor: TensorClass): Engine {
   const output = session.outputNames[0] as string;
   return {
-    name,
     atOnce: 1,
     async infer(pixels) {
       checkPixels(pixels);
@@ -45,10 +34,7 @@ const SLEEPING = { intra_op: { allow_spinning: '0' } };
 const SPINNING = { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' };
 
 /** How every native session is run. */
-export function nativeSessionOptions({
-  threads = defaultThreads(),
-  atOnce = 1,
-}: EngineOptions = {}) {
+export function nativeSessionOptions({ threads, atOnce = 1 }: EngineOptions) {
   return {
     executionProviders: ['cpu'],
     graphOptimizationLevel: 'all',

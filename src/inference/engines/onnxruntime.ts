@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { InferenceSession as Session } from 'onnxruntime-common';
 import type { EngineFactory } from '../engine.ts';
 import { nativeSessionOptions, onnxEngine } from './onnx.ts';
@@ -9,9 +8,5 @@ export const createOnnxruntimeEngine: EngineFactory = async (bundle, options) =>
   const { InferenceSession, Tensor } = await import('./onnxruntime-node.ts');
   const create = (path: string, more: Session.SessionOptions) =>
     InferenceSession.create(path, { ...nativeSessionOptions(options), ...more });
-  const source = join(bundle.dir, bundle.manifest.files.int8);
-  const session = options.cacheDir
-    ? await createPrepared(bundle, options.cacheDir, create)
-    : await create(source, {});
-  return onnxEngine('onnxruntime', session, Tensor);
+  return onnxEngine(await createPrepared(bundle, options.cacheDir, create), Tensor);
 };

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkPixels, defaultThreads, type EngineFactory, lending } from '../engine.ts';
+import { checkPixels, type EngineFactory, lending } from '../engine.ts';
 import { collectGarbage } from '../garbage.ts';
 import { Openvino } from './openvino-library.ts';
 import { findOpenvino, NOT_INSTALLED } from './openvino-path.ts';
@@ -16,33 +16,30 @@ const BLOB = 'network.blob';
 export const createOpenvinoEngine: EngineFactory = async (bundle, options) => {
   const path = findOpenvino();
   if (!path) throw new Error(NOT_INSTALLED);
-  const { threads = defaultThreads(), atOnce = 1 } = options;
+  const { threads, atOnce = 1 } = options;
   const library = new Openvino(path, settings(Math.max(threads, atOnce), atOnce));
   const compile = async () => {
     const { toQdq } = await import('./qdq-graph.ts');
     return library.compile(toQdq(await readFile(join(bundle.dir, bundle.manifest.files.int8))));
   };
-  const network = options.cacheDir
-    ? await loadPrepared(options.cacheDir, {
-        bundle,
-        by: library.version,
-        files: [BLOB],
-        async prepare(draft) {
-          const compiled = await compile();
-          compiled.export(join(draft, BLOB));
-          compiled.close();
-          // The graph and its translation, 46 MB outside V8's heap.
-          collectGarbage();
-        },
-        load: (home) => library.import(join(home, BLOB)),
-        without: compile,
-      })
-    : await compile();
+  const network = await loadPrepared(options.cacheDir, {
+    bundle,
+    by: library.version,
+    files: [BLOB],
+    async prepare(draft) {
+      const compiled = await compile();
+      compiled.export(join(draft, BLOB));
+      compiled.close();
+      // The graph and its translation, 46 MB outside V8's heap.
+      collectGarbage();
+    },
+    load: (home) => library.import(join(home, BLOB)),
+    without: compile,
+  });
   const requests = Array.from({ length: atOnce }, () => network.request());
   const withOne = lending(requests);
   let closed = false;
   return {
-    name: 'openvino',
     atOnce,
     async infer(pixels) {
       if (closed) throw new Error('the openvino engine is closed');

@@ -24,7 +24,7 @@ type Create = (path: string, options: SessionOptions) => Promise<InferenceSessio
  */
 export function createPrepared(
   bundle: ModelBundle,
-  cacheDir: string,
+  cacheDir: string | undefined,
   create: Create,
 ): Promise<InferenceSession> {
   const source = join(bundle.dir, bundle.manifest.files.int8);

@@ -31,10 +31,14 @@ export interface Preparation<T> {
 }
 
 /**
- * Loads what `cacheDir` has for this model, library and CPU, or gets it now. A folder that cannot be
- * written, has little room or holds damaged files costs time or memory, nothing else.
+ * Loads what `cacheDir` has for this model, library and CPU, or gets it now. No folder, or one that
+ * cannot be written, has little room or holds damaged files, costs time or memory, nothing else.
  */
-export async function loadPrepared<T>(cacheDir: string, preparation: Preparation<T>): Promise<T> {
+export async function loadPrepared<T>(
+  cacheDir: string | undefined,
+  preparation: Preparation<T>,
+): Promise<T> {
+  if (!cacheDir) return preparation.without();
   const home = join(cacheDir, await nameFor(preparation));
   const { files } = preparation;
   const kept = (await intact(home, files)) ? await preparation.load(home).catch(() => null) : null;

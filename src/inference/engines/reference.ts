@@ -15,5 +15,5 @@ export const createReferenceEngine: EngineFactory = async (bundle, options) => {
     exportF32(await loadWeights(bundle)),
     nativeSessionOptions(options),
   );
-  return onnxEngine('onnxruntime', session, Tensor);
+  return onnxEngine(session, Tensor);
 };

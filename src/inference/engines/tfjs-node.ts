@@ -14,7 +14,6 @@ export const createTfjsNodeEngine: EngineFactory = async (bundle, options) => {
   const uploaded = uploadWeights(tf, weights);
   let closed = false;
   return {
-    name: 'tfjs-node',
     atOnce: 1,
     async infer(pixels) {
       if (closed) throw new Error('the tfjs-node engine is closed');

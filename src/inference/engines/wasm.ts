@@ -6,7 +6,7 @@ import { onnxEngine } from './onnx.ts';
 /** For boxes where no native binary loads: onnxruntime as WebAssembly, the same 8-bit graph. */
 export const createWasmEngine: EngineFactory = async (bundle, options) => {
   const { env, InferenceSession, Tensor } = await import('onnxruntime-web');
-  env.wasm.numThreads = options.threads ?? 1;
+  env.wasm.numThreads = options.threads;
   env.logLevel = 'error';
   const model = await readFile(join(bundle.dir, bundle.manifest.files.int8));
   const session = await InferenceSession.create(model, {
@@ -14,5 +14,5 @@ export const createWasmEngine: EngineFactory = async (bundle, options) => {
     graphOptimizationLevel: 'all',
     enableCpuMemArena: false,
   });
-  return onnxEngine('wasm', session, Tensor);
+  return onnxEngine(session, Tensor);
 };

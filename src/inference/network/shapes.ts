@@ -1,4 +1,4 @@
-import { INPUT, INPUT_SIZE, type Layer } from './inceptionv3.ts';
+import { INPUT, INPUT_SIZE, type Layer, type Padding } from './inceptionv3.ts';
 
 /** Height, width, channels of one photo's tensor. Vectors are 1 × 1 × length. */
 export type Shape = readonly [height: number, width: number, channels: number];
@@ -6,16 +6,11 @@ export type Shape = readonly [height: number, width: number, channels: number];
 /** Zeros put before and after one axis. */
 export type Pads = readonly [before: number, after: number];
 
-const outSize = (size: number, kernel: number, stride: number, padding: 'same' | 'valid') =>
+const outSize = (size: number, kernel: number, stride: number, padding: Padding) =>
   padding === 'same' ? Math.ceil(size / stride) : Math.floor((size - kernel) / stride) + 1;
 
 /** TensorFlow's "same": where the padding is odd, the extra row goes behind. */
-export function pads(
-  size: number,
-  kernel: number,
-  stride: number,
-  padding: 'same' | 'valid',
-): Pads {
+export function pads(size: number, kernel: number, stride: number, padding: Padding): Pads {
   if (padding === 'valid') return [0, 0];
   const total = Math.max((outSize(size, kernel, stride, padding) - 1) * stride + kernel - size, 0);
   return [Math.floor(total / 2), Math.ceil(total / 2)];

@@ -61,7 +61,7 @@ export class Dispatcher {
   async #run(slot: Slot, job: PhotoJob): Promise<void> {
     slot.jobs.add(job);
     const deadline = setTimeout(() => {
-      slot.ending = 'timeout';
+      slot.state = 'hung';
       void slot.process.kill();
     }, this.#parts.photoMs);
     try {
@@ -73,7 +73,7 @@ export class Dispatcher {
       clearTimeout(deadline);
     }
     slot.jobs.delete(job);
-    if (slot.retired && slot.jobs.size === 0) void slot.process.stop();
+    if (slot.state === 'retired' && slot.jobs.size === 0) void slot.process.stop();
     this.#parts.onDone();
     this.dispatch();
   }

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { loadBundle, type ModelBundle, verifyBundle } from '../bundle.ts';
-import { defaultThreads, type OneEngine } from '../engine.ts';
+import type { OneEngine } from '../engine.ts';
 import { fileOf, firstThatLoads, infersTwice } from '../engines.ts';
 import type { Tagger, TaggerInfo, TaggerOptions, Tagging } from '../tagger.ts';
 import { photosIn } from '../worker-protocol.ts';
@@ -52,7 +52,7 @@ export class Supervisor implements Tagger {
     this.#log = options.log.child({ part: 'worker' });
     this.#workers = new Workers(options, this.#log, (slot, how) => this.#onExit(slot, how));
     this.#photos = new Dispatcher({
-      open: () => (this.#current?.ending ? null : this.#current),
+      open: () => (this.#current?.state === 'open' ? this.#current : null),
       photoMs: options.limits.photo_seconds * 1000,
       onLook: (many) => this.#twoAtOnce.look(many),
       onDone: () => {
@@ -181,9 +181,10 @@ export class Supervisor implements Tagger {
   }
 
   async #loaded(bundle: ModelBundle): Promise<Slot> {
-    const { slot, info } = await this.#workers.start(bundle, this.#engine);
+    const engine = this.#engine;
+    const slot = await this.#workers.start(bundle, engine);
     this.#bundle = bundle;
-    this.#info = info;
+    this.#info = { model: bundle.id, engine, labels: bundle.manifest.labels };
     return slot;
   }
 
@@ -223,7 +224,8 @@ export class Supervisor implements Tagger {
   }
 
   #onExit(slot: Slot, how: string): void {
-    if (slot.jobs.size > 0 || slot.ending !== 'stop') this.#onFault(slot, how);
+    const isFault = slot.state === 'open' || slot.state === 'hung';
+    if (isFault || slot.jobs.size > 0) this.#onFault(slot, how);
     if (slot !== this.#current) return;
     this.#current = null;
     // A replacement that loads already will do.
@@ -231,7 +233,7 @@ export class Supervisor implements Tagger {
   }
 
   #onFault(slot: Slot, how: string): void {
-    const reason = slot.ending === 'timeout' ? 'timeout' : 'exit';
+    const reason = slot.state === 'hung' ? 'timeout' : 'exit';
     if (this.#isStopped) {
       for (const job of slot.jobs) job.reject(new RetaggerError('stopping'));
       return;
@@ -262,9 +264,9 @@ export class Supervisor implements Tagger {
   }
 
   #twoFit({ process: { memory, freshMemory } }: Slot): boolean {
-    const { threads = defaultThreads(), limits } = this.#options;
-    if (threads < 2 || !infersTwice(this.#engine)) return false;
-    return secondFits(limits.memory_bytes, process.memoryUsage.rss(), memory, freshMemory);
+    if (this.#workers.threads < 2 || !infersTwice(this.#engine)) return false;
+    const { memory_bytes: limit } = this.#options.limits;
+    return secondFits(limit, process.memoryUsage.rss(), memory, freshMemory);
   }
 
   /**

@@ -73,7 +73,7 @@ export class TwoAtOnce {
   #reconcile(): void {
     const slot = this.#parts.current();
     const atOnce = this.#wanted ? 2 : 1;
-    if (slot && !slot.ending && !slot.sharing && slot.atOnce !== atOnce) {
+    if (slot?.state === 'open' && !slot.sharing && slot.atOnce !== atOnce) {
       void this.#share(slot, atOnce);
     }
   }
@@ -84,7 +84,7 @@ export class TwoAtOnce {
       await this.#parts.share(slot, atOnce);
       slot.atOnce = atOnce;
     } catch (error) {
-      if (this.#stopped || slot.retired) return;
+      if (this.#stopped || slot.state === 'retired') return;
       this.#parts.log.warn(
         { err: error, atOnce },
         'the worker does not change its inferences at once',

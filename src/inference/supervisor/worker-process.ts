@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { RetaggerError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { builtProgram } from '../built-program.ts';
-import type { Memory } from '../memory.ts';
-import type { TaggerInfo, Tagging } from '../tagger.ts';
+import { type Memory, memoryOf } from '../memory.ts';
+import type { Tagging } from '../tagger.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from '../worker-protocol.ts';
 import { onShortLine } from './short-lines.ts';
 import { WorkerKilled } from './while-killed.ts';
@@ -17,6 +17,9 @@ export interface WorkerProcessOptions extends WorkerOptions {
   readonly workerPath?: string | undefined;
 }
 
+/** Of a process that is gone; elsewhere than on Linux of all. */
+const NONE: Memory = { total: 0, own: 0 };
+
 interface Reply<T> {
   resolve(value: T): void;
   reject(error: Error): void;
@@ -28,11 +31,9 @@ export class WorkerGone extends Error {}
 /** The supervisor's end of one worker. It knows nothing of retries. */
 export class WorkerProcess {
   /** Rejects where the model does not load or the process ends before, by others with WorkerKilled. */
-  readonly ready: Promise<TaggerInfo>;
-  /** As last reported. */
-  memory: Memory = { total: 0, own: 0 };
-  /** The same when it was ready, before any photo. */
-  freshMemory: Memory = this.memory;
+  readonly ready: Promise<void>;
+  /** What it took when it was ready, before any photo. */
+  freshMemory: Memory = NONE;
   readonly #child: ChildProcess;
   readonly #replies = new Map<number, Reply<Tagging>>();
   #shared: Reply<void> | undefined;
@@ -56,8 +57,8 @@ export class WorkerProcess {
     this.ready = new Promise((resolve, reject) => {
       this.#child.on('message', (message: FromWorker) => {
         if (message.type === 'ready') {
-          this.freshMemory = message.memory;
-          resolve(message.info);
+          this.freshMemory = this.memory;
+          resolve();
         } else if (message.type === 'failed') {
           reject(new Error(message.message));
         }
@@ -80,6 +81,11 @@ export class WorkerProcess {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** What it takes now. */
+  get memory(): Memory {
+    return (this.pid && memoryOf(this.pid)) || NONE;
   }
 
   /** @throws RetaggerError as the worker says; WorkerGone where it ends without an answer. */
@@ -143,7 +149,6 @@ export class WorkerProcess {
   }
 
   #receive(message: FromWorker): void {
-    if ('memory' in message) this.memory = message.memory;
     if (message.type === 'shared') this.#shared?.resolve();
     if (message.type === 'unshared') this.#shared?.reject(new Error(message.message));
     if (message.type !== 'tagged' && message.type !== 'refused') return;

@@ -1,7 +1,7 @@
 import type { Logger } from '../../log.ts';
 import type { ModelBundle } from '../bundle.ts';
 import { defaultThreads, type OneEngine } from '../engine.ts';
-import type { TaggerInfo, TaggerOptions } from '../tagger.ts';
+import type { TaggerOptions } from '../tagger.ts';
 import type { PhotoJob } from './photo-jobs.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -17,18 +17,21 @@ const STOP_GRACE_MS = 1000;
 export interface Slot {
   readonly process: WorkerProcess;
   readonly jobs: Set<PhotoJob>;
-  /** Its end is our doing, and why. */
-  ending?: 'timeout' | 'stop';
+  /**
+   * Once loaded it is open: it takes photos, until it is retired and ends with its last, hangs and is
+   * killed over that, or is stopped with all others.
+   */
+  state: 'loading' | 'open' | 'retired' | 'hung' | 'stopped';
   /** Inferences at once. */
   atOnce: number;
   /** It is going over to another number of them. */
   sharing?: boolean;
-  /** It takes no more photos and ends with its last. */
-  retired?: boolean;
 }
 
 /** Every worker process there is, from its start to its end. Which one gets a photo is not its concern. */
 export class Workers {
+  /** Each has so many for its inferences. */
+  readonly threads: number;
   readonly #options: TaggerOptions;
   readonly #log: Logger;
   readonly #onExit: (slot: Slot, how: string) => void;
@@ -37,6 +40,7 @@ export class Workers {
   /** @param onExit called once a worker's process has ended, however. */
   constructor(options: TaggerOptions, log: Logger, onExit: (slot: Slot, how: string) => void) {
     this.#options = options;
+    this.threads = options.threads ?? defaultThreads();
     this.#log = log;
     this.#onExit = onExit;
   }
@@ -57,14 +61,11 @@ export class Workers {
    * Starts one. Resolves when it is ready; one that does not get there is killed. Until then it takes no
    * photos, and its end is no fault: whoever waits hears of it.
    */
-  async start(
-    bundle: ModelBundle,
-    engine: OneEngine,
-  ): Promise<{ readonly slot: Slot; readonly info: TaggerInfo }> {
-    const { limits, workerPath, cacheDir, threads = defaultThreads() } = this.#options;
+  async start(bundle: ModelBundle, engine: OneEngine): Promise<Slot> {
+    const { limits, workerPath, cacheDir } = this.#options;
     const process = new WorkerProcess(
       {
-        ...{ bundle, engine, threads, cacheDir, workerPath, log: this.#log },
+        ...{ bundle, engine, threads: this.threads, cacheDir, workerPath, log: this.#log },
         limits: { pixels: limits.pixels, bytes: limits.upload_bytes },
       },
       (how) => {
@@ -72,13 +73,13 @@ export class Workers {
         this.#onExit(slot, how);
       },
     );
-    const slot: Slot = { process, jobs: new Set(), ending: 'stop', atOnce: 1 };
+    const slot: Slot = { process, jobs: new Set(), state: 'loading', atOnce: 1 };
     this.#slots.add(slot);
     const timer = setTimeout(() => void process.kill(), this.#loadMs);
     try {
-      const info = await process.ready;
-      delete slot.ending;
-      return { slot, info };
+      await process.ready;
+      slot.state = 'open';
+      return slot;
     } catch (error) {
       await process.kill();
       throw error;
@@ -90,7 +91,7 @@ export class Workers {
   /** As `WorkerProcess.share`, for which it loads its engine once more: one that hangs over it is killed. */
   async share(slot: Slot, atOnce: number): Promise<void> {
     const timer = setTimeout(() => {
-      slot.ending ??= 'timeout';
+      if (slot.state === 'open') slot.state = 'hung';
       void slot.process.kill();
     }, this.#loadMs);
     try {
@@ -102,15 +103,14 @@ export class Workers {
 
   /** Lets it finish what it has. */
   retire(slot: Slot): void {
-    slot.ending = 'stop';
-    slot.retired = true;
+    slot.state = 'retired';
     if (slot.jobs.size === 0) void slot.process.stop();
   }
 
   /** Ends all at once. */
   kill(): void {
     for (const slot of this.#slots) {
-      slot.ending = 'stop';
+      slot.state = 'stopped';
       void slot.process.kill();
     }
   }
@@ -119,7 +119,7 @@ export class Workers {
   async stop(): Promise<void> {
     await Promise.all(
       [...this.#slots].map(async (slot) => {
-        slot.ending = 'stop';
+        slot.state = 'stopped';
         const until = performance.now() + STOP_GRACE_MS;
         while (slot.jobs.size > 0 && this.#slots.has(slot) && performance.now() < until) {
           await new Promise((resolve) => setTimeout(resolve, 20));

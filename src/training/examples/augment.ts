@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { besideOthers } from '../../inference/decoders/libvips.ts';
-import { usePhoto } from '../../inference/preprocess.ts';
+import { usePhoto } from '../../inference/decoders/open-photo.ts';
 import { TRAINING_LIMITS } from '../data/dataset.ts';
 import type { Random } from '../random.ts';
 

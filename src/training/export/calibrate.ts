@@ -1,4 +1,5 @@
 import type { Tensor as OrtTensor } from 'onnxruntime-node';
+import { defaultThreads } from '../../inference/engine.ts';
 import type { ExportLayer } from '../../inference/engines/float-graph.ts';
 import { exportF32 } from '../../inference/engines/float-graph.ts';
 import { nativeSessionOptions, PIXELS } from '../../inference/engines/onnx.ts';
@@ -39,7 +40,7 @@ export async function calibrate(
   const outputs = [...new Set([...measured, ...read])].filter((name) => name !== INPUT);
   const session = await InferenceSession.create(
     exportF32({ layers, weights, inputSize, outputs }),
-    nativeSessionOptions(),
+    nativeSessionOptions({ threads: defaultThreads() }),
   );
   try {
     let photos = 0;

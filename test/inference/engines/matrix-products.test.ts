@@ -26,7 +26,7 @@ afterAll(() => rm(folder, { recursive: true }));
 async function logits(model: string, pixels: Uint8Array): Promise<Float32Array> {
   const session = await InferenceSession.create(model, nativeSessionOptions({ threads: 1 }));
   expect(session.inputNames).toEqual(['pixels']);
-  const engine = onnxEngine('onnxruntime', session, Tensor);
+  const engine = onnxEngine(session, Tensor);
   try {
     return await engine.infer(pixels);
   } finally {

@@ -132,7 +132,10 @@ describe('a prepared graph', () => {
     const { manifest } = bundle;
     const name = manifest.files.int8;
     const other = { ...manifest, sha256: { ...manifest.sha256, [name]: '0'.repeat(64) } };
-    const engine = await createOnnxruntimeEngine({ ...bundle, manifest: other }, { cacheDir });
+    const engine = await createOnnxruntimeEngine(
+      { ...bundle, manifest: other },
+      { threads: 1, cacheDir },
+    );
     await engine.close();
     expect((await kept()).folder).not.toBe(folder);
   });

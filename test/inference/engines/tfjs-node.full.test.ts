@@ -90,7 +90,7 @@ describe('tfjs-node', () => {
     await expect(engine.infer(new Uint8Array(PIXEL_BYTES - 1))).rejects.toThrow(RangeError);
     const tf = await loadTfjs();
     const before = tf.memory().numTensors;
-    const other = await createTfjsNodeEngine(bundle, {});
+    const other = await createTfjsNodeEngine(bundle, { threads: 2 });
     await other.close();
     await other.close();
     expect(tf.memory().numTensors).toBe(before);

@@ -12,7 +12,7 @@ let told: number[];
 let done: () => void;
 let failed: (error: Error) => void;
 
-const slot = () => ({ jobs: new Set(), atOnce: 1 }) as unknown as Slot;
+const slot = () => ({ jobs: new Set(), state: 'open', atOnce: 1 }) as unknown as Slot;
 
 function share(_slot: Slot, atOnce: number): Promise<void> {
   told.push(atOnce);
@@ -145,7 +145,7 @@ it('a worker of which two have no room is told of none', async () => {
 
 it('a worker that another model has replaced is no reason to wait', async () => {
   await many(2000);
-  Object.assign(current as Slot, { retired: true });
+  Object.assign(current as Slot, { state: 'retired' });
   current = slot();
   twoAtOnce.reset();
   failed(new Error('gone'));
@@ -157,7 +157,7 @@ it('a worker that another model has replaced is no reason to wait', async () => 
 it('a worker that is being killed is told nothing more', async () => {
   await many(2000);
   await loaded();
-  Object.assign(current as Slot, { ending: 'timeout' });
+  Object.assign(current as Slot, { state: 'hung' });
   await few(5000);
   expect(told).toEqual([2]);
 });

@@ -1,3 +1,5 @@
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
@@ -8,7 +10,7 @@ import { loadBundle } from '../../../src/inference/bundle.ts';
 import { WorkerGone, WorkerProcess } from '../../../src/inference/supervisor/worker-process.ts';
 import { writeTinyBundle } from '../tiny-bundle.ts';
 
-async function started(threads: number) {
+async function started(threads: number, workerPath?: string) {
   const model = await writeTinyBundle();
   onTestFinished(model.remove);
   const told: string[] = [];
@@ -16,14 +18,15 @@ async function started(threads: number) {
   const worker = new WorkerProcess(
     {
       ...{ bundle: await loadBundle(model.dir), engine: 'onnxruntime', threads },
-      limits: { pixels: 1e6, bytes: 1e6 },
+      limits: { pixels: 1e6, bytes: 1e8 },
+      workerPath,
       log: pino({ level: 'warn' }, { write: (line) => said.push(line) }),
     },
     (how) => told.push(how),
   );
   onTestFinished(() => worker.kill());
   await worker.ready;
-  return { worker, told, said };
+  return { worker, told, said, dir: model.dir };
 }
 
 it('ends at any moment of a change to two inferences without a word', async () => {
@@ -33,6 +36,23 @@ it('ends at any moment of a change to two inferences without a word', async () =
     await sleep(ms);
     await worker.stop();
     await shared;
+    expect({ said, told }).toEqual({ said: [], told: ['signal SIGKILL'] });
+  }
+});
+
+it('ends without a word also where it answers in the very moment', async () => {
+  const program = fileURLToPath(new URL('programs/busy-worker.mjs', import.meta.url));
+  // Whether it notices its parent's end before it answers is left to chance.
+  for (let n = 0; n < 3; n++) {
+    const { worker, told, said, dir } = await started(1, program);
+    // Reading it takes long enough for the loop to stand still meanwhile.
+    const large = join(dir, 'large.jpg');
+    await writeFile(large, '');
+    await truncate(large, 6e7);
+    const tagging = worker.tag(large).catch(() => {});
+    await sleep(100);
+    await worker.stop();
+    await tagging;
     expect({ said, told }).toEqual({ said: [], told: ['signal SIGKILL'] });
   }
 });
