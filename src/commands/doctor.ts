@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
-import { CHECKS, examine, type NamedFinding } from '../doctor/doctor.ts';
+import { CHECKS, examine, type NamedFinding, STARTUP_CHECKS } from '../doctor/doctor.ts';
 
 const MARKS = { ok: 'ok  ', warn: 'WARN', fail: 'FAIL' } as const;
 
@@ -11,7 +11,7 @@ export function doctorCommand(): Command {
     .option('--json', 'one JSON document instead of text')
     .option('--startup', 'only the quick checks without which the daemon cannot run');
   return addConfigFlags(command).action(async (options: { json?: true; startup?: true }) => {
-    const checks = options.startup ? CHECKS.filter((check) => check.startup) : CHECKS;
+    const checks = options.startup ? STARTUP_CHECKS : CHECKS;
     const findings: NamedFinding[] = [];
     for await (const finding of examine(configFrom(command), checks)) {
       findings.push(finding);

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { ConfigError } from '../config/config-error.ts';
 import { addConfigFlags, configFrom } from '../config/flags.ts';
+import { checkFolders } from '../config/folders.ts';
 import { forNextStart } from '../config/live.ts';
-import { checkFolders } from '../config/own-folders.ts';
 import type { Config } from '../config/schema.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import { RetaggerError } from '../errors.ts';

@@ -1,13 +1,13 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OWN_FOLDERS } from '../config/own-folders.ts';
+import { OWN_FOLDERS } from '../config/folders.ts';
 import type { Config } from '../config/schema.ts';
 import { isCode } from '../files/system-errors.ts';
 import type { Logger } from '../log.ts';
 import type { Source } from '../result.ts';
 import { disk } from './disk.ts';
-import { HomeDisk } from './home-disk.ts';
-import type { Health, HealthSource, Part, Refusal } from './ports.ts';
+import type { HomeDisk } from './home-disk.ts';
+import type { Health, Part, Refusal } from './ports.ts';
 import { SharedRun } from './shared-run.ts';
 
 /** How often the free disk is looked at. A photo is small beside `limits.disk_free_bytes`. */
@@ -37,24 +37,19 @@ export interface Load {
 }
 
 /** Says whether a photo may come in; all bounds are kept here, before anything is written. */
-export class Admission implements Part, HealthSource {
-  readonly name = 'admission';
-  readonly check = 'disk';
+export class Admission implements Part {
   readonly #limits: Config['limits'];
-  readonly #dir: string;
   readonly #home: HomeDisk;
   readonly #log: Logger;
   #timer: NodeJS.Timeout | null = null;
   #free: number | null = null;
   #fault: string | null = null;
-  #low = false;
   #doubtful = false;
   readonly #looks = new SharedRun(() => this.#look());
 
-  constructor(limits: Config['limits'], dataDir: string, log: Logger) {
+  constructor(limits: Config['limits'], home: HomeDisk, log: Logger) {
     this.#limits = limits;
-    this.#dir = dataDir;
-    this.#home = new HomeDisk(dataDir);
+    this.#home = home;
     this.#log = log;
   }
 
@@ -103,21 +98,24 @@ export class Admission implements Part, HealthSource {
     return this.#looks.run();
   }
 
+  get #low(): boolean {
+    return this.#free !== null && this.#free < this.#limits.disk_free_bytes;
+  }
+
   async #look(): Promise<void> {
     const before = this.health().ok;
     const doubtful = this.#doubtful;
     this.#doubtful = false;
     try {
       await this.#home.check();
-      const { bavail, bsize } = await statfs(this.#dir);
+      const { bavail, bsize } = await statfs(this.#home.dir);
       this.#free = bavail * bsize;
-      this.#low = this.#free < this.#limits.disk_free_bytes;
       // Free bytes say nothing of quotas, inodes, rights and disks gone read-only.
       if (doubtful) await this.#probe();
       this.#fault = null;
     } catch (error) {
       this.#doubtful ||= doubtful;
-      this.#fault = `${this.#dir}: ${(error as Error).message}`;
+      this.#fault = `${this.#home.dir}: ${(error as Error).message}`;
     }
     const { ok, detail } = this.health();
     if (ok === before) return;
@@ -128,7 +126,7 @@ export class Admission implements Part, HealthSource {
   /** Writes where photos and results are written; rights may have been taken from one folder alone. */
   async #probe(): Promise<void> {
     for (const folder of ['', ...OWN_FOLDERS]) {
-      const path = join(this.#dir, folder, '.probe.tmp');
+      const path = join(this.#home.dir, folder, '.probe.tmp');
       try {
         await disk.write(path, Buffer.alloc(PROBE_BYTES));
       } catch (error) {

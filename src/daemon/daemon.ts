@@ -4,7 +4,6 @@ import { forNextStart } from '../config/live.ts';
 import type { Config } from '../config/schema.ts';
 import { makeOwnFolder } from '../files/own-folder.ts';
 import { createTagger } from '../inference/supervisor/supervisor.ts';
-import type { Tagger } from '../inference/tagger.ts';
 import { type Logger, withoutCredentials } from '../log.ts';
 import { FolderDoor } from '../transport/folder/door.ts';
 import { HttpDoor } from '../transport/http/door.ts';
@@ -12,6 +11,7 @@ import { MqttDoor } from '../transport/mqtt/door.ts';
 import { Admission } from './admission.ts';
 import { Filing } from './filing/filing.ts';
 import { Retention } from './filing/retention.ts';
+import { HomeDisk } from './home-disk.ts';
 import { DataLock } from './lock.ts';
 import { createMetrics } from './metrics.ts';
 import { SystemdNotify } from './notify.ts';
@@ -19,7 +19,7 @@ import { NoOutbox } from './outbox/no-outbox.ts';
 import { DiskOutbox } from './outbox/outbox.ts';
 import { Answers } from './pipeline/answers.ts';
 import { TaggingPipeline } from './pipeline/pipeline.ts';
-import type { Health, HealthSource, Part } from './ports.ts';
+import type { Health, Part } from './ports.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { Spool } from './spool/spool.ts';
 
@@ -44,7 +44,8 @@ export interface Daemon {
 
 /** The composition root: what is built, in which order it starts, and in which it stops. */
 export function createDaemon(config: Config, log: Logger): Daemon {
-  const { dir } = config.data;
+  const { dir, keep_days } = config.data;
+  const home = new HomeDisk(dir);
   const lock = new DataLock(dir);
   const tagger = createTagger({
     modelDir: config.model.dir,
@@ -54,17 +55,16 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     log,
   });
   const answers = new Answers(tagger, config.limits.remembered);
-  const admission = new Admission(config.limits, dir, log);
-  const spool = new Spool(join(dir, 'spool'), config.limits.upload_bytes, log);
-  const disk = config.mqtt.enabled ? new DiskOutbox(join(dir, 'outbox'), log) : null;
-  const outbox = disk ?? new NoOutbox();
-  const filing = new Filing(dir, config.ingest, log);
-  const retention = new Retention(dir, config.data.keep_days, log);
+  const admission = new Admission(config.limits, home, log);
+  const spool = new Spool(home, config.limits.upload_bytes, log);
+  const diskOutbox = config.mqtt.enabled ? new DiskOutbox(home, log) : null;
+  const outbox = diskOutbox ?? new NoOutbox();
+  const filing = new Filing(home, config.ingest, log);
+  const retention = keep_days ? new Retention(dir, keep_days, log) : null;
   const parts = { config, log, tagger, answers, spool, outbox, filing, admission };
   const pipeline = new TaggingPipeline(parts);
   const progress = new ProgressWatch({
-    pending: () => pipeline.underWay,
-    onOutcome: (listener) => pipeline.onOutcome(listener),
+    pipeline,
     // A model that still loads has the start's own deadline; a disk is mended by no restart.
     excused: () => tagger.state === 'starting' || pipeline.refusal('folder') === 'disk_low',
     photoSeconds: config.limits.photo_seconds,
@@ -74,18 +74,16 @@ export function createDaemon(config: Config, log: Logger): Daemon {
     alive: () => progress.alive(),
     status: () => `${pipeline.length} photos waiting, ${outbox.length} results for the broker`,
   });
-  const metrics = createMetrics({ pipeline, outbox, tagger, queueLength: () => pipeline.length });
+  const metrics = createMetrics({ pipeline, outbox, tagger });
   const info = () => tagger.info;
   /** Why the model that was asked for last is not in use. */
   let refused = '';
-  const health = () => healthOf(tagger, refused, pipeline, sources);
 
   const http = config.http.enabled
     ? new HttpDoor({ config, log, pipeline, metrics, health, info })
     : null;
-  const mqtt = config.mqtt.enabled ? new MqttDoor({ config, log, pipeline, outbox, info }) : null;
+  const mqtt = diskOutbox && new MqttDoor({ config, log, pipeline, outbox: diskOutbox, info });
   const folder = config.ingest.watch ? new FolderDoor({ config, log, pipeline }) : null;
-  const sources: HealthSource[] = [admission, mqtt, folder].filter((part) => part !== null);
 
   return {
     get urls() {
@@ -103,7 +101,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       await Promise.all([mqtt?.start(), folder?.start(), model.then(() => pipeline.start())]);
       await notify.ready();
       // Not before: it looks at every filed photo.
-      await retention.start();
+      await retention?.start();
     },
     async reload(next) {
       try {
@@ -126,18 +124,29 @@ export function createDaemon(config: Config, log: Logger): Daemon {
       // HTTP callers get their answers and the broker its results before those doors close. What is
       // in one line does not need each other, and together stays within 10 s with all of it stuck.
       const order = [
-        [folder],
-        [pipeline],
-        [http, mqtt, tagger],
-        [admission, retention, notify, lock],
+        { folder },
+        { pipeline },
+        { http, mqtt, tagger },
+        { admission, retention, notify, lock },
       ];
-      for (const parts of order) await Promise.all(parts.map(stopPart));
+      for (const parts of order) await Promise.all(Object.entries(parts).map(stopPart));
     },
   };
 
-  async function stopPart(part: Pick<Part, 'stop'> | null): Promise<void> {
+  function health(): Record<string, Health> {
+    const { info, state } = tagger;
+    return {
+      model: { ok: info !== null, detail: `${info?.model ?? 'loading'}${refused}` },
+      engine: { ok: state === 'ready', detail: info === null ? state : `${info.engine}: ${state}` },
+      ...pipeline.health(),
+      disk: admission.health(),
+      ...(mqtt && { broker: mqtt.health() }),
+      ...(folder && { folder: folder.health() }),
+    };
+  }
+
+  async function stopPart([name, part]: [string, Pick<Part, 'stop'> | null]): Promise<void> {
     if (part === null) return;
-    const name = 'name' in part ? part.name : 'tagger';
     await inTime(part.stop(), (err) => log.warn({ err, stopping: name }, 'a part does not stop'));
     log.debug({ stopped: name }, 'a part stopped');
   }
@@ -146,7 +155,7 @@ export function createDaemon(config: Config, log: Logger): Daemon {
   async function recover(): Promise<void> {
     const { entries, strays } = await spool.open();
     for (const stray of strays) await filing.rescue(stray);
-    const messages = await disk?.open(new Set(entries.map((entry) => entry.key)));
+    const messages = await diskOutbox?.open(new Set(entries.map((entry) => entry.key)));
     pipeline.recover({ entries, messages: messages ?? new Map() });
   }
 }
@@ -157,19 +166,4 @@ async function inTime(stopped: Promise<void>, onLate: (error: unknown) => void):
   const timer = sleep(PART_STOP_MS, late, { ref: false });
   const first = await Promise.race([stopped.catch(onLate), timer]);
   if (first === late) onLate(new Error(`waited ${PART_STOP_MS} ms`));
-}
-
-function healthOf(
-  tagger: Tagger,
-  refused: string,
-  pipeline: TaggingPipeline,
-  sources: readonly HealthSource[],
-): Record<string, Health> {
-  const { info, state } = tagger;
-  return {
-    model: { ok: info !== null, detail: `${info?.model ?? 'loading'}${refused}` },
-    engine: { ok: state === 'ready', detail: info === null ? state : `${info.engine}: ${state}` },
-    ...pipeline.health(),
-    ...Object.fromEntries(sources.map((source) => [source.check, source.health()])),
-  };
 }

@@ -3,7 +3,6 @@ import type { Part } from './ports.ts';
 
 /** Keeps a second daemon off the same data folder. */
 export class DataLock implements Part {
-  readonly name = 'lock';
   readonly #dir: string;
   #release = () => {};
 

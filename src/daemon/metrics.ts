@@ -3,7 +3,8 @@ import { memoryOf, together } from '../inference/memory.ts';
 import type { Tagger } from '../inference/tagger.ts';
 import type { Source } from '../result.ts';
 import { version } from '../version.ts';
-import type { Outbox, Outcome, Pipeline } from './ports.ts';
+import type { TaggingPipeline } from './pipeline/pipeline.ts';
+import type { Outbox, Outcome } from './ports.ts';
 
 /** One answered HTTP request. */
 export interface HttpRequest {
@@ -23,11 +24,9 @@ export interface Metrics {
 }
 
 export interface MetricsParts {
-  readonly pipeline: Pick<Pipeline, 'onOutcome' | 'refusal'>;
+  readonly pipeline: Pick<TaggingPipeline, 'onOutcome' | 'refusal' | 'length'>;
   readonly outbox: Pick<Outbox, 'length'>;
   readonly tagger: Pick<Tagger, 'state' | 'info' | 'restarts' | 'pids'>;
-  /** Photos accepted and not finished. */
-  readonly queueLength: () => number;
 }
 
 const SOURCES: readonly Source[] = ['folder', 'mqtt', 'http'];
@@ -132,7 +131,12 @@ function secondsSince(outcome: Outcome): number {
 function stateMetrics(registry: Registry, parts: MetricsParts): void {
   const { pipeline, outbox, tagger } = parts;
   const registers = [registry];
-  gauge(registry, 'retagger_queue_length', 'Photos accepted and not finished.', parts.queueLength);
+  gauge(
+    registry,
+    'retagger_queue_length',
+    'Photos accepted and not finished.',
+    () => pipeline.length,
+  );
   gauge(
     registry,
     'retagger_outbox_length',

@@ -24,7 +24,6 @@ export interface NotifyParts {
  * one process and one waiting message.
  */
 export class SystemdNotify {
-  readonly name = 'systemd-notify';
   readonly #parts: NotifyParts;
   readonly #env: Readonly<Record<string, string | undefined>>;
   readonly #send: SendNotification;

@@ -45,10 +45,6 @@ export interface Reply {
 
 /** A photo that is safe on disk. */
 export interface SpooledPhoto extends Omit<NewPhoto, 'body'> {
-  /** File with its bytes. */
-  readonly path: string;
-  /** Bytes. */
-  readonly size: number;
   readonly body: Body;
 }
 
@@ -122,7 +118,8 @@ export interface Outbox {
 export interface Hold {
   /** Key of the photo in the spool. */
   readonly photo: string;
-  readonly until: Promise<unknown>;
+  /** Never rejects. */
+  readonly until: Promise<void>;
 }
 
 export interface OutboxEntry {
@@ -135,7 +132,6 @@ export interface OutboxEntry {
 
 /** A part of the daemon. The constructor does nothing; `stop` may be called at any time. */
 export interface Part {
-  readonly name: string;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -144,11 +140,4 @@ export interface Part {
 export interface Health {
   readonly ok: boolean;
   readonly detail: string;
-}
-
-/** A part that can say how it is. */
-export interface HealthSource {
-  /** Key in `/readyz`: broker, folder, disk. */
-  readonly check: string;
-  health(): Health;
 }

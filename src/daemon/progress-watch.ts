@@ -1,11 +1,9 @@
 import { MAX_TRIES } from '../inference/supervisor/photo-jobs.ts';
 import { loadMs } from '../inference/supervisor/workers.ts';
-import type { Outcome } from './ports.ts';
+import type { TaggingPipeline } from './pipeline/pipeline.ts';
 
 export interface ProgressParts {
-  /** Photos that one may expect to end. */
-  readonly pending: () => number;
-  readonly onOutcome: (listener: (outcome: Outcome) => void) => () => void;
+  readonly pipeline: Pick<TaggingPipeline, 'underWay' | 'onOutcome'>;
   /** True while work waits for something that a restart does not mend: a full disk, the model. */
   readonly excused: () => boolean;
   /** `limits.photo_seconds` */
@@ -29,14 +27,14 @@ export class ProgressWatch {
     this.#now = parts.now ?? (() => performance.now());
     this.#deadlineMs = MAX_TRIES * (parts.photoSeconds * 1000 + loadMs(parts.photoSeconds));
     this.#last = this.#now();
-    parts.onOutcome(() => {
+    parts.pipeline.onOutcome(() => {
       this.#last = this.#now();
     });
   }
 
   /** To be asked regularly: an idle moment counts as progress only when it is seen. */
   alive(): boolean {
-    if (this.#parts.pending() === 0 || this.#parts.excused()) this.#last = this.#now();
+    if (this.#parts.pipeline.underWay === 0 || this.#parts.excused()) this.#last = this.#now();
     return this.#now() - this.#last <= this.#deadlineMs;
   }
 }

@@ -1,10 +1,10 @@
 import { opendir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { makeOwnFolder } from '../files/own-folder.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { isCode } from '../files/system-errors.ts';
 import { type Disk, disk } from './disk.ts';
-import { HomeDisk } from './home-disk.ts';
+import type { HomeDisk } from './home-disk.ts';
 import { SharedRun } from './shared-run.ts';
 
 /** Suffix of an entry's file. */
@@ -33,12 +33,13 @@ export class FileStore {
   readonly #home: HomeDisk;
   #temporary = 0;
 
-  constructor(dir: string, options: StoreOptions) {
-    this.dir = dir;
+  /** @param name of the folder, which is in `data.dir`. */
+  constructor(home: HomeDisk, name: string, options: StoreOptions) {
+    this.dir = join(home.dir, name);
     this.#maxEntryBytes = options.maxEntryBytes;
     this.#disk = options.disk ?? disk;
-    this.#dirSync = new SharedRun(() => this.#disk.syncDir(dir));
-    this.#home = new HomeDisk(dirname(dir));
+    this.#dirSync = new SharedRun(() => this.#disk.syncDir(this.dir));
+    this.#home = home;
   }
 
   /**

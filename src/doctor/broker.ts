@@ -13,7 +13,6 @@ const WRONG_VERSION = 1;
 
 export const broker: Check = {
   name: 'broker',
-  startup: false,
   async run(config) {
     const { mqtt } = config;
     if (!mqtt.enabled) return ok('the MQTT door is closed by configuration');

@@ -14,8 +14,6 @@ export interface Finding {
 /** One file in this folder exports one of these. */
 export interface Check {
   readonly name: string;
-  /** Part of `--startup`: quick, and failing only where the daemon cannot run. */
-  readonly startup: boolean;
   /** What it throws becomes a failed finding. */
   run(config: Config): Promise<Finding>;
 }

@@ -16,6 +16,5 @@ export async function clockFinding(now: number, file: string) {
 
 export const clock: Check = {
   name: 'clock',
-  startup: false,
   run: () => clockFinding(Date.now(), fileURLToPath(import.meta.url)),
 };

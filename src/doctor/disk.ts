@@ -5,7 +5,6 @@ import { existing } from './folders.ts';
 
 export const disk: Check = {
   name: 'disk',
-  startup: false,
   async run({ data, limits }) {
     return diskFinding(await statfs(await existing(data.dir)), data.dir, limits.disk_free_bytes);
   },

@@ -19,6 +19,9 @@ export const CHECKS: readonly Check[] = [
   ...[memory, inotify, clock, port, broker],
 ];
 
+/** `--startup`: quick, and failing only where the daemon cannot run. */
+export const STARTUP_CHECKS: readonly Check[] = [nodeVersion, model, folders];
+
 export interface NamedFinding extends Finding {
   readonly check: string;
 }

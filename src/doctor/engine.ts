@@ -14,7 +14,6 @@ import { type Check, type Finding, fail, ok, warn } from './check.ts';
  */
 export const engine: Check = {
   name: 'engine',
-  startup: false,
   async run(config) {
     const whole = await loadBundle(config.model.dir).then(Boolean, () => false);
     // Each would say the same, and what is there as not installed.

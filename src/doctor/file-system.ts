@@ -4,7 +4,6 @@ import { existing } from './folders.ts';
 
 export const fileSystem: Check = {
   name: 'file-system',
-  startup: false,
   async run({ data, ingest }) {
     if (!ingest.watch || ingest.after === 'keep') return ok('photos are not moved');
     const [from, to] = await Promise.all(

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { checkFolders, OWN_FOLDERS } from '../config/own-folders.ts';
+import { checkFolders, OWN_FOLDERS } from '../config/folders.ts';
 import { isCode } from '../files/system-errors.ts';
 import { type Check, type Finding, fail, ok } from './check.ts';
 
@@ -65,7 +65,6 @@ async function foldersIn(path: string): Promise<string[]> {
 
 export const folders: Check = {
   name: 'folders',
-  startup: true,
   async run(config) {
     const { data, ingest } = config;
     const paths = { 'data.dir': data.dir, ...(ingest.watch ? { 'ingest.dir': ingest.dir } : {}) };

@@ -7,7 +7,6 @@ const LEAST = { max_user_watches: 8192, max_user_instances: 64 } as const;
 
 export const inotify: Check = {
   name: 'inotify',
-  startup: false,
   run: ({ ingest }) => inotifyFinding(ingest),
 };
 

@@ -5,7 +5,6 @@ import { type Check, type Finding, ok, warn } from './check.ts';
 /** What decodes most JPEGs. There is always sharp; the pixels are the same. */
 export const jpeg: Check = {
   name: 'jpeg',
-  startup: false,
   run: async () => jpegFinding(findTurbojpeg(), (await turbojpeg()) !== null),
 };
 

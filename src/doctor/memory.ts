@@ -21,7 +21,6 @@ export async function cgroupLimit(root = CGROUP_ROOT, self = '/proc/self/cgroup'
 
 export const memory: Check = {
   name: 'memory',
-  startup: false,
   run: async ({ limits }) =>
     memoryFinding(Math.min(await cgroupLimit(), knownToNode(), totalmem()), limits.memory_bytes),
 };

@@ -3,7 +3,6 @@ import { type Check, fail, ok } from './check.ts';
 
 export const model: Check = {
   name: 'model',
-  startup: true,
   async run(config) {
     try {
       const bundle = await loadBundle(config.model.dir);

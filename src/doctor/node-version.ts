@@ -8,7 +8,6 @@ export const supported = (version: string): boolean => {
 
 export const nodeVersion: Check = {
   name: 'node',
-  startup: true,
   async run() {
     const version = process.versions.node;
     if (supported(version)) return ok(`Node ${version} on ${process.platform} ${process.arch}`);

@@ -7,7 +7,6 @@ import { notOk, readiness } from './readiness.ts';
 
 export const port: Check = {
   name: 'port',
-  startup: false,
   async run({ http, data }) {
     if (!http.enabled) return ok('the HTTP door is closed by configuration');
     const at = `${http.host}:${http.port}`;

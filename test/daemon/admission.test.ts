@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Admission, type Load } from '../../src/daemon/admission.ts';
 import { disk } from '../../src/daemon/disk.ts';
+import { HomeDisk } from '../../src/daemon/home-disk.ts';
 import { configIn, eventually, silent, temporaryDir } from './support.ts';
 
 const idle: Load = {
@@ -16,7 +17,7 @@ const idle: Load = {
 
 async function admission(limits: object = {}) {
   const dir = await temporaryDir();
-  return { dir, guard: new Admission(configIn(dir, { limits }).limits, dir, silent) };
+  return { dir, guard: new Admission(configIn(dir, { limits }).limits, new HomeDisk(dir), silent) };
 }
 
 describe('admission', () => {
@@ -78,7 +79,7 @@ describe('admission', () => {
     const dir = join(await temporaryDir(), 'data');
     const lines: string[] = [];
     const log = pino({ base: null }, { write: (line) => void lines.push(JSON.parse(line).msg) });
-    const guard = new Admission(configIn(dir).limits, dir, log);
+    const guard = new Admission(configIn(dir).limits, new HomeDisk(dir), log);
     // As where many photos meet the failing disk at once.
     await Promise.all([guard.start(), guard.failed(), guard.failed()]);
     expect(guard.refusal('http', idle)).toBe('disk_low');

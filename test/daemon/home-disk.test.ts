@@ -2,7 +2,10 @@ import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { HomeDisk } from '../../src/daemon/home-disk.ts';
+import { failed } from '../../src/daemon/pipeline/outcome.ts';
+import type { SpoolEntry } from '../../src/daemon/spool/spool-entry.ts';
 import { FileStore } from '../../src/daemon/store.ts';
+import { RetaggerError } from '../../src/errors.ts';
 import {
   build,
   configIn,
@@ -44,7 +47,7 @@ test.skipIf(!hasOtherDisk)(
   'without its disk a store has not lost an entry, nor makes one',
   async () => {
     const { dir, place, ...it } = await removable();
-    const store = new FileStore(join(dir, 'outbox'), { maxEntryBytes: 100 });
+    const store = new FileStore(new HomeDisk(dir), 'outbox', { maxEntryBytes: 100 });
     await store.open(() => {});
     await store.put('k', 1);
     await it.away();
@@ -56,6 +59,21 @@ test.skipIf(!hasOtherDisk)(
     expect(await store.get('k')).toBe(1);
   },
 );
+
+test.skipIf(!hasOtherDisk)('not even the first photo is filed in place of its disk', async () => {
+  const { dir, place, ...it } = await removable();
+  const daemon = build(configIn(dir));
+  await daemon.start();
+  const photo: SpoolEntry = {
+    ...{ id: 'a', source: 'folder', file: 'a.jpg', receivedAt: '2026-01-02T03:04:05.678Z' },
+    ...{ key: 'a', path: join(dir, 'ingest/a.jpg'), size: 7, durable: true, mtimeMs: 0 },
+    body: 'kept',
+  };
+  await it.away();
+  const outcome = failed(photo, new RetaggerError('image_corrupt'));
+  await expect(daemon.filing.file(photo, outcome)).rejects.toMatchObject(away);
+  expect(await readdir(place)).toEqual([]);
+});
 
 test.skipIf(!hasOtherDisk)('without its disk nothing is taken, and what was waits', async () => {
   const { dir, disk, place, ...it } = await removable();

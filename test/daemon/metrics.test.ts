@@ -8,7 +8,7 @@ const RECEIVED = '2026-01-02T03:04:05.000Z';
 function photo(id: string) {
   return {
     ...{ id, source: 'mqtt' as const, file: null, receivedAt: RECEIVED },
-    ...{ path: '/x', size: 1, body: 'upload' as const },
+    body: 'upload' as const,
   };
 }
 
@@ -47,10 +47,10 @@ function create() {
         return () => {};
       },
       refusal: (source) => (source === 'http' ? 'queue_full' : null),
+      length: 5,
     },
     outbox: { length: 7 },
     tagger,
-    queueLength: () => 5,
   });
   const tell = (outcome: Outcome) => {
     for (const listener of listeners) listener(outcome);

@@ -3,13 +3,15 @@ import type { Outcome } from '../../src/daemon/ports.ts';
 import { ProgressWatch } from '../../src/daemon/progress-watch.ts';
 
 function watch(photoSeconds = 30) {
-  const state = { now: 0, pending: 0, excused: false, ended: (_: Outcome) => {} };
-  const progress = new ProgressWatch({
-    pending: () => state.pending,
-    onOutcome: (listener) => {
+  const state = {
+    ...{ now: 0, underWay: 0, excused: false, ended: (_: Outcome) => {} },
+    onOutcome: (listener: (outcome: Outcome) => void) => {
       state.ended = listener;
       return () => {};
     },
+  };
+  const progress = new ProgressWatch({
+    pipeline: state,
     excused: () => state.excused,
     photoSeconds,
     now: () => state.now,
@@ -26,7 +28,7 @@ it('is alive while idle, however long', () => {
 
 it('is dead once photos wait past the deadline, and alive again when one ends', () => {
   const { state, progress } = watch();
-  state.pending = 2;
+  state.underWay = 2;
   state.now = DEADLINE;
   expect(progress.alive()).toBe(true);
   state.now += 1;
@@ -37,7 +39,7 @@ it('is dead once photos wait past the deadline, and alive again when one ends', 
 
 it('excuses waiting for what a restart does not mend, and counts anew afterwards', () => {
   const { state, progress } = watch();
-  state.pending = 1;
+  state.underWay = 1;
   state.excused = true;
   state.now = 2 * DEADLINE;
   expect(progress.alive()).toBe(true);
@@ -50,7 +52,7 @@ it('excuses waiting for what a restart does not mend, and counts anew afterwards
 
 it('waits for a worker as long as the supervisor does, where one photo may take longer than a load', () => {
   const { state, progress } = watch(100);
-  state.pending = 1;
+  state.underWay = 1;
   state.now = 3 * (100_000 + 100_000);
   expect(progress.alive()).toBe(true);
   state.now += 1;

@@ -1,12 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Disk, disk } from '../../src/daemon/disk.ts';
-import { FileStore } from '../../src/daemon/store.ts';
+import { HomeDisk } from '../../src/daemon/home-disk.ts';
+import { FileStore, type StoreOptions } from '../../src/daemon/store.ts';
 import { holds } from '../property.ts';
 import { openBelow, syncedPaths, temporaryDir } from './support.ts';
+
+const storeAt = (dir: string, options: StoreOptions) =>
+  new FileStore(new HomeDisk(dirname(dir)), basename(dir), options);
 
 /** Thrown where the power went. */
 class PowerCut extends Error {}
@@ -100,7 +104,7 @@ test('after a power cut at any point every entry is whole, and none that was put
       async (steps, budget, lost) => {
         const dir = join(root, String(run++));
         const plugged = new PluggedDisk(Number.POSITIVE_INFINITY);
-        const store = new FileStore(dir, { maxEntryBytes: 1000, disk: plugged });
+        const store = storeAt(dir, { maxEntryBytes: 1000, disk: plugged });
         await store.open(() => {});
         plugged.budget = budget;
         // What each key may hold after the cut: the last durable state and everything since.
@@ -135,7 +139,7 @@ test('after a power cut at any point every entry is whole, and none that was put
         }
         await plugged.settle(lost);
 
-        const found = await contents(new FileStore(dir, { maxEntryBytes: 1000 }));
+        const found = await contents(storeAt(dir, { maxEntryBytes: 1000 }));
         for (const [name, values] of allowed) {
           expect([...values]).toContain(found.has(name) ? found.get(name) : null);
         }
@@ -150,7 +154,7 @@ test('after a power cut at any point every entry is whole, and none that was put
 describe('a store', () => {
   test('keeps entries as readable files and gives them back', async () => {
     const dir = join(await temporaryDir(), 'sub/store');
-    const store = new FileStore(dir, { maxEntryBytes: 100 });
+    const store = storeAt(dir, { maxEntryBytes: 100 });
     await store.open(() => {});
     await store.put('k-1', { x: 'ü' });
     expect(JSON.parse(await readFile(join(dir, 'k-1.json'), 'utf8'))).toEqual({ x: 'ü' });
@@ -161,7 +165,7 @@ describe('a store', () => {
   });
 
   test('syncs an entry before it has its name, and then its folder', async () => {
-    const store = new FileStore(await temporaryDir(), { maxEntryBytes: 100 });
+    const store = storeAt(await temporaryDir(), { maxEntryBytes: 100 });
     const synced = await syncedPaths();
     await store.put('k', 1);
     expect([...synced]).toEqual([join(store.dir, 'k.0.tmp'), store.dir]);
@@ -169,7 +173,7 @@ describe('a store', () => {
   });
 
   test('refuses an entry over its size and a key that is a path', async () => {
-    const store = new FileStore(await temporaryDir(), { maxEntryBytes: 10 });
+    const store = storeAt(await temporaryDir(), { maxEntryBytes: 10 });
     await store.open(() => {});
     await expect(store.put('k', 'x'.repeat(20))).rejects.toThrow(RangeError);
     await expect(store.put('../k', 1)).rejects.toThrow(RangeError);
@@ -178,7 +182,7 @@ describe('a store', () => {
 
   test('is made anew where somebody removed its folder', async () => {
     const dir = join(await temporaryDir(), 'store');
-    const store = new FileStore(dir, { maxEntryBytes: 100 });
+    const store = storeAt(dir, { maxEntryBytes: 100 });
     await store.put('k', 1);
     expect(await store.get('k')).toBe(1);
   });
@@ -190,7 +194,7 @@ describe('a store', () => {
     await writeFile(join(dir, '..json'), '1');
     const keys: string[] = [];
     const others: string[] = [];
-    const store = new FileStore(dir, { maxEntryBytes: 100 });
+    const store = storeAt(dir, { maxEntryBytes: 100 });
     await store.open(
       (found) => keys.push(found),
       (name) => others.push(name),
@@ -205,7 +209,7 @@ describe('a store', () => {
     const names = ['k.1.tmp', 'k.json', 'k.upload'];
     for (const name of names) await mkdir(join(dir, name));
     const found: string[] = [];
-    const store = new FileStore(dir, { maxEntryBytes: 100 });
+    const store = storeAt(dir, { maxEntryBytes: 100 });
     const note = (name: string) => found.push(name);
     await store.open(note, note);
     expect(found).toEqual([]);
@@ -226,7 +230,7 @@ describe('a disk', () => {
 
 test('an entry that is larger than any of ours, or no file, is damaged: it is not read, nor waited for', async () => {
   const dir = await temporaryDir();
-  const store = new FileStore(dir, { maxEntryBytes: 100 });
+  const store = storeAt(dir, { maxEntryBytes: 100 });
   await store.put('a', 'x'.repeat(98));
   expect(await store.get('a')).toHaveLength(98);
   await writeFile(join(dir, 'large.json'), JSON.stringify('x'.repeat(99)));

@@ -10,6 +10,7 @@ import { onTestFinished, vi } from 'vitest';
 import { type Config, ConfigSchema, type RawConfig } from '../../src/config/schema.ts';
 import { Admission } from '../../src/daemon/admission.ts';
 import { Filing } from '../../src/daemon/filing/filing.ts';
+import { HomeDisk } from '../../src/daemon/home-disk.ts';
 import { DiskOutbox } from '../../src/daemon/outbox/outbox.ts';
 import { Answers } from '../../src/daemon/pipeline/answers.ts';
 import { TaggingPipeline } from '../../src/daemon/pipeline/pipeline.ts';
@@ -160,12 +161,12 @@ export class TextTagger implements Tagger {
 
 /** The real spool, outbox, filing, admission and pipeline around a text tagger. */
 export function build(config: Config, tagger = new TextTagger()) {
-  const { dir } = config.data;
-  const spool = new Spool(join(dir, 'spool'), config.limits.upload_bytes, silent);
-  const outbox = new DiskOutbox(join(dir, 'outbox'), silent);
+  const home = new HomeDisk(config.data.dir);
+  const spool = new Spool(home, config.limits.upload_bytes, silent);
+  const outbox = new DiskOutbox(home, silent);
   const answers = new Answers(tagger, config.limits.remembered);
-  const filing = new Filing(dir, config.ingest, silent);
-  const admission = new Admission(config.limits, dir, silent);
+  const filing = new Filing(home, config.ingest, silent);
+  const admission = new Admission(config.limits, home, silent);
   const parts = { config, log: silent, tagger, answers, spool, outbox, filing, admission };
   const pipeline = new TaggingPipeline(parts);
   return {

@@ -39,17 +39,17 @@ async function exposed(): Promise<{ names: Set<string>; labels: Set<string>; tex
       onOutcome: (listener) => {
         const photo = { id: '1', source: 'mqtt', file: null, receivedAt: '' } as const;
         const failure = { ...photo, code: 'image_corrupt', message: '' };
-        listener({ ok: false, photo: { ...photo, path: '/x', size: 1, body: 'upload' }, failure });
+        listener({ ok: false, photo: { ...photo, body: 'upload' }, failure });
         return () => {};
       },
       refusal: () => null,
+      length: 0,
     },
     outbox: { length: 0 },
     tagger: {
       ...{ state: 'ready', restarts: { exit: 1, timeout: 1, memory: 1 }, pids: [process.pid] },
       info: { model: 'm@1', engine: 'wasm', labels: ['kitchen'] },
     },
-    queueLength: () => 0,
   });
   metrics.httpRequest({ method: 'GET', route: '/', status: 200, seconds: 0.1 });
   const text = await metrics.text();

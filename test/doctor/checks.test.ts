@@ -237,7 +237,6 @@ it('fails for a broker that cannot be reached or never answers, without the pass
 it('turns a check that throws into a finding and goes on', async () => {
   const throws = {
     name: 'x',
-    startup: false,
     run: async () => Promise.reject(new Error('boom')),
   };
   const found: string[] = [];

@@ -3,26 +3,22 @@ import { basename, dirname, join } from 'node:path';
 import type { Config } from '../../config/schema.ts';
 import { fitName, NAME_BYTES } from '../../files/fit-name.ts';
 import { makeOwnFolder } from '../../files/own-folder.ts';
-import { readSmallFile } from '../../files/small-file.ts';
 import { ifThere, isCode } from '../../files/system-errors.ts';
 import { tagFolder } from '../../files/tag-folder.ts';
 import type { Logger } from '../../log.ts';
 import { disk } from '../disk.ts';
-import { HomeDisk } from '../home-disk.ts';
+import type { HomeDisk } from '../home-disk.ts';
 import type { Outcome } from '../ports.ts';
 import { SharedRun } from '../shared-run.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';
 import { NextNumbers, numbered, type Place, placeOf, spellings } from './filed-name.ts';
 import { linkNew, moveAcross, putPhoto } from './put-photo.ts';
-import { isXmpOfOurs, xmpOf } from './xmp.ts';
+import { putXmp } from './put-xmp.ts';
 
 /** Longest path the kernel takes, in bytes. */
 const PATH_BYTES = 4095;
 /** So many photos of one name in one folder are numbered; later ones have their own key for a number. */
 const MAX_CLASHES = 10_000;
-const XMP = '.xmp';
-/** More than one of ours has. */
-const XMP_BYTES = 16 * 1024;
 
 /** What happens to photos of the watch folder. */
 export type Ingest = Pick<Config['ingest'], 'after' | 'xmp'>;
@@ -37,7 +33,6 @@ export type Ingest = Pick<Config['ingest'], 'after' | 'xmp'>;
  * crash recognises its own sidecar by the id and goes on where it stopped.
  */
 export class Filing {
-  readonly #dir: string;
   readonly #home: HomeDisk;
   /** May change at any time. */
   ingest: Ingest;
@@ -45,9 +40,8 @@ export class Filing {
   readonly #syncs = new Map<string, SharedRun>();
   readonly #numbers = new NextNumbers();
 
-  constructor(dataDir: string, ingest: Ingest, log: Logger) {
-    this.#dir = dataDir;
-    this.#home = new HomeDisk(dataDir);
+  constructor(home: HomeDisk, ingest: Ingest, log: Logger) {
+    this.#home = home;
     this.ingest = ingest;
     this.#log = log;
   }
@@ -76,7 +70,7 @@ export class Filing {
       const target = await this.#place(root, entry, moved, '.json', outcome.result);
       if (!this.ingest.xmp || tag === null) return;
       if (moved !== null) await this.#describe(target, entry, tag);
-      else await this.#describeKept(entry, tag).catch((err) => this.#noXmp(err, entry));
+      else await this.#describeKept(entry, tag);
       return;
     }
     if (isFiled) {
@@ -91,7 +85,7 @@ export class Filing {
 
   /** A photo in the spool without its record: never deleted, it may be the user's only copy. */
   async rescue(path: string): Promise<void> {
-    const dir = join(this.#dir, 'failed/_recovered');
+    const dir = join(this.#home.dir, 'failed/_recovered');
     try {
       await makeOwnFolder(dir);
       let target = join(dir, basename(path));
@@ -105,34 +99,21 @@ export class Filing {
     }
   }
 
-  /**
-   * Writes a photo's XMP sidecar. One that is there already may be the user's own, and stays; unless it
-   * tells what we said of an earlier photo in that place, word for word.
-   */
   async #describe(photo: string, { key }: SpoolEntry, tag: string): Promise<void> {
-    const dir = dirname(photo);
-    const draft = join(dir, `.${key}${XMP}.tmp`);
-    try {
-      await disk.write(draft, xmpOf(tag));
-      const sidecar = join(dir, fitName(basename(photo), XMP));
-      const isTaken = (await linkNew(draft, sidecar)) === null;
-      if (isTaken && (await isOurs(sidecar))) await disk.rename(draft, sidecar);
-    } finally {
-      // Where it cannot be removed it could not be written, and that tells more.
-      await disk.remove(draft).catch(() => {});
-    }
-    await this.#sync(dir);
-  }
-
-  async #describeKept(entry: SpoolEntry, tag: string): Promise<void> {
-    // What was copied is only known by its copy, which goes.
-    if (entry.body !== 'kept') throw new Error('The name of the photo is not UTF-8.');
-    await this.#describe(entry.path, entry, tag);
+    await putXmp(photo, key, tag);
+    await this.#sync(dirname(photo));
   }
 
   /** A folder of the user's own may be read-only, or gone. The result is filed all the same. */
-  #noXmp(err: unknown, { id, file }: SpoolEntry): void {
-    this.#log.warn({ err, id, file }, 'no XMP sidecar could be written beside the photo');
+  async #describeKept(entry: SpoolEntry, tag: string): Promise<void> {
+    try {
+      // What was copied is only known by its copy, which goes.
+      if (entry.body !== 'kept') throw new Error('The name of the photo is not UTF-8.');
+      await this.#describe(entry.path, entry, tag);
+    } catch (err) {
+      const { id, file } = entry;
+      this.#log.warn({ err, id, file }, 'no XMP sidecar could be written beside the photo');
+    }
   }
 
   /**
@@ -165,7 +146,7 @@ export class Filing {
     suffix: string,
     content: Teller,
   ): Promise<string> {
-    const dir = await this.#folder(join(this.#dir, root), sub);
+    const dir = await this.#folder(join(this.#home.dir, root), sub);
     const draft = join(dir, `.${entry.key}.tmp`);
     let drafted = false;
     try {
@@ -176,17 +157,16 @@ export class Filing {
         const sidecar = join(dir, fitName(numbered(name, number), suffix));
         const claim = await linkNew(draft, sidecar);
         drafted = claim !== 'renamed';
-        const before = claim === null && (await tellsOf(sidecar, content));
-        if (claim === null && !before && number !== entry.key) continue;
-        const isOurs = claim !== null || before;
-        const put = async () => photo === null || (await putPhoto(photo, target, entry, before));
+        const isTaken = claim === null;
+        const isOurs = !isTaken || (await tellsOf(sidecar, content));
+        const put = async () => photo === null || putPhoto(photo, target, entry, isTaken);
         const isPlaced = isOurs && (await put().catch((error) => this.#unclaim(sidecar, error)));
         if (isPlaced) {
           await this.#sync(dir);
           this.#numbers.took(join(dir, name), n);
           return target;
         }
-        if (claim !== null) await disk.remove(sidecar);
+        if (!isTaken) await disk.remove(sidecar);
         if (number === entry.key) throw new Error(`${target} is there, and another photo`);
       }
     } finally {
@@ -205,19 +185,10 @@ export class Filing {
     await this.#home.check();
     const deep = join(root, sub);
     const fits = Buffer.byteLength(deep) + 1 + NAME_BYTES <= PATH_BYTES;
-    for (const dir of fits ? [deep, root] : [root]) {
-      try {
-        const created = await makeOwnFolder(dir);
-        if (created !== undefined) {
-          for (let at = dir; at !== dirname(created); at = dirname(at))
-            await disk.syncDir(dirname(at));
-        }
-        return dir;
-      } catch (error) {
-        if (dir === root || !isCode(error, 'EEXIST', 'ENOTDIR', 'ENAMETOOLONG')) throw error;
-      }
-    }
-    return root;
+    return makeDurably(fits ? deep : root).catch((error) => {
+      if (!isCode(error, 'EEXIST', 'ENOTDIR', 'ENAMETOOLONG')) throw error;
+      return makeDurably(root);
+    });
   }
 
   #sync(dir: string): Promise<void> {
@@ -228,6 +199,14 @@ export class Filing {
   }
 }
 
+/** @returns the folder, made with those above it. */
+async function makeDurably(dir: string): Promise<string> {
+  const created = await makeOwnFolder(dir);
+  if (created === undefined) return dir;
+  for (let at = dir; at !== dirname(created); at = dirname(at)) await disk.syncDir(dirname(at));
+  return dir;
+}
+
 /**
  * FAT takes no colon, and without its option "utf8" no umlaut. Of a folder Node says then that it is not
  * there, of a file exfat-fuse does.
@@ -236,15 +215,6 @@ const isOfName = (error: unknown): boolean =>
   isCode(error, 'EINVAL', 'EILSEQ') ||
   (isCode(error, 'ENOENT') &&
     /^(mkdir|open)$/.test((error as NodeJS.ErrnoException).syscall ?? ''));
-
-async function isOurs(xmp: string): Promise<boolean> {
-  try {
-    const isFile = (await lstat(xmp)).isFile();
-    return isFile && isXmpOfOurs(await readSmallFile(xmp, XMP_BYTES));
-  } catch {
-    return false;
-  }
-}
 
 /** What tells whose sidecar it is: a failure has no hash. */
 interface Teller {

@@ -23,7 +23,6 @@ export interface Swept {
  * every file and every folder that is left empty. Links are deleted, not followed.
  */
 export class Retention implements Part {
-  readonly name = 'retention';
   readonly #roots: readonly string[];
   readonly #days: number;
   readonly #log: Logger;
@@ -33,17 +32,15 @@ export class Retention implements Part {
   #timer: NodeJS.Timeout | undefined;
   #clockTimer: NodeJS.Timeout | undefined;
 
-  /** @param days undefined: nothing is ever deleted. */
-  constructor(dataDir: string, days: number | undefined, log: Logger) {
+  constructor(dataDir: string, days: number, log: Logger) {
     this.#roots = [join(dataDir, 'tagged'), join(dataDir, 'failed')];
-    this.#days = days ?? Number.POSITIVE_INFINITY;
+    this.#days = days;
     this.#log = log;
     this.#clock = new ClockJumps(join(dataDir, 'clock.json'), this.#days * DAY_MS, log);
   }
 
   /** Looks at once and every hour. */
   async start(): Promise<void> {
-    if (!Number.isFinite(this.#days)) return;
     await this.#clock.load();
     this.#clockTimer = setInterval(() => void this.#clock.look(), CLOCK_EVERY_MS).unref();
     const look = () => {

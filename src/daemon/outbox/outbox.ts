@@ -1,4 +1,5 @@
 import type { Logger } from '../../log.ts';
+import type { HomeDisk } from '../home-disk.ts';
 import type { Hold, Message, Outbox, OutboxEntry } from '../ports.ts';
 import { FileStore } from '../store.ts';
 import { Lane } from './lane.ts';
@@ -45,8 +46,8 @@ export class DiskOutbox implements Outbox {
   #away = false;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(dir: string, log: Logger) {
-    this.#store = new FileStore(dir, { maxEntryBytes: MESSAGE_BYTES });
+  constructor(home: HomeDisk, log: Logger) {
+    this.#store = new FileStore(home, 'outbox', { maxEntryBytes: MESSAGE_BYTES });
     this.#log = log;
   }
 
@@ -94,14 +95,9 @@ export class DiskOutbox implements Outbox {
   }
 
   hold({ photo, until }: Hold): void {
-    const held = until
-      .then(
-        () => {},
-        () => {},
-      )
-      .then(() => {
-        if (this.#holds.get(photo) === held) this.#holds.delete(photo);
-      });
+    const held = until.then(() => {
+      if (this.#holds.get(photo) === held) this.#holds.delete(photo);
+    });
     this.#holds.set(photo, held);
   }
 

@@ -12,7 +12,7 @@ import { whileTrouble } from './retry.ts';
 
 export interface FinishingParts {
   readonly log: Logger;
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, 'put' | 'hold' | 'length'>;
   readonly filing: Filing;
   readonly spool: Spool;
   readonly admission: Admission;

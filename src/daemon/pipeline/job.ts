@@ -13,8 +13,7 @@ export interface Job {
   /** Resolves when the photo has left the spool. */
   readonly filed: Promise<void>;
   setFiled(): void;
-  /** The file when it was accepted. */
-  readonly taken: Omit<Look, 'number'>;
+  /** The last look at its file. */
   look: Look;
   /** Tries on which it could not be read. */
   unread: number;
@@ -35,13 +34,11 @@ export function newJob(entry: SpoolEntry): Job {
   const filed = new Promise<void>((yes) => {
     setFiled = yes;
   });
-  const taken = { size: entry.size, mtimeMs: entry.mtimeMs };
   return {
     entry,
     since: performance.now() - age(entry),
     ...{ outcome, resolve, reject, filed, setFiled },
-    taken,
-    look: { ...taken, number: 0 },
+    look: { size: entry.size, mtimeMs: entry.mtimeMs, number: 0 },
     unread: 0,
     finishing: false,
   };

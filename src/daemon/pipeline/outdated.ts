@@ -12,13 +12,9 @@ import { mayBeHalf } from './writers.ts';
  * A file that stays in its place is what it was when it was taken, or it is not the same photo. Of
  * one that was copied the copy stays what it is; only where it is half a file does it count that
  * its writer went on since, or gave up and deleted it.
- * @param taken of the file when it was accepted.
  */
-export async function isOutdated(
-  { source, body, path, origin }: SpoolEntry,
-  taken: { readonly size: number; readonly mtimeMs: number },
-  outcome: Outcome,
-): Promise<boolean> {
+export async function isOutdated(taken: SpoolEntry, outcome: Outcome): Promise<boolean> {
+  const { source, body, path, origin } = taken;
   if (source !== 'folder') return false;
   try {
     if (body === 'kept') {

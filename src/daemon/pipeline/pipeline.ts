@@ -1,5 +1,4 @@
-import type { Config } from '../../config/schema.ts';
-import { RetaggerError, tooManyBytes, toRetaggerError } from '../../errors.ts';
+import { RetaggerError } from '../../errors.ts';
 import type { Tagger } from '../../inference/tagger.ts';
 import type { Logger } from '../../log.ts';
 import type { Source } from '../../result.ts';
@@ -15,26 +14,20 @@ import type {
 } from '../ports.ts';
 import { Spool } from '../spool/spool.ts';
 import type { SpoolEntry } from '../spool/spool-entry.ts';
-import type { Answers } from './answers.ts';
+import { type AttemptParts, attempt } from './attempt.ts';
 import { Finishing, type FinishingParts } from './finishing.ts';
 import { type Job, newJob } from './job.ts';
-import { failed, outcomeOf, tagged } from './outcome.ts';
+import { outcomeOf } from './outcome.ts';
 import { isOutdated } from './outdated.ts';
 import { PriorityQueue } from './queue.ts';
 import { Refused } from './refused.ts';
 import { Waiters } from './waiters.ts';
-import { stillWritten } from './writers.ts';
 
 /** What is in flight may take so long when the daemon stops. */
 const STOP_MS = 6000;
-/** Tries at a photo that cannot be read, and milliseconds between them. */
-const READS = 3;
-const READ_AGAIN_MS = 1000;
 
-export interface PipelineParts extends FinishingParts {
-  readonly config: Config;
+export interface PipelineParts extends AttemptParts, FinishingParts {
   readonly tagger: Tagger;
-  readonly answers: Answers;
 }
 
 /** What the last run left: photos in the spool, and messages about those that were done but for filing. */
@@ -49,7 +42,6 @@ export interface Recovered {
  * the spool until its outcome is on disk and it is filed.
  */
 export class TaggingPipeline implements Pipeline, Part {
-  readonly name = 'pipeline';
   readonly #parts: PipelineParts;
   readonly #log: Logger;
   readonly #queue = new PriorityQueue<Job>();
@@ -236,52 +228,16 @@ export class TaggingPipeline implements Pipeline, Part {
 
   /** One try of one photo; ends before its outcome is on disk, so that the tagger never waits. */
   async #run(job: Job): Promise<void> {
-    const outcome = await this.#tag(job);
-    if (outcome === null) return;
-    if (!(await isOutdated(job.entry, job.taken, outcome))) void this.#finish(job, outcome);
+    const end = await attempt(job, this.#parts);
+    if (end === null) return;
+    if (typeof end === 'number') this.#tryLater(job, end);
+    else if (!(await isOutdated(job.entry, end))) void this.#finish(job, end);
     else {
       const { id, file } = job.entry;
       this.#log.info({ id, file }, 'the file has changed since: it is another photo now');
       job.reject(new RetaggerError('file_missing', 'The file has changed since it was taken.'));
       await this.#drop(job);
     }
-  }
-
-  /** @returns null where the photo is left for later. */
-  async #tag(job: Job): Promise<Outcome | null> {
-    const { answers, config } = this.#parts;
-    const { entry } = job;
-    const queuedMs = performance.now() - job.since;
-    try {
-      precheck(entry, config.limits.upload_bytes);
-      const answer = await answers.tag(entry.path);
-      return tagged(entry, answer, { node: config.node.id, queuedMs });
-    } catch (thrown) {
-      const error = toRetaggerError(thrown);
-      if (error.code === 'stopping') return null;
-      if (await this.#isUnread(job, error)) {
-        this.#tryLater(job, READ_AGAIN_MS);
-        return null;
-      }
-      const writer = await stillWritten(entry, error, job.look, config.ingest.settle_ms);
-      if (writer === null) return failed(entry, error);
-      job.look = writer.look;
-      job.entry = { ...entry, size: writer.look.size };
-      this.#tryLater(job, writer.waitMs);
-      return null;
-    }
-  }
-
-  /** Whether our own copy of a photo is to be read again: the disk is away, or fails for a moment. */
-  async #isUnread(job: Job, { code }: RetaggerError): Promise<boolean> {
-    const { body, durable } = job.entry;
-    if (body === 'kept' || (code !== 'internal' && code !== 'file_missing')) return false;
-    const { admission } = this.#parts;
-    await admission.measure();
-    // A caller of HTTP is told rather than kept waiting.
-    if (durable && !admission.health().ok) return true;
-    job.unread += 1;
-    return job.unread < READS;
   }
 
   #tryLater(job: Job, waitMs: number): void {
@@ -328,10 +284,4 @@ export class TaggingPipeline implements Pipeline, Part {
       }
     }
   }
-}
-
-/** What needs no worker to be known. */
-function precheck(entry: SpoolEntry, limit: number): void {
-  if (entry.size === 0) throw new RetaggerError('image_corrupt', 'The file is empty.');
-  if (entry.size > limit) throw tooManyBytes(limit);
 }

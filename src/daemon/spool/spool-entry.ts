@@ -4,6 +4,10 @@ import type { Origin } from './origin.ts';
 
 /** A photo in the spool. */
 export interface SpoolEntry extends SpooledPhoto {
+  /** File with its bytes. */
+  readonly path: string;
+  /** Bytes when it was taken. */
+  readonly size: number;
   /** Name of its files in the spool folder. */
   readonly key: string;
   /** False for HTTP: its caller waits for the answer and asks again after a crash. */

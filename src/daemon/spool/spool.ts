@@ -6,6 +6,7 @@ import { syncFile } from '../../files/durable.ts';
 import { ifThere, isDiskTrouble } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
 import { disk } from '../disk.ts';
+import type { HomeDisk } from '../home-disk.ts';
 import type { NewPhoto } from '../ports.ts';
 import { FileStore } from '../store.ts';
 import { moveInto, writeBytes, writeStream } from './body.ts';
@@ -35,14 +36,14 @@ export class Spool {
   #bytes = 0;
 
   /** @param uploadBytes largest photo in bytes. */
-  constructor(dir: string, uploadBytes: number, log: Logger) {
-    this.dir = dir;
-    this.#store = new FileStore(dir, { maxEntryBytes: RECORD_BYTES });
+  constructor(home: HomeDisk, uploadBytes: number, log: Logger) {
+    this.#store = new FileStore(home, 'spool', { maxEntryBytes: RECORD_BYTES });
+    this.dir = this.#store.dir;
     this.#maxBytes = uploadBytes;
     this.#log = log;
     this.#originals = new Originals({
       store: this.#store,
-      copyOf: (key) => copyAt(dir, key),
+      copyOf: (key) => copyAt(this.dir, key),
       log,
     });
   }

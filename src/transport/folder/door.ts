@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/schema.ts';
 import { printable } from '../../daemon/paths.ts';
-import type { Health, HealthSource, Part, Pipeline } from '../../daemon/ports.ts';
+import type { Health, Part, Pipeline } from '../../daemon/ports.ts';
 import type { Logger } from '../../log.ts';
 import { Intake } from './intake.ts';
 import { Ledger } from './ledger.ts';
@@ -30,9 +30,7 @@ export interface FolderDoorParts {
  * The watch folder. Kernel notices and scans only name files; one way (`#consider`) decides about each:
  * a folder is walked and watched, a photo's file goes to the intake, all else is left alone.
  */
-export class FolderDoor implements Part, HealthSource {
-  readonly name = 'folder';
-  readonly check = 'folder';
+export class FolderDoor implements Part {
   readonly #config: Config['ingest'];
   readonly #log: Logger;
   readonly #once: OnceLog;

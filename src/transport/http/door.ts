@@ -15,7 +15,6 @@ const CLOSE_MS = 2000;
 
 /** The HTTP door and its web page. */
 export class HttpDoor implements Part {
-  readonly name = 'http';
   readonly #parts: HttpDoorParts;
   readonly #feed: LiveFeed;
   readonly #timings: Timings;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { IPublishPacket } from 'mqtt';
 import { listens } from '../../accepts.ts';
 import type { Config } from '../../config/schema.ts';
-import type { Health, HealthSource, Outbox, Part, Pipeline } from '../../daemon/ports.ts';
+import type { Health, Outbox, Part, Pipeline } from '../../daemon/ports.ts';
 import type { TaggerInfo } from '../../inference/tagger.ts';
 import { type Logger, withoutCredentials } from '../../log.ts';
 import { EmbeddedBroker } from './broker/broker.ts';
@@ -34,9 +34,7 @@ export interface MqttDoorParts {
 }
 
 /** Photos from MQTT, results to MQTT. */
-export class MqttDoor implements Part, HealthSource {
-  readonly name = 'mqtt';
-  readonly check = 'broker';
+export class MqttDoor implements Part {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #topics: Topics;

@@ -2,6 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { Filing } from '../../../src/daemon/filing/filing.ts';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import { failed } from '../../../src/daemon/pipeline/outcome.ts';
 import type { SpoolEntry } from '../../../src/daemon/spool/spool-entry.ts';
 import { RetaggerError } from '../../../src/errors.ts';
@@ -32,7 +33,7 @@ vi.mock('node:fs/promises', async (original) => {
 test('a photo whose name the disk does not take is filed under one that it takes', async () => {
   const dir = await temporaryDir();
   await mkdir(join(dir, 'spool'));
-  const filing = new Filing(dir, { after: 'move', xmp: false }, silent);
+  const filing = new Filing(new HomeDisk(dir), { after: 'move', xmp: false }, silent);
   for (const [n, file] of ['flat: 3/12:30.jpg', 'flat: 3/12:30.jpg', 'a.'].entries()) {
     const path = join(dir, 'spool', `key${n}.photo`);
     await writeFile(path, 'photo');

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { disk } from '../../../src/daemon/disk.ts';
 import { Filing } from '../../../src/daemon/filing/filing.ts';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import { failed, tagged } from '../../../src/daemon/pipeline/outcome.ts';
 import type { Outcome } from '../../../src/daemon/ports.ts';
 import type { SpoolEntry } from '../../../src/daemon/spool/spool-entry.ts';
@@ -32,7 +33,7 @@ async function setup(after: 'move' | 'keep' | 'delete' = 'move', xmp = false) {
   await mkdir(join(dir, 'spool'));
   return {
     dir,
-    filing: new Filing(dir, { after, xmp }, silent),
+    filing: new Filing(new HomeDisk(dir), { after, xmp }, silent),
     entry: async (file: string | null, more: Partial<SpoolEntry> = {}): Promise<SpoolEntry> => {
       const n = ++count;
       const key = `key${n}`;

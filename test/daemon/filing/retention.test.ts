@@ -156,14 +156,6 @@ test('stopped in the middle it leaves the rest for another day', async () => {
   expect(await tree()).toHaveLength(4);
 });
 
-test('unless it was asked for nothing is ever deleted', async () => {
-  const { dir, tree, days } = await box('tagged/hall/1.jpg');
-  expect(await new Retention(dir, undefined, silent).sweep(days(100_000))).toMatchObject({
-    files: 0,
-  });
-  expect(await tree()).toContain('tagged/hall/1.jpg');
-});
-
 test('it looks at its start and every hour, until it is stopped', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());

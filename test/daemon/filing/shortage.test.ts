@@ -2,6 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { Filing } from '../../../src/daemon/filing/filing.ts';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import { failed } from '../../../src/daemon/pipeline/outcome.ts';
 import type { SpoolEntry } from '../../../src/daemon/spool/spool-entry.ts';
 import { RetaggerError } from '../../../src/errors.ts';
@@ -19,7 +20,7 @@ vi.mock('node:fs/promises', async (original) => {
 
 test('a photo whose own sidecar cannot be read for want of open files is not filed twice', async () => {
   const dir = await temporaryDir();
-  const filing = new Filing(dir, { after: 'move', xmp: false }, silent);
+  const filing = new Filing(new HomeDisk(dir), { after: 'move', xmp: false }, silent);
   await mkdir(join(dir, 'spool'));
   const path = join(dir, 'spool/key.photo');
   await writeFile(path, 'no photo');

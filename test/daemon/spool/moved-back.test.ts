@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import type { NewPhoto } from '../../../src/daemon/ports.ts';
 import { Spool } from '../../../src/daemon/spool/spool.ts';
 import { silent, temporaryDir } from '../support.ts';
@@ -21,7 +22,7 @@ test('a file that the disk fails once it is in the spool is where it was, to be 
   const dir = await temporaryDir();
   const file = join(dir, 'a.jpg');
   await writeFile(file, 'kitchen');
-  const spool = new Spool(join(dir, 'spool'), 1000, silent);
+  const spool = new Spool(new HomeDisk(dir), 1000, silent);
   await spool.open();
   const photo: NewPhoto = {
     ...{ id: 'id-1', source: 'folder', file: 'a.jpg', receivedAt: '2026-01-02T03:04:05.678Z' },

@@ -12,6 +12,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import type { NewPhoto } from '../../../src/daemon/ports.ts';
 import { Originals } from '../../../src/daemon/spool/originals.ts';
 import { recordOf } from '../../../src/daemon/spool/spool-record.ts';
@@ -33,7 +34,7 @@ async function create() {
   await writeFile(file, 'half');
   // Whole seconds, as FAT has them.
   await utimes(file, 1.7e9, 1.7e9);
-  const store = new FileStore(join(dir, 'spool'), { maxEntryBytes: 10_000 });
+  const store = new FileStore(new HomeDisk(dir), 'spool', { maxEntryBytes: 10_000 });
   await store.open(() => {});
   const copyOf = (key: string) => join(store.dir, `${key}.photo`);
   const originals = new Originals({ store, copyOf, log: silent });

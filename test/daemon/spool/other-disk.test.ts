@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../../src/daemon/disk.ts';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import type { NewPhoto } from '../../../src/daemon/ports.ts';
 import { Originals } from '../../../src/daemon/spool/originals.ts';
 import { Spool } from '../../../src/daemon/spool/spool.ts';
@@ -55,7 +56,7 @@ const photo = (body: NewPhoto['body'], more: Partial<NewPhoto> = {}): NewPhoto =
 });
 const add = (spool: Spool, each: NewPhoto) => spool.add(each, Spool.key(each));
 async function opened(dir: string) {
-  const spool = new Spool(join(dir, 'spool'), 1000, silent);
+  const spool = new Spool(new HomeDisk(dir), 1000, silent);
   return { spool, ...(await spool.open()) };
 }
 
@@ -307,7 +308,7 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
 
   test('of too many that cannot be deleted no more are taken', async () => {
     const { dir, place, lock } = await stick();
-    const store = new FileStore(join(dir, 'records'), { maxEntryBytes: 10_000 });
+    const store = new FileStore(new HomeDisk(dir), 'records', { maxEntryBytes: 10_000 });
     await store.open(() => {});
     const copyOf = (key: string) => join(dir, key);
     const originals = new Originals({ store, copyOf, log: silent, maxStuck: 2 });

@@ -16,6 +16,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { disk } from '../../../src/daemon/disk.ts';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import { pathOf } from '../../../src/daemon/paths.ts';
 import type { NewPhoto } from '../../../src/daemon/ports.ts';
 import { Spool } from '../../../src/daemon/spool/spool.ts';
@@ -41,7 +42,7 @@ const photo = (body: NewPhoto['body'], more: Partial<NewPhoto> = {}): NewPhoto =
 });
 
 async function opened(dir: string) {
-  const spool = new Spool(join(dir, 'spool'), LIMIT, silent);
+  const spool = new Spool(new HomeDisk(dir), LIMIT, silent);
   return { spool, ...(await spool.open()) };
 }
 const add = (spool: Spool, each: NewPhoto) => spool.add(each, Spool.key(each));

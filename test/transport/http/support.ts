@@ -56,7 +56,7 @@ export async function serve(
   await parts.start();
   const { pipeline, outbox } = parts;
   const health: Record<string, Health> = { model: { ok: true, detail: 'text@1' } };
-  const metrics = createMetrics({ pipeline, outbox, tagger, queueLength: () => pipeline.length });
+  const metrics = createMetrics({ pipeline, outbox, tagger });
   const info = () => tagger.info;
   const door = new HttpDoor(
     { config, log, pipeline, metrics, health: () => health, info },

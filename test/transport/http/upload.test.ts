@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { queryObjects } from 'node:v8';
 import { expect, onTestFinished, test } from 'vitest';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import { Spool } from '../../../src/daemon/spool/spool.ts';
 import { RetaggerError } from '../../../src/errors.ts';
 import { eventually, silent } from '../../daemon/support.ts';
@@ -182,7 +183,7 @@ test('a caller does not wait for ever, and then its photo outlives the daemon', 
   expect(response.headers.has('retry-after')).toBe(false);
   expect([response.status, await response.json()]).toMatchObject([504, { code: 'still_queued' }]);
   expect(parts.pipeline.length).toBe(1);
-  const next = new Spool(join(dir, 'spool'), 1000, silent);
+  const next = new Spool(new HomeDisk(dir), 1000, silent);
   expect((await next.open()).entries).toMatchObject([{ source: 'http', size: 7, durable: true }]);
   await parts.pipeline.stop(0);
   expect(await readdir(join(dir, 'spool'))).toHaveLength(2);

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
 import pino from 'pino';
 import { expect, test } from 'vitest';
+import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import { DiskOutbox } from '../../../src/daemon/outbox/outbox.ts';
 import type { Session } from '../../../src/transport/mqtt/client/session.ts';
 import { Delivery } from '../../../src/transport/mqtt/delivery.ts';
@@ -181,7 +181,7 @@ test.each(['retagger/box/error', 'sender'])(
   async (failing) => {
     const lines: string[] = [];
     const log = pino({}, { write: (line) => void lines.push(line) });
-    const outbox = new DiskOutbox(join(await temporaryDir(), 'outbox'), silent);
+    const outbox = new DiskOutbox(new HomeDisk(await temporaryDir()), silent);
     await outbox.open(new Set());
     const delivery = new Delivery(outbox, topicsOf('retagger/box'), log);
     const published: string[] = [];
