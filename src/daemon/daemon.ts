@@ -22,6 +22,7 @@ import { TaggingPipeline } from './pipeline/pipeline.ts';
 import type { Health, Part } from './ports.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { Spool } from './spool/spool.ts';
+import type { SpoolEntry } from './spool/spool-entry.ts';
 
 /** The pipeline's own deadline is a second less. */
 const PART_STOP_MS = 7000;
@@ -153,12 +154,19 @@ export function createDaemon(config: Config, log: Logger): Daemon {
 
   /** Finds what the last run left and puts it back to work. */
   async function recover(): Promise<void> {
-    const { entries, strays } = await spool.open();
+    const { entries: found, strays } = await spool.open();
+    const isAnew = (entry: SpoolEntry) => isTakenAnew(entry, config.ingest);
+    for (const entry of found.filter(isAnew)) await spool.remove(entry);
+    const entries = found.filter((entry) => !isAnew(entry));
     for (const stray of strays) await filing.rescue(stray);
     const messages = await diskOutbox?.open(new Set(entries.map((entry) => entry.key)));
     pipeline.recover({ entries, messages: messages ?? new Map() });
   }
 }
+
+/** A file that was to stay in the folder, which now moves files away: it takes this one once more. */
+const isTakenAnew = ({ source, body }: SpoolEntry, { watch, after }: Config['ingest']): boolean =>
+  source === 'folder' && body === 'kept' && watch && after !== 'keep';
 
 /** Waits for a part to stop, but not so long that the others would not get their turn. */
 async function inTime(stopped: Promise<void>, onLate: (error: unknown) => void): Promise<void> {

@@ -21,13 +21,20 @@ export interface NewPhoto {
   /**
    * `bytes`/`stream`: written to the spool. `move`: a file that is renamed into the spool (copied
    * where that is another file system). `keep`: a file that stays where it is and is only read.
-   * `sight` tells it from another file of that path, where the id does not.
+   * `sight` tells it from another file of that path, where the id does not; where it does, `seen` is
+   * what it says of the file.
    */
   readonly body:
     | { readonly bytes: Uint8Array }
     | { readonly stream: AsyncIterable<Buffer> }
     | (Move & { readonly sight?: string })
-    | { readonly keep: string; readonly sight?: string };
+    | (Keep & { readonly sight?: string });
+}
+
+export interface Keep {
+  readonly keep: string;
+  /** Bytes, and milliseconds since 1970; else what is there when it is accepted. */
+  readonly seen?: { readonly size: number; readonly mtimeMs: number };
 }
 
 export interface Move {

@@ -135,6 +135,27 @@ describe('a restart', () => {
     expect(await box.tree('tagged')).toHaveLength(2 * count);
   });
 
+  test('that no longer keeps photos in the folder tags none twice and misses none', async () => {
+    const watch = await broker();
+    const box = await home(['--mqtt-url', watch.url]);
+    await mkdir(box.ingest, { recursive: true });
+    const count = 20;
+    for (let n = 0; n < count; n++) await box.drop(`${n}.jpg`, await jpeg(n));
+    const first = box.run(['env', 'RETAGGER_INGEST_AFTER=keep']);
+    await freeze(first);
+    await eventually(async () => (await box.tree('spool')).length === count || first.ended);
+    await first.kill();
+
+    const second = box.run();
+    await second.ready();
+    await eventually(async () => (await box.tree('ingest')).length === 0);
+    await eventually(async () => (await box.tree('spool')).length === 0);
+    expect(await second.terminate(), second.output).toBe(0);
+    expect(watch.failures).toEqual([]);
+    expect(watch.results).toHaveLength(count);
+    expect(await box.tree('tagged')).toHaveLength(2 * count);
+  });
+
   test('sets aside what nothing is known of, and tags no photo whose result waits already', async () => {
     const watch = await broker();
     const box = await home();

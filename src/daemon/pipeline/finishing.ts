@@ -45,7 +45,7 @@ export class Finishing {
 
   /**
    * Resolves when the photo is done with, or left for the next start.
-   * @param recorded the outbox has its message from before a crash.
+   * @param recorded the outbox has its message from before a crash, and holds it.
    */
   async finish(job: Job, outcome: Outcome, recorded: boolean): Promise<void> {
     const { outbox, filing, spool } = this.#parts;
@@ -53,9 +53,8 @@ export class Finishing {
     job.finishing = true;
     const hold = { photo: entry.key, until: job.filed };
     try {
-      if (recorded) outbox.hold(hold);
-      else if (!entry.durable) await outbox.put(messageOf(outcome));
-      else await this.#insist(() => outbox.put(messageOf(outcome), hold), job);
+      if (!entry.durable) await outbox.put(messageOf(outcome));
+      else if (!recorded) await this.#insist(() => outbox.put(messageOf(outcome), hold), job);
       this.#tell(outcome);
       job.resolve(outcome);
       await this.#insist(() => filing.file(entry, outcome), job);

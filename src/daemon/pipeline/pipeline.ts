@@ -55,6 +55,8 @@ export class TaggingPipeline implements Pipeline, Part {
   readonly #listeners = new Set<(outcome: Outcome) => void>();
   readonly #waiters = new Waiters();
   readonly #finishing: Finishing;
+  /** Photos that the last run tagged and did not file. */
+  readonly #unfiled: { readonly job: Job; readonly outcome: Outcome }[] = [];
   #tagging = 0;
   #recovered = false;
   #open = false;
@@ -84,15 +86,23 @@ export class TaggingPipeline implements Pipeline, Part {
       this.#pending[entry.source] += 1;
       const job = this.#newJob(entry);
       const message = messages.get(entry.key);
-      if (message === undefined) this.#queue.push(entry.source, job);
-      else void this.#finish(job, outcomeOf(entry, message), true);
+      if (message === undefined) {
+        this.#queue.push(entry.source, job);
+        continue;
+      }
+      this.#parts.outbox.hold({ photo: entry.key, until: job.filed });
+      this.#unfiled.push({ job, outcome: outcomeOf(entry, message) });
     }
     if (entries.length > 0) this.#log.info({ photos: entries.length }, 'photos from the last run');
   }
 
-  /** Begins to tag; the tagger must have started. Until then photos are accepted and wait. */
+  /**
+   * Begins to tag; the tagger must have started. Until then photos are accepted and wait, and so do
+   * outcomes of the last run: the doors, which start meanwhile, are to hear of them.
+   */
   async start(): Promise<void> {
     this.#open = true;
+    for (const { job, outcome } of this.#unfiled.splice(0)) void this.#finish(job, outcome, true);
     this.#pump();
   }
 

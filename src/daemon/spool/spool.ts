@@ -151,7 +151,8 @@ export class Spool {
       return { ...rest, key, durable, path, size, body: 'upload', mtimeMs: 0 };
     }
     if ('keep' in body) {
-      const { size, mtimeMs } = await present(stat(body.keep));
+      const now = await present(stat(body.keep));
+      const { size, mtimeMs } = body.seen ?? now;
       const path = body.keep;
       const record = recordOf(photo, { body: 'kept', path, size, mtimeMs });
       if (durable) await this.#store.put(key, record);
@@ -180,9 +181,11 @@ export class Spool {
     try {
       if ('move' in body) {
         const copy = copyAt(this.dir, key);
-        if ((await ifThere(lstat(body.move))) === null) await ifThere(rename(copy, body.move));
-        // Of what is there it is a copy; or another file has come, and this one waits for the restart.
-        else if ((await ifThere(lstat(copy))) !== null) return;
+        if ((await ifThere(lstat(copy))) !== null) {
+          // Of what is there it is a copy; or another file has come, and this one waits for the restart.
+          if ((await ifThere(lstat(body.move))) !== null) return;
+          await rename(copy, body.move);
+        }
       }
       await disk.remove(uploadAt(this.dir, key));
       await disk.remove(join(this.dir, `${key}.part`));

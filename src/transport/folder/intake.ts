@@ -43,8 +43,9 @@ export class Intake {
 
   /** Before the first file is looked at. */
   async start(): Promise<void> {
-    await this.#ledger?.load();
+    // First: while the ledger is read a photo of the last run may end.
     this.#unsubscribe = this.#pipeline.onOutcome((outcome) => this.#ended(outcome));
+    await this.#ledger?.load();
   }
 
   /** After the last look: until then an outcome may be that of a photo just taken. */
@@ -86,10 +87,11 @@ export class Intake {
     await access(path, constants.R_OK);
     for (;;) {
       await this.#pipeline.room('folder', this.#signal);
-      if (this.#idOf(path, await lstat(path)) !== id) return false;
+      const stats = await lstat(path);
+      if (this.#idOf(path, stats) !== id) return false;
       if (await this.#root.isPastLink(path)) throw new RetaggerError('file_missing');
       try {
-        await this.#pipeline.accept(this.#photo(path, id));
+        await this.#pipeline.accept(this.#photo(path, id, stats));
         return true;
       } catch (error) {
         // Somebody else took the room, or the disk is full: wait. Otherwise it is this file.
@@ -102,21 +104,23 @@ export class Intake {
     }
   }
 
-  #photo(path: Buffer, id: string): NewPhoto {
+  #photo(path: Buffer, id: string, seen: Stats): NewPhoto {
     return {
       id,
       source: 'folder',
       file: printable(this.#root.below(path)),
       receivedAt: new Date().toISOString(),
-      body: this.#bodyOf(path),
+      body: this.#bodyOf(path, seen),
     };
   }
 
-  #bodyOf(path: Buffer): NewPhoto['body'] {
+  #bodyOf(path: Buffer, { size, mtimeMs }: Stats): NewPhoto['body'] {
     const exact = pathOf(path);
     if (!this.#ledger) return { move: exact, below: this.#root.dir };
     // The worker opens files by text; a name that is none has to be copied.
-    return typeof exact === 'string' ? { keep: exact } : { stream: chunksOf(exact) };
+    if (typeof exact !== 'string') return { stream: chunksOf(exact) };
+    // A writer that goes on from here on makes it another photo.
+    return { keep: exact, seen: { size, mtimeMs } };
   }
 
   #idOf(path: Buffer, stats: Stats): string {

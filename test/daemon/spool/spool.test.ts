@@ -20,6 +20,7 @@ import { HomeDisk } from '../../../src/daemon/home-disk.ts';
 import { pathOf } from '../../../src/daemon/paths.ts';
 import type { NewPhoto } from '../../../src/daemon/ports.ts';
 import { Spool } from '../../../src/daemon/spool/spool.ts';
+import { FileStore } from '../../../src/daemon/store.ts';
 import { holds } from '../../property.ts';
 import {
   dirOnOtherDisk,
@@ -265,6 +266,23 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
     expect(await readFile(file, 'utf8')).toBe('half');
     await spool.remove(entry);
     await expect(readFile(file)).rejects.toThrow('ENOENT');
+    expect(await files(spool)).toEqual([]);
+  });
+
+  test('leaves nothing behind where it goes away while it is taken', async () => {
+    const file = join(await dirOnOtherDisk(), 'a.jpg');
+    await writeFile(file, 'jpeg');
+    const { spool } = await opened(await temporaryDir());
+    const { put } = FileStore.prototype;
+    vi.spyOn(FileStore.prototype, 'put').mockImplementationOnce(async function (
+      this: FileStore,
+      ...entry
+    ) {
+      await put.apply(this, entry);
+      await rm(file);
+    });
+    const taking = add(spool, photo({ move: file }, { source: 'folder' }));
+    await expect(taking).rejects.toMatchObject({ code: 'file_missing' });
     expect(await files(spool)).toEqual([]);
   });
 

@@ -604,6 +604,50 @@ test('a photo that is written over while it waits for room is taken as it is the
   expect(ids[0]).toBe(fileId(Buffer.from('a.jpg'), await lstat(join(root, 'a.jpg')), false));
 });
 
+test('keep: a file whose writer goes on while it is taken is one photo', async () => {
+  const folder = await open({ after: 'keep' });
+  const { spool } = folder.daemon;
+  const add = spool.add.bind(spool);
+  vi.spyOn(spool, 'add').mockImplementationOnce(async (...photo) => {
+    await appendFile(join(folder.root, 'a.jpg'), ' and more');
+    return add(...photo);
+  });
+  await folder.start();
+  await folder.drop('a.jpg', 'kitchen');
+  await eventually(() => folder.outcomes.length > 0 && folder.daemon.pipeline.length === 0);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await folder.tree('tagged', 'kitchen')).toEqual(['a.jpg.json']);
+  expect(folder.outcomes).toHaveLength(1);
+});
+
+test('keep: a photo whose message a crash left behind is not taken once more', async () => {
+  const first = await open({ after: 'keep' });
+  first.daemon.filing.file = () => Promise.reject(new Error('the power is gone'));
+  await first.start();
+  await first.drop('a.jpg', 'kitchen');
+  await first.idle(1);
+  await first.close();
+  // As if the power had failed before it was written.
+  await rm(join(first.config.data.dir, 'kept.ledger'));
+
+  // As the daemon does: the door comes while the model loads.
+  const config = configIn(first.config.data.dir, { ingest: { after: 'keep', rescan_s: 1 } });
+  const { pipeline, spool, outbox, tagger } = build(config);
+  const { entries } = await spool.open();
+  const messages = await outbox.open(new Set(entries.map(({ key }) => key)));
+  pipeline.recover({ entries, messages });
+  const door = new FolderDoor({ config, log: silent, pipeline });
+  onTestFinished(() => door.stop());
+  const ready = door.start();
+  await pipeline.start();
+  await ready;
+  await eventually(() => pipeline.length === 0);
+  await first.drop('b.jpg', 'hall');
+  // The next scan meets both.
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  expect(tagger.seen).toEqual(['hall']);
+});
+
 test('keep: photos of other doors are none of those that are kept', async () => {
   const folder = await open({ after: 'keep' });
   await folder.start();
