@@ -6,5 +6,5 @@ const ABSTAINED = '_abstained';
 /** A label as one folder name, also for models whose labels have slashes in them. */
 export function tagFolder(tag: string | null): string {
   if (tag === null) return ABSTAINED;
-  return fitName(tag.replaceAll('/', '_').replaceAll('\0', '_').replace(/^\./, '_'), '');
+  return fitName(tag.replaceAll('/', '_').replace(/^\./, '_'), '');
 }

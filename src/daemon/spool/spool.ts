@@ -203,7 +203,7 @@ export class Spool {
 
 /** The disk's trouble as our refusal; anything else as it is. */
 function asBusy(error: unknown): unknown {
-  if (!isDiskTrouble(error) || error instanceof RetaggerError) return error;
+  if (!isDiskTrouble(error)) return error;
   const { message } = error as Error;
   return new RetaggerError('busy', `The photo cannot be stored: ${message}`, { cause: error });
 }

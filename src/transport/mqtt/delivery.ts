@@ -198,7 +198,7 @@ export class Delivery {
   }
 
   #settle(): void {
-    if (this.#session !== null && this.#inFlight > 0) return;
+    if (this.#inFlight > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

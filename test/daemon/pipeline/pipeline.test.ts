@@ -702,19 +702,20 @@ describe('a watched file still being written', () => {
     const outcomes: Outcome[] = [];
     daemon.pipeline.onOutcome((outcome) => outcomes.push(outcome));
     const accepted: Accepted[] = [];
-    // Three states of one file, each taken by the folder under an id of its own.
-    for (const [id, text] of [
-      ['f1', 'image_corrupt'],
-      ['f2', 'image_corrupt more'],
-      ['f3', 'kitchen and all of it'],
+    // States of one file, each taken under an id of its own. Who asked by MQTT waits for an answer.
+    for (const [source, id, text] of [
+      ['folder', 'f1', 'image_corrupt'],
+      ['mqtt', 'm', 'image_corrupt more'],
+      ['folder', 'f2', 'image_corrupt and more'],
+      ['folder', 'f3', 'kitchen and all of it'],
     ] as const) {
       await writeFile(file, text);
       const body = { keep: file };
-      accepted.push(await daemon.pipeline.accept({ ...photo('folder', '', id), body }));
+      accepted.push(await daemon.pipeline.accept({ ...photo(source, '', id), body }));
     }
     await eventually(() => daemon.pipeline.length === 0);
     await expect(accepted[0]?.outcome).rejects.toMatchObject({ code: 'file_missing' });
-    expect(outcomes.map(({ photo: { id } }) => id)).toEqual(['f3']);
+    expect(outcomes.map(({ photo: { id } }) => id).sort()).toEqual(['f3', 'm']);
   });
 });
 

@@ -292,6 +292,20 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
     expect(existsSync(file)).toBe(false);
   });
 
+  test('that the spool has no room for is taken later, and takes none up meanwhile', async () => {
+    const { dir, file } = await stick();
+    const { spool } = await opened(dir);
+    faults.beforeOpen = async (path) => {
+      if (!path.endsWith('.part')) return;
+      faults.beforeOpen = null;
+      throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    };
+    const each = photo({ move: file });
+    await expect(add(spool, each)).rejects.toMatchObject({ code: 'busy' });
+    expect(await readdir(spool.dir)).toEqual([]);
+    await expect(add(spool, each)).resolves.toMatchObject({ size: 7 });
+  });
+
   test('that its writer never leaves alone is taken as it is, and stays', async () => {
     const { dir, file } = await stick();
     const { spool } = await opened(dir);

@@ -124,9 +124,12 @@ describe('a photo in the spool', () => {
     );
     expect(await readdir(dir)).toEqual(['kept.jpg', 'spool']);
     expect(kept).toMatchObject({ path: join(dir, 'kept.jpg'), body: 'kept', size: 4 });
-    expect((await opened(dir)).entries.map(({ key }) => key).sort()).toEqual(
-      [moved.key, kept.key].sort(),
-    );
+    const again = await opened(dir);
+    expect(again.entries.map(({ key }) => key).sort()).toEqual([moved.key, kept.key].sort());
+    const { mtimeMs } = moved;
+    expect(again.entries).toContainEqual(expect.objectContaining({ key: moved.key, mtimeMs }));
+    // One that is kept takes no room here.
+    expect([spool.bytes, again.spool.bytes]).toEqual([1, 1]);
     await spool.remove(kept);
     await spool.remove(moved);
     expect(await readdir(dir)).toEqual(['kept.jpg', 'spool']);
@@ -185,7 +188,7 @@ describe('a photo in the spool', () => {
     const dir = await temporaryDir();
     const { spool } = await opened(dir);
     await mkdir(join(dir, 'real/sub'), { recursive: true });
-    const below = join(dir, 'link');
+    const below = join(dir, 'Häuser');
     await symlink(join(dir, 'real'), below);
     for (const name of [Buffer.from('a.jpg'), Buffer.from([0xff, 0xfe])]) {
       const path = Buffer.concat([Buffer.from(`${below}/sub/`), name]);
@@ -319,7 +322,7 @@ describe.skipIf(!hasOtherDisk)('a file on another disk than the spool', () => {
       await syncDir(path);
     });
     onTestFinished(() => spy.mockRestore());
-    const { key } = await add(spool, photo({ move: file }));
+    const { key } = await add(spool, photo({ move: file }, { source: 'folder' }));
     expect(synced).toContain(`${key}.photo`);
   });
 

@@ -89,13 +89,13 @@ test('what Python requests sends', async () => {
   expect(JSON.parse(answer.body)).toMatchObject({ kitchen: 0.9 });
 });
 
-test('a file name is told without its control characters, and cut', async () => {
+test('a file name is told without its control characters, cut, and whole UTF-8', async () => {
   const { url } = await serve();
-  const name = `\x1b[31ma\x7f${'x'.repeat(300)}`;
+  const name = `\x1b[31ma\x7f${'x'.repeat(249)}${'📷'.repeat(9)}`;
   const body = `${PART.replace('a.jpg', name)}hall\r\n--b--\r\n`;
-  const head = `${HEAD}accept: ${RESULT}\r\ncontent-length: ${body.length}\r\n\r\n`;
-  const answer = await raw(url, head + body);
-  expect(JSON.parse(answer.body)).toMatchObject({ file: `[31ma${'x'.repeat(250)}` });
+  const headers = { 'content-type': 'multipart/form-data; boundary=b', accept: RESULT };
+  const answer = await fetch(`${url}/re-tagger`, { method: 'POST', headers, body });
+  expect(await answer.json()).toMatchObject({ file: `[31ma${'x'.repeat(249)}\ufffd` });
 });
 
 test.each([
@@ -107,6 +107,7 @@ test.each([
   ['/home/me/room.jpg', 'room.jpg'],
   ['C:/photos\\\\room.jpg', 'room.jpg'],
   ['photos/..', null],
+  ['.', null],
 ])('the name %s is taken for %s', async (given, file) => {
   const { url } = await serve();
   const star = "; filename*=utf-8''room.jpg";

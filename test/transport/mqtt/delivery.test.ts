@@ -206,6 +206,32 @@ test.each(['retagger/box/error', 'sender'])(
   },
 );
 
+test('a lost connection takes no message with it, and the next has as much room', async () => {
+  const outbox = new DiskOutbox(new HomeDisk(await temporaryDir()), silent);
+  await outbox.open(new Set());
+  for (let n = 0; n < 40; n++) await outbox.put(failure(`${n}`));
+  const delivery = new Delivery(outbox, topicsOf('retagger/box'), silent);
+  /** @returns what ends each PUBLISH on a new connection. */
+  const connect = () => {
+    const ends: (() => void)[] = [];
+    const publish = () => new Promise((_, reject) => ends.push(() => reject(new Error('closed'))));
+    const { signal } = new AbortController();
+    delivery.up({ version: 5, connack: {}, signal, publish } as unknown as Session);
+    return ends;
+  };
+  // One is lost while the outbox is read, one with all on their way.
+  connect();
+  delivery.down();
+  const second = connect();
+  await eventually(() => second.length === 32);
+  delivery.down();
+  const third = connect();
+  await eventually(() => third.length === 32);
+  for (const end of second) end();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(third).toHaveLength(32);
+});
+
 test('a result that comes in during a long replay does not wait for its end', async () => {
   const broker = await otherBroker({
     authorizePublish: (_client, _packet, done) => void setTimeout(done, 100, null),
