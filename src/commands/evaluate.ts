@@ -74,7 +74,8 @@ async function evaluate(options: Options, config: Config): Promise<void> {
     throw new Error(['no photo could be read', ...unreadable].join('\n'));
   }
   const scores = scoresOf(dataset, run);
-  const { evaluation, abstained } = assess(dataset, run, scores);
+  const evaluation = assess(dataset, scores);
+  const abstained = run.taggings.filter((tagging) => tagging?.tag === null).length;
   const absent = evaluation.perClass.filter(({ support }) => support === 0);
 
   const out = [
@@ -144,18 +145,14 @@ type Scores = readonly (readonly number[] | null)[];
 const scoresOf = ({ labels }: Dataset, { taggings }: Run): Scores =>
   taggings.map((tagging) => tagging && labels.map((label) => tagging.scores[label] ?? 0));
 
-function assess(
-  { photos, labels }: Dataset,
-  { taggings }: Run,
-  scores: Scores,
-): { evaluation: Evaluation; abstained: number } {
-  const read = scores.flatMap((own, i) => (own ? [{ truth: photos[i]?.label ?? 0, own }] : []));
-  const evaluation = evaluateScores(
+/** Of the photos that could be read. */
+function assess({ photos, labels }: Dataset, scores: Scores): Evaluation {
+  const read = photos.filter((_, i) => scores[i]);
+  return evaluateScores(
     labels,
-    read.map(({ truth }) => truth),
-    read.map(({ own }) => own),
+    read.map(({ label }) => label),
+    scores.filter((own) => own !== null),
   );
-  return { evaluation, abstained: taggings.filter((tagging) => tagging?.tag === null).length };
 }
 
 function compare(scores: Scores, reference: Scores) {

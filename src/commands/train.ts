@@ -25,9 +25,7 @@ const manifest = (key: 'name' | 'version') =>
 
 const list = (text: string): string[] => text.split(',').map((label) => label.trim());
 
-interface Flags {
-  readonly [name: string]: unknown;
-}
+type Flags = Readonly<Record<string, unknown>>;
 
 async function toOptions(flags: Flags): Promise<TrainOptions> {
   const { headEpochs, headLr, epochs, lr, base, notes, modelName, modelVersion, ...rest } = flags;

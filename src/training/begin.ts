@@ -7,6 +7,7 @@ import { storesIn } from './checkpoint.ts';
 import { checkPhotos, type Dataset } from './data/dataset.ts';
 import { writeFileSafely } from './files.ts';
 import type { TrainOptions } from './options.ts';
+import { CURE } from './record-store.ts';
 import type { TrainReporter } from './reporter.ts';
 
 /** What a run keeps while it trains, and for the next one. @param out the model's folder. */
@@ -36,10 +37,11 @@ async function load(dir: string): Promise<RunRecord | null> {
 export const saveRun = (dir: string, record: RunRecord): Promise<void> =>
   writeFileSafely(file(dir), JSON.stringify(record));
 
+const there = async (path: string) => (await ifThere(stat(path))) !== null;
+
 /** What a run that begins anew would throw away, in words; null where there is nothing. */
 export async function heldBy(out: string): Promise<string | null> {
   const dir = trainingDir(out);
-  const there = async (path: string) => (await ifThere(stat(path))) !== null;
   const stopped = 'a run that was stopped (--resume)';
   if (await there(join(dir, 'checkpoint.json'))) return stopped;
   // A finished run leaves its stages there; a run that is to replace a model leaves that until its end.
@@ -52,7 +54,7 @@ export async function heldBy(out: string): Promise<string | null> {
 /**
  * Makes the training folder ready: photos are checked, unless the run that is resumed has done so, and
  * what another run left is cleared away.
- * @throws Error where a finished model would be lost; DatasetError for bad photos.
+ * @throws Error where a finished model, or stage, would be lost; DatasetError for bad photos.
  */
 export async function beginRun(
   key: string,
@@ -64,13 +66,20 @@ export async function beginRun(
   const { out, resume, overwrite } = options;
   const dir = trainingDir(out);
   const before = resume ? await load(dir) : null;
-  const model = await ifThere(stat(join(out, 'model.json')));
+  const model = await there(join(out, 'model.json'));
   const goesOn = before?.finished === false || before?.key === key;
   if (resume && model && !goesOn && !overwrite) {
     throw new Error(
       `--out ${out} holds a finished model, and no run with these settings and photos to resume; ` +
         '--overwrite begins anew',
     );
+  }
+  const isOther = before?.finished === false && before.key !== key;
+  // A checkpoint says itself what it goes with.
+  const headAlone =
+    (await there(join(dir, 'head.json'))) && !(await there(join(dir, 'checkpoint.json')));
+  if (isOther && headAlone && !overwrite) {
+    throw new Error(`${dir}: stage head was trained with other settings or photos${CURE}`);
   }
   await mkdir(dir, { recursive: true });
   const photos = hash('sha256', JSON.stringify(dataset.photos));

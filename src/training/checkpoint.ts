@@ -6,13 +6,20 @@ export interface EpochRecord {
   readonly stage: string;
   /** From 1, within the stage. */
   readonly epoch: number;
-  /** Means over the epoch's training examples. */
+  /**
+   * Means over the epoch's training examples, each before its step: with dropout and label smoothing,
+   * so the loss may lie above validation's. Losses are cross-entropies in nats.
+   */
   readonly loss: number;
   readonly accuracy: number;
   readonly validationLoss: number;
   readonly validationAccuracy: number;
   readonly validationMacroF1: number;
 }
+
+/** The epoch whose weights a stage leaves: the first of those with the highest macro F1. */
+export const bestEpoch = (history: readonly EpochRecord[]): EpochRecord | undefined =>
+  history.toSorted((a, b) => b.validationMacroF1 - a.validationMacroF1)[0];
 
 /** Where a run stands; with the tensors beside it all that a resumed run needs. */
 export interface Progress {

@@ -5,11 +5,15 @@ import type { TrainReporter } from './reporter.ts';
 import type { Sources } from './sources.ts';
 
 /** What every part of one training run works with. */
-export interface TrainContext {
+export interface TrainRun {
   readonly tf: Tfjs;
   readonly plan: Plan;
   readonly options: TrainOptions;
-  readonly sources: Sources;
   readonly reporter: TrainReporter;
-  readonly signal: AbortSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The same once features can be read. */
+export interface TrainContext extends TrainRun {
+  readonly sources: Sources;
 }

@@ -76,7 +76,8 @@ export function evaluateScores(
     }
     const counts = confusion[truth[i] as number];
     if (!counts) throw new RangeError(`photo ${i} has label ${truth[i]}`);
-    counts[argmax(row)] = (counts[argmax(row)] as number) + 1;
+    const predicted = argmax(row);
+    counts[predicted] = (counts[predicted] as number) + 1;
   }
   const perClass = labels.map((label, k): ClassMetrics => {
     const right = confusion[k]?.[k] ?? 0;

@@ -22,6 +22,7 @@ export interface TrainOptions {
   readonly groups?: string;
   /** Regular expression on file names; what it captures names the home. */
   readonly groupBy?: string;
+  /** Share of each class's photos for validation, 0..1. */
   readonly validation: number;
   /** CSV with columns `file` and `label`: corrected labels; without a label the photo is left out. */
   readonly corrections?: string;
@@ -37,8 +38,11 @@ export interface TrainOptions {
   readonly full: StageOptions;
   /** First layer trained in the second stage: `mixed0` … `mixed8`, `all`, or `none` to skip it. */
   readonly unfreeze: string;
+  /** Examples a step. */
   readonly batch: number;
+  /** Dropout rate before the last layer, 0 up to 1. */
   readonly dropout: number;
+  /** RMSProp's decay of the mean square, 0 up to 1. */
   readonly rho: number;
   /** Epochs without a better validation macro F1 after which a stage ends. */
   readonly patience: number;
@@ -49,11 +53,12 @@ export interface TrainOptions {
   readonly examples: number;
   /** False: the photos as they are, one variant each. */
   readonly augment: boolean;
+  /** Share of the target that is spread over all labels, 0..1. */
   readonly labelSmoothing: number;
   readonly schedule: ScheduleName;
-  /** Epochs. */
+  /** Epochs, also parts of one, over which the learning rate rises linearly. */
   readonly warmup: number;
-  /** Of the weights' moving average; 0 for none. */
+  /** Decay, a step, of the weights' exponential moving average, 0 up to 1; 0 for none. */
   readonly ema: number;
   /**
    * Share of the base weights in the result, 0..1: weights between those a finished model came with

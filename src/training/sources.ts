@@ -3,14 +3,13 @@ import { uploadWeights } from '../inference/network/forward.ts';
 import { INPUT } from '../inference/network/inceptionv3.ts';
 import { encodeSafetensors, type Tensor, type Tensors } from '../inference/network/safetensors.ts';
 import { layerShapes, type Shape } from '../inference/network/shapes.ts';
-import type { Tfjs } from '../inference/tfjs.ts';
+import type { TrainRun } from './context.ts';
 import { tooLittleSpace } from './disk-space.ts';
 import { exampleName } from './examples/examples.ts';
 import { FeatureCache } from './examples/feature-cache.ts';
 import { exampleBatch, fillCaches } from './examples/features.ts';
 import type { Plan } from './prepare.ts';
 import { random } from './random.ts';
-import type { TrainReporter } from './reporter.ts';
 import { weightNames } from './stages/parameters.ts';
 import type { FeatureSource } from './stages/predict.ts';
 
@@ -33,19 +32,13 @@ function frozenKey(plan: Plan, weights: Tensors, cut: string, seed: number): str
 /**
  * Computes on disk what the stages read, in one pass through the network.
  * @param weights of the whole network.
+ * @param dir of the features.
  */
-export async function openSources(
-  tf: Tfjs,
-  plan: Plan,
-  weights: Tensors,
-  dir: string,
-  seed: number,
-  reporter: TrainReporter,
-  signal?: AbortSignal,
-): Promise<Sources> {
-  const cuts = [...new Set(plan.stages.map(({ cut }) => cut))].filter((cut) => cut !== INPUT);
-  const order = plan.layers.map(({ name }) => name);
-  cuts.sort((a, b) => order.indexOf(a) - order.indexOf(b));
+export async function openSources(run: TrainRun, weights: Tensors, dir: string): Promise<Sources> {
+  const { tf, plan, reporter } = run;
+  const { seed } = run.options;
+  const stops = new Set(plan.stages.map(({ cut }) => cut));
+  const cuts = plan.layers.map(({ name }) => name).filter((name) => stops.has(name));
   const uploaded = uploadWeights(tf, weights);
   const shapes = layerShapes(plan.layers);
   const caches = new Map<string, FeatureCache>();
@@ -66,7 +59,7 @@ export async function openSources(
     const warning = caches.size > 0 ? await tooLittleSpace(dir, needed) : null;
     if (warning) reporter.note(warning);
     const all = [...caches.values()];
-    await fillCaches(tf, plan, uploaded, examples, all, seed, reporter, signal);
+    await fillCaches(run, uploaded, examples, all);
   } catch (error) {
     await close();
     throw error;

@@ -128,8 +128,9 @@ async function run(
   const key = plan.stages[0] ? stageKey(plan, options, plan.stages[0]) : plan.key;
   const record = await beginRun(key, plan.dataset, options, reporter, signal);
   const initial = initialWeights(plan.layers, plan.base, options.seed);
-  const sources = await openSources(tf, plan, initial, features, options.seed, reporter, signal);
-  const context: TrainContext = { tf, plan, options, sources, reporter, signal };
+  const here = { tf, plan, options, reporter, signal };
+  const sources = await openSources(here, initial, features);
+  const context: TrainContext = { ...here, sources };
   try {
     await scaleMissing(context, initial);
     let weights: Tensors = initial;

@@ -66,3 +66,12 @@ test('a run that began over a model may go on, and --overwrite says so anyway', 
   await finish('a');
   await begin('b', { resume: true, overwrite: true });
 });
+
+test('a stage that was finished with other settings is not trained again unasked', async () => {
+  await saveRun(training, { key: 'a', photos: '', finished: false });
+  await writeFile(join(training, 'head.json'), '{}');
+  const other = begin('b', { resume: true });
+  await expect(other).rejects.toThrow(/other settings or photos.*--overwrite/);
+  expect(await begin('a', { resume: true })).toBe(3);
+  expect(await begin('b', { resume: true, overwrite: true })).toBe(0);
+});

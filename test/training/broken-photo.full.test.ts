@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import type { TrainRun } from '../../src/training/context.ts';
 import { SILENT } from '../../src/training/reporter.ts';
 import { openSources } from '../../src/training/sources.ts';
 import { runStage } from '../../src/training/stages/stage.ts';
@@ -41,9 +42,11 @@ test('while features are computed: no file stays open, also when the run is stop
     ...{ layers, cached: [], validation: [{ photo, variant: 0 }] },
     stages: [{ name: 'head', cut: 'mixed8' }],
     dataset: { dir: join(dir, 'nowhere'), labels: ['kitchen', 'hall'], photos: [photo] },
-  } as unknown as Parameters<typeof openSources>[1];
-  const open = (signal?: AbortSignal) =>
-    openSources(tf, plan, weights, join(dir, 'features'), 1, SILENT, signal);
+  };
+  const open = (signal?: AbortSignal) => {
+    const run = { tf, plan, options: { seed: 1 }, reporter: SILENT, signal };
+    return openSources(run as unknown as TrainRun, weights, join(dir, 'features'));
+  };
   await expect(open()).rejects.toThrow('gone.jpg');
   await expect(open(AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
   await new Promise((resolve) => setTimeout(resolve, 200));

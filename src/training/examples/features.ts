@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { forward, scalePixels, type Weights } from '../../inference/network/forward.ts';
-import { INPUT, INPUT_SIZE, type Layer } from '../../inference/network/inceptionv3.ts';
+import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
 import { preprocess } from '../../inference/preprocess.ts';
 import type { Tensor, Tensor4D, Tfjs } from '../../inference/tfjs.ts';
+import type { TrainRun } from '../context.ts';
 import { type Dataset, TRAINING_LIMITS } from '../data/dataset.ts';
 import { random } from '../random.ts';
-import type { TrainReporter } from '../reporter.ts';
 import { augment, drawAugmentation } from './augment.ts';
 import { type Example, exampleName } from './examples.ts';
 import type { FeatureCache } from './feature-cache.ts';
@@ -54,20 +54,17 @@ const BATCH = 16;
  * @param caches in the network's order: each layer is computed from the one before it.
  */
 export async function fillCaches(
-  tf: Tfjs,
-  { layers, dataset }: { readonly layers: readonly Layer[]; readonly dataset: Dataset },
+  { tf, plan, options, reporter, signal }: TrainRun,
   weights: Weights,
   examples: readonly Example[],
   caches: readonly FeatureCache[],
-  seed: number,
-  reporter: TrainReporter,
-  signal?: AbortSignal,
 ): Promise<void> {
+  const { layers, dataset } = plan;
   const missing = examples.filter((e) => caches.some((cache) => !cache.has(exampleName(e))));
   const chunks: Example[][] = [];
   for (let i = 0; i < missing.length; i += BATCH) chunks.push(missing.slice(i, i + BATCH));
   const load = (chunk: readonly Example[] | undefined) => {
-    const pixels = Promise.all((chunk ?? []).map((e) => examplePixels(dataset, e, seed)));
+    const pixels = Promise.all((chunk ?? []).map((e) => examplePixels(dataset, e, options.seed)));
     pixels.catch(() => {}); // reported when its turn comes
     return pixels;
   };
@@ -90,16 +87,13 @@ export async function fillCaches(
       const values = (await outputs[k]?.data()) as Float32Array;
       const rows = chunk.map(exampleName);
       const size = values.length / rows.length;
-      const fresh = rows.map((_, row) => row).filter((row) => !cache.has(rows[row] as string));
+      const fresh = rows.filter((name) => !cache.has(name));
       const kept = new Float32Array(fresh.length * size);
-      for (const [to, row] of fresh.entries()) {
+      for (const [to, name] of fresh.entries()) {
+        const row = rows.indexOf(name);
         kept.set(values.subarray(row * size, (row + 1) * size), to * size);
       }
-      if (fresh.length > 0)
-        await cache.append(
-          fresh.map((row) => rows[row] as string),
-          kept,
-        );
+      if (fresh.length > 0) await cache.append(fresh, kept);
     }
     tf.dispose(outputs);
     // Shown from the first that is done, which takes longer than the others.

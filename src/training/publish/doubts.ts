@@ -1,4 +1,4 @@
-import type { EpochRecord } from '../checkpoint.ts';
+import { bestEpoch, type EpochRecord } from '../checkpoint.ts';
 import type { Evaluation } from '../metrics.ts';
 
 /** Times the loss of a network that knows nothing: such a training has diverged. */
@@ -23,7 +23,7 @@ export function doubts(validation: Evaluation, history: readonly EpochRecord[]):
   const { perClass, macroF1, confusion } = validation;
   const found: string[] = [];
   // Of the epoch whose weights are taken: what later ones came to is no matter.
-  const [best] = history.toSorted((a, b) => b.validationMacroF1 - a.validationMacroF1);
+  const best = bestEpoch(history);
   const loss = best && Math.max(best.loss, best.validationLoss);
   if (loss !== undefined && !(loss < ABSURD * Math.log(perClass.length))) {
     found.push(

@@ -1,3 +1,4 @@
+import { bestEpoch } from '../checkpoint.ts';
 import type { Evaluation } from '../metrics.ts';
 import type { TrainOptions } from '../options.ts';
 import type { Plan } from '../prepare.ts';
@@ -37,9 +38,7 @@ function photosTable(plan: Plan): string {
 export function modelCard(plan: Plan, options: TrainOptions, published: Published): string {
   const { manifest, raw, validation, history, stage } = published;
   const epochs = (name: string) => history.filter((record) => record.stage === name).length;
-  const best = history
-    .filter((record) => record.stage === stage)
-    .sort((a, b) => b.validationMacroF1 - a.validationMacroF1)[0];
+  const best = bestEpoch(history.filter((record) => record.stage === stage));
   const { head, full } = options;
   const trained = history.length > 0;
   const twoStages = epochs('full') > 0;
@@ -49,9 +48,13 @@ export function modelCard(plan: Plan, options: TrainOptions, published: Publishe
       : `${trained ? 'Trained on from' : 'Calibrated and exported, not trained, by this run:'} a model with a head for these labels`,
     ...(twoStages ? [`everything from \`${options.unfreeze}\` up (${epochs('full')} epochs)`] : []),
   ];
+  const rates = [
+    ...(head.epochs > 0 ? [`${head.learningRate} (head)`] : []),
+    ...(twoStages ? [`${full.learningRate} (second stage)`] : []),
+  ];
   const training = [
     `RMSProp, ρ ${options.rho}, batch ${options.batch}, dropout ${options.dropout}`,
-    `learning rate ${head.learningRate} (head)${twoStages ? `, ${full.learningRate} (second stage)` : ''}, ${options.schedule}`,
+    `learning rate ${rates.join(', ')}, ${options.schedule}`,
     `classes balanced: ${options.balance}; groups spread: ${options.spread}`,
     ...(options.focus
       ? [`photos named ${options.focus} weigh ${options.focusWeight} in training`]

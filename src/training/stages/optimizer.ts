@@ -6,15 +6,19 @@ import { download } from './parameters.ts';
 export interface RmsProp {
   readonly optimizer: Optimizer;
   setLearningRate(rate: number): void;
-  /** Empty before the first step. */
   save(): Promise<Map<string, HostTensor>>;
   dispose(): void;
 }
 
-/** @param state from `save`. */
-export async function createRmsProp(tf: Tfjs, rho: number, state?: Tensors): Promise<RmsProp> {
+/**
+ * With gradient g: s = ρ s + (1 - ρ) g², then w = w - rate × g / √(s + 1e-7). Keras adds its 1e-7 behind
+ * the root: there, small gradients move the weights more.
+ * @param rho ρ, 0 up to 1.
+ * @param state from `save`; empty for a start at s = 0.
+ */
+export async function createRmsProp(tf: Tfjs, rho: number, state: Tensors): Promise<RmsProp> {
   const optimizer = tf.train.rmsprop(0, rho);
-  if (state && state.size > 0) {
+  if (state.size > 0) {
     const named = [...state].map(([name, { shape, data }]) => ({
       name,
       tensor: tf.tensor(data, [...shape], 'float32'),

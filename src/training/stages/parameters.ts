@@ -3,15 +3,13 @@ import { type Layer, LOGITS } from '../../inference/network/inceptionv3.ts';
 import type { Tensor as HostTensor, Tensors } from '../../inference/network/safetensors.ts';
 import type { Tensor, Tfjs, Variable } from '../../inference/tfjs.ts';
 
-/** The weights of the layers above the cut: what one stage trains and what it only reads there. */
+/** The weights of the layers above the cut, that one stage trains. */
 export interface Parameters {
-  /** For `forward` from the cut to the logits. */
-  readonly weights: ReadonlyMap<string, Tensor>;
-  /** By weight name, in the network's order. */
+  /** By weight name, in the network's order: all that `forward` needs from the cut to the logits. */
   readonly trained: ReadonlyMap<string, Variable>;
-  /** The averaged weights with the names of `weights`; the weights themselves without averaging. */
+  /** Their moving averages under the same names; the weights themselves without averaging. */
   readonly averaged: ReadonlyMap<string, Tensor>;
-  /** Moves the averages towards the present weights. */
+  /** Moves the averages towards the present weights. @param step of the stage, from 0. */
   average(step: number): void;
   dispose(): void;
 }
@@ -24,8 +22,8 @@ export function weightNames(layers: readonly Layer[], cut: string, to = LOGITS):
 }
 
 /**
- * @param decay of the exponential moving average of the weights, 0 for none. It rises to this over
- *   the first steps, so that the start is forgotten.
+ * @param decay of the exponential moving average of the weights, 0 (none) up to 1. In step n, from 0,
+ *   it is (1 + n) / (10 + n) at most, as in TensorFlow, so that the start is forgotten.
  * @param averages continues these averages.
  */
 export function createParameters(
@@ -38,19 +36,15 @@ export function createParameters(
 ): Parameters {
   const trained = new Map<string, Variable>();
   const shadow = new Map<string, Variable>();
-  const make = (source: Tensors, name: string, prefix: string, trainable: boolean) => {
-    const value = source.get(name) as HostTensor;
-    const initial = tf.tensor(value.data, [...value.shape], 'float32');
-    const variable = tf.variable(initial, trainable, `${prefix}${name}`);
-    initial.dispose();
-    return variable;
-  };
+  const make = (value: HostTensor, name: string, trainable: boolean) =>
+    tf.tidy(() => tf.variable(tf.tensor(value.data, [...value.shape]), trainable, name));
   for (const name of weightNames(layers, cut)) {
-    trained.set(name, make(values, name, '', true));
-    if (decay > 0) shadow.set(name, make(averages, name, 'average/', false));
+    trained.set(name, make(values.get(name) as HostTensor, name, true));
+    if (decay > 0) {
+      shadow.set(name, make(averages.get(name) as HostTensor, `average/${name}`, false));
+    }
   }
   return {
-    weights: trained,
     trained,
     averaged: decay > 0 ? shadow : trained,
     average(step) {

@@ -1,14 +1,6 @@
 import { forward } from '../../inference/network/forward.ts';
 import { type Layer, LOGITS } from '../../inference/network/inceptionv3.ts';
-import type {
-  Optimizer,
-  Scalar,
-  Tensor,
-  Tensor1D,
-  Tensor2D,
-  Tfjs,
-  Variable,
-} from '../../inference/tfjs.ts';
+import type { Optimizer, Scalar, Tensor, Tensor1D, Tensor2D, Tfjs } from '../../inference/tfjs.ts';
 import { random } from '../random.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -16,8 +8,9 @@ export interface StepOptions {
   readonly layers: readonly Layer[];
   /** Layer whose output comes in. */
   readonly cut: string;
-  /** Rate of the dropout layers. */
+  /** Share of a dropout layer's inputs that become zero; the others are scaled up by 1 / (1 - it). */
   readonly dropout: number;
+  /** s: the target is (1 - s) × one-hot + s / labels (Szegedy et al. 2016). */
   readonly labelSmoothing: number;
   readonly seed: number;
 }
@@ -36,7 +29,7 @@ function crossEntropy(
 /**
  * One step of gradient descent. `stream` numbers the step, so that its dropout can be repeated.
  * @param x output of the cut, [n, …].
- * @returns mean loss over the batch, and how many of it were right.
+ * @returns mean loss over the batch in nats, and how many of it were right.
  */
 export function trainStep(
   tf: Tfjs,
@@ -53,16 +46,13 @@ export function trainStep(
       const seed = random(options.seed, 'dropout', stream).integer(2 ** 31);
       return tf.dropout(y, options.dropout, undefined, seed);
     };
-    const { value, grads } = optimizer.computeGradients(
-      () => {
-        const { layers, cut } = options;
-        const use = options.dropout > 0 ? { dropout } : {};
-        const y = forward(tf, layers, parameters.weights, x, LOGITS, cut, use) as Tensor2D;
-        logits = tf.keep(y.clone());
-        return crossEntropy(tf, truth, y, options.labelSmoothing);
-      },
-      [...parameters.trained.values()] as Variable[],
-    );
+    const { value, grads } = optimizer.computeGradients(() => {
+      const { layers, cut } = options;
+      const use = options.dropout > 0 ? { dropout } : {};
+      const y = forward(tf, layers, parameters.trained, x, LOGITS, cut, use) as Tensor2D;
+      logits = tf.keep(y.clone());
+      return crossEntropy(tf, truth, y, options.labelSmoothing);
+    }, [...parameters.trained.values()]);
     optimizer.applyGradients(grads);
     const predicted = (logits as Tensor2D).argMax(1) as Tensor1D;
     const right = predicted

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { EpochRecord } from '../../../src/training/checkpoint.ts';
 import { evaluateScores } from '../../../src/training/metrics.ts';
-import { TRAIN_DEFAULTS } from '../../../src/training/options.ts';
+import { TRAIN_DEFAULTS, type TrainOptions } from '../../../src/training/options.ts';
+import type { Plan } from '../../../src/training/prepare.ts';
 import { doubts } from '../../../src/training/publish/doubts.ts';
 import { modelCard } from '../../../src/training/publish/model-card.ts';
+import type { Published } from '../../../src/training/publish/published.ts';
 
 /** Of answers to photos: 'aab' are labels 0, 0 and 1. */
 function judged(truth: string, answers: string) {
@@ -44,18 +46,25 @@ test('it is found out however the figures round', () => {
 });
 
 test('the card says them', () => {
+  expect(card({ doubts: ['it has diverged'] })).toContain('\n**Warning: it has diverged.**\n');
+});
+
+test('the card gives the learning rates of those stages that were run', () => {
+  const history = [{ stage: 'full', epoch: 1, validationMacroF1: 1 } as EpochRecord];
+  const skipped = { head: { epochs: 0, learningRate: 0.5 } };
+  expect(card({ stage: 'full', history }, skipped)).toContain(
+    'rate 0.0001 (second stage), constant',
+  );
+});
+
+function card(published: Partial<Published>, options: Partial<TrainOptions> = {}): string {
   const validation = judged('abc', 'abc');
   const plan = { dataset: { labels: ['hall'] }, split: { train: [], validation: [] } };
   const manifest = { name: 'n', version: '1', labels: ['hall'], temperature: 1 };
-  const published = {
-    ...{ manifest, stage: 'head', history: [], raw: validation, validation },
-    doubts: ['it has diverged'],
-  };
-  type Card = Parameters<typeof modelCard>;
-  const card = modelCard(
-    plan as unknown as Card[0],
-    TRAIN_DEFAULTS as unknown as Card[1],
-    published as unknown as Card[2],
+  const whole = { manifest, stage: 'head', history: [], raw: validation, validation, doubts: [] };
+  return modelCard(
+    plan as unknown as Plan,
+    { ...TRAIN_DEFAULTS, ...options } as unknown as TrainOptions,
+    { ...whole, ...published } as unknown as Published,
   );
-  expect(card).toContain('\n**Warning: it has diverged.**\n');
-});
+}
