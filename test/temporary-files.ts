@@ -6,7 +6,6 @@ import { join } from 'node:path';
 export default function setup(): () => void {
   const dir = mkdtempSync(join(tmpdir(), 'retagger-run-'));
   // As /tmp: some programs run as another user.
-  // As /tmp: some programs run as another user.
   chmodSync(dir, 0o1777);
   process.env.TMPDIR = dir;
   return () => rmSync(dir, { recursive: true, force: true, maxRetries: 3 });

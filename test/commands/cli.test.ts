@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { writeTinyBundle } from '../inference/tiny-bundle.ts';
 import { modelLike } from './model-like.ts';
 
 /** The built program, as a user calls it. */
@@ -159,31 +160,19 @@ test('tag: a broken model folder is named', () => {
   expect(stderr).toContain(empty);
 });
 
-test('bench measures the engine asked for with photos it draws itself', () => {
+test('bench measures the engine asked for with photos it draws itself, and leaves none of them', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'retagger-bench-json-')), 'figures.json');
-  const { status, lines } = retagger(
-    'bench',
-    '--engine',
-    'onnxruntime',
-    '--count',
-    '3',
-    '--rounds',
-    '1',
-    '--json',
-    file,
-  );
+  const dir = mkdtempSync(join(tmpdir(), 'retagger-tmp-'));
+  const flags = ['--engine', 'onnxruntime', '--count', '3', '--rounds', '1', '--json', file];
+  const { status, stdout } = spawnSync(process.execPath, ['dist/cli.js', 'bench', ...flags], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, TMPDIR: dir },
+  });
   expect(status).toBe(0);
+  const lines = stdout.split('\n');
   expect(lines[0]).toMatch(/^engine +decode ms +infer ms +photos\/s/);
   expect(lines[1]).toMatch(/^onnxruntime( +\d+(\.\d)?){6}$/);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject([{ engine: 'onnxruntime' }]);
-});
-
-test('bench leaves nothing among the temporary files', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'retagger-tmp-'));
-  const args = ['bench', '--engine', 'onnxruntime', '--count', '1', '--rounds', '1'];
-  const env = { PATH: process.env.PATH, TMPDIR: dir };
-  const { status } = spawnSync(process.execPath, ['dist/cli.js', ...args], { env });
-  expect(status).toBe(0);
   expect(readdirSync(dir)).toEqual([]);
 });
 
@@ -242,7 +231,9 @@ test('run --check: in order is exit code 0; a wrong key or model is 2 and named'
   expect(help.replace(/\s+/g, ' ')).toContain('would start and every door would work');
 });
 
-test('doctor: a warning is exit code 0, a failure 1, and JSON says the same', () => {
+test('doctor: a warning is exit code 0, a failure 1, and JSON says the same', async () => {
+  const model = await writeTinyBundle();
+  onTestFinished(model.remove);
   const doctor = (...args: string[]) => {
     const { status, stdout } = retagger('doctor', '--json', ...args);
     const { ok, findings } = JSON.parse(stdout);
@@ -250,7 +241,16 @@ test('doctor: a warning is exit code 0, a failure 1, and JSON says the same', ()
     return { status, ok, checks: by('check'), statuses: new Set(by('status')) };
   };
   const dir = mkdtempSync(join(tmpdir(), 'retagger-doctor-'));
-  const closed = ['--http-enabled', 'false', '--mqtt-enabled', 'false', '--data-dir', dir];
+  const closed = [
+    '--model-dir',
+    model.dir,
+    '--http-enabled',
+    'false',
+    '--mqtt-enabled',
+    'false',
+    '--data-dir',
+    dir,
+  ];
   const limits = ['--limits-memory-bytes', `${2 ** 53 - 1}`, '--limits-disk-free-bytes', '0'];
   expect(doctor(...closed, ...limits)).toEqual({
     ...{ status: 0, ok: true, statuses: new Set(['ok', 'warn']) },

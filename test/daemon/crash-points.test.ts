@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import type { RawConfig } from '../../src/config/schema.ts';
 import { build, configIn, dirOnOtherDisk, hasOtherDisk, temporaryDir } from './support.ts';
@@ -64,7 +65,7 @@ async function life(
         seen.add(`${entry.message.payload.id} delivered`);
         await outbox.remove(entry);
       }
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await sleep(1);
     }
   } catch (error) {
     if (power.left >= 0) throw error;

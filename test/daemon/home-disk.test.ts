@@ -12,6 +12,7 @@ import {
   dirOnOtherDisk,
   eventually,
   hasOtherDisk,
+  hurryTimers,
   temporaryDir,
 } from './support.ts';
 
@@ -76,6 +77,7 @@ test.skipIf(!hasOtherDisk)('not even the first photo is filed in place of its di
 });
 
 test.skipIf(!hasOtherDisk)('without its disk nothing is taken, and what was waits', async () => {
+  hurryTimers();
   const { dir, disk, place, ...it } = await removable();
   const ingest = { dir: await temporaryDir() };
   const daemon = build(configIn(dir, { ingest }));
@@ -97,7 +99,8 @@ test.skipIf(!hasOtherDisk)('without its disk nothing is taken, and what was wait
   await expect(accept('e', 'e.jpg')).rejects.toMatchObject({ code: 'busy' });
   expect(pipeline.refusal('mqtt')).toBe('disk_low');
   expect(admission.health()).toEqual({ ok: false, detail: expect.stringContaining('is away') });
-  await new Promise((resolve) => setTimeout(resolve, 3500));
+  const measured = vi.spyOn(admission, 'measure');
+  await eventually(() => measured.mock.calls.length > 2);
   expect(await readdir(place)).toEqual([]);
   await it.back();
   await vi.waitFor(() => expect(pipeline.length).toBe(0), 10_000);

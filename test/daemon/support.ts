@@ -18,15 +18,10 @@ import { Spool } from '../../src/daemon/spool/spool.ts';
 import { RetaggerError } from '../../src/errors.ts';
 import type { Tagger, TaggerInfo, Tagging } from '../../src/inference/tagger.ts';
 
-export const silent = pino({ level: 'silent' });
+export { eventually } from '../eventually.ts';
+export { temporaryDir } from '../temporary-dir.ts';
 
-/** A folder that is gone after the test. */
-export async function temporaryDir(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'retagger-test-'));
-  // What a test leaves running may still write there for a moment.
-  onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
-  return dir;
-}
+export const silent = pino({ level: 'silent' });
 
 /** Until the test ends listening is refused, as at a port below 1024 where one has no right to it. */
 export function refuseToListen(): void {
@@ -36,6 +31,17 @@ export function refuseToListen(): void {
     return this;
   });
   onTestFinished(() => spy.mockRestore());
+}
+
+const usual = { setTimeout: globalThis.setTimeout, setInterval: globalThis.setInterval };
+
+/** Until the test ends, timers of half a second and more run twenty times as fast. */
+export function hurryTimers(): void {
+  for (const name of ['setTimeout', 'setInterval'] as const) {
+    const hurried = (work: () => void, ms = 0) => usual[name](work, ms < 500 ? ms : ms / 20);
+    const spy = vi.spyOn(globalThis, name).mockImplementation(hurried as never);
+    onTestFinished(() => spy.mockRestore());
+  }
 }
 
 const SHM = '/dev/shm';
@@ -185,9 +191,4 @@ export function build(config: Config, tagger = new TextTagger()) {
       await pipeline.stop(0);
     },
   };
-}
-
-/** Resolves when `ready` is true; the test's own time limit is the bound. */
-export async function eventually(ready: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await ready())) await new Promise((resolve) => setTimeout(resolve, 5));
 }

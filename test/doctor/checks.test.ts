@@ -1,10 +1,10 @@
-import { cp, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer as createHttp, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { broker } from '../../src/doctor/broker.ts';
 import { clockFinding } from '../../src/doctor/clock.ts';
@@ -16,12 +16,12 @@ import { model } from '../../src/doctor/model.ts';
 import { nodeVersion, supported } from '../../src/doctor/node-version.ts';
 import { port } from '../../src/doctor/port.ts';
 import { lockFolder } from '../../src/files/folder-lock.ts';
+import { temporaryDir } from '../temporary-dir.ts';
 
 let dir: string;
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-doctor-'));
+  dir = await temporaryDir();
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 const config = (env: Record<string, string> = {}) =>
   loadConfig({ env: { RETAGGER_DATA_DIR: dir, ...env } });
 
@@ -137,7 +137,11 @@ it('looks at the clock also where it is installed below a name with spaces', asy
 async function web(host: string, answer: RequestListener) {
   const server = createHttp(answer);
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  const close = () => new Promise<unknown>((resolve) => server.close(resolve));
+  const close = () => {
+    const closed = new Promise<unknown>((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    return closed;
+  };
   onTestFinished(async () => void (await close()));
   const { port: number } = server.address() as AddressInfo;
   const env = { RETAGGER_HTTP_PORT: String(number), RETAGGER_HTTP_HOST: host };
@@ -199,6 +203,9 @@ it('tells our daemon from one with another data.dir', async () => {
 });
 
 it('waits for no stranger who takes the connection and never answers', async () => {
+  const { timeout } = AbortSignal;
+  const patience = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 20));
+  onTestFinished(() => patience.mockRestore());
   const { taken } = await web('127.0.0.1', () => {});
   expect(await port.run(taken)).toMatchObject({ status: 'fail' });
 });
@@ -222,7 +229,7 @@ it.each([
   expect((await port.run(taken)).detail).toContain('running retagger');
 });
 
-it('fails for a broker that cannot be reached or never answers, without the password', async () => {
+it('fails for a broker that cannot be reached, without the password', async () => {
   const silent = createServer();
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port: number } = silent.address() as AddressInfo;

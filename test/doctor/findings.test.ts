@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Aedes } from 'aedes';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { adviceFor, broker } from '../../src/doctor/broker.ts';
 import { diskFinding } from '../../src/doctor/disk.ts';
@@ -18,14 +17,14 @@ import { memoryFinding } from '../../src/doctor/memory.ts';
 import { port } from '../../src/doctor/port.ts';
 import type { EngineName } from '../../src/inference/engine.ts';
 import { NOT_INSTALLED } from '../../src/inference/engines/openvino-path.ts';
-import { refuseToListen } from '../daemon/support.ts';
+import { hurryTimers, refuseToListen } from '../daemon/support.ts';
 import { writeTinyBundle } from '../inference/tiny-bundle.ts';
+import { temporaryDir } from '../temporary-dir.ts';
 
 let dir: string;
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-doctor-'));
+  dir = await temporaryDir();
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 const config = (env: Record<string, string> = {}) =>
   loadConfig({ env: { RETAGGER_DATA_DIR: dir, ...env } });
 
@@ -342,6 +341,7 @@ describe('broker', () => {
   });
 
   it('that takes the connection and never answers is a failure, not a wait', async () => {
+    hurryTimers();
     const number = await listening((socket) => void socket.on('error', () => {}));
     const finding = await broker.run(config({ RETAGGER_MQTT_URL: `mqtt://127.0.0.1:${number}` }));
     expect(finding).toMatchObject({ status: 'fail', advice: expect.stringContaining('mqtt.url') });

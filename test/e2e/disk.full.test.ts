@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually, home, jpeg } from './harness.ts';
@@ -73,7 +74,7 @@ test('less free than the limit: photos wait in the folder and with their sender,
   void sending.then(() => {
     acknowledged = true;
   });
-  await new Promise((resolve) => setTimeout(resolve, 4000));
+  await sleep(4000);
   expect(await box.tree('ingest')).toEqual(['waits.jpg']);
   expect(acknowledged).toBe(false);
   await rm(filler);

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,15 +10,13 @@ import { Aedes } from 'aedes';
 import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
 import type { Failure, Result } from '../../src/result.ts';
+import { eventually } from '../eventually.ts';
+import { temporaryDir } from '../temporary-dir.ts';
+
+export { eventually, temporaryDir };
 
 /** The built program: `npm test` builds it first. */
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
-
-export async function temporaryDir(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'retagger-e2e-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
-  return dir;
-}
 
 /**
  * A range of its own for every test process, also of a run beside this one, below the ports that
@@ -41,11 +38,6 @@ async function freePort(): Promise<number> {
     await once(server, 'close');
     return port;
   }
-}
-
-/** Resolves when `ready` is true; the test's own time limit is the bound. */
-export async function eventually(ready: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await ready())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 export type LogLine = { msg: string; level: string } & Record<string, unknown>;

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Failure, Result } from '../../src/result.ts';
@@ -56,7 +57,7 @@ test('100 real photos copied into the folder: 100 results, each once', async () 
   }
   await eventually(() => results.length >= 100);
   // Time for a repeat to show.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await sleep(1000);
   const names = results.map(({ file }) => basename(file ?? ''));
   expect(names.toSorted()).toEqual(photos.map((path) => basename(path)).toSorted());
   expect(new Set(results.map(({ id }) => id)).size).toBe(100);

@@ -9,7 +9,8 @@ import { broker, eventually, home, jpeg, Run, temporaryDir } from './harness.ts'
 import { childrenOf } from './victims.ts';
 
 test('photos dropped come out tagged: on the embedded broker, in sidecars, one result each', async () => {
-  const box = await home();
+  // A cut photo is looked at for fifty settle times: its writer may go on.
+  const box = await home(['--ingest-settle-ms', '20']);
   await mkdir(join(box.ingest, 'flat 1'), { recursive: true });
   for (let n = 0; n < 6; n++) await box.drop(`flat 1/${n}.jpg`, await jpeg(n));
   const program = box.run();

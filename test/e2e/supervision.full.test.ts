@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync } from 'mqtt';
 import { expect, onTestFinished, test } from 'vitest';
 import { mosquitto } from '../transport/mqtt/mosquitto.ts';
@@ -51,7 +52,7 @@ test('a crash loop backs off, shows in /readyz, and is over when its cause is', 
   expect(await (await post(box.url)).json()).toMatchObject({ code: 'busy' });
   // The waits between the starts double: so few in so long.
   const starts = killed.size;
-  await new Promise((resolve) => setTimeout(resolve, 3500));
+  await sleep(3500);
   expect(killed.size - starts).toBeLessThanOrEqual(1);
   clearInterval(killer);
   await eventually(async () => (await engineOf(box.url)).status === 200);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { warmed } from '../../src/inference/engine.ts';
 
@@ -9,7 +10,7 @@ test('an engine that fails at first is closed, once no inference is under way', 
     .fn()
     .mockRejectedValueOnce(new Error('no memory'))
     .mockImplementationOnce(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
       events.push('inferred');
     });
   const close = async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, expect, it } from 'vitest';
 import type { Engine } from '../../src/inference/engine.ts';
 import { Inferences } from '../../src/inference/inferences.ts';
@@ -60,7 +61,7 @@ it('measures without the wait for a place', async () => {
   const inferences = new Inferences(engine(1));
   const first = inferences.infer(Uint8Array.of(1));
   const second = inferences.infer(Uint8Array.of(2));
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await sleep(60);
   await end(1);
   await end(2);
   expect((await first).ms).toBeGreaterThan(50);

@@ -1,13 +1,13 @@
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
 import { LOGITS } from '../../src/inference/network/inceptionv3.ts';
 import { readSafetensors } from '../../src/inference/network/safetensors.ts';
 import { fitHead } from '../../src/training/base.ts';
 import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 import { prepare } from '../../src/training/prepare.ts';
+import { temporaryDir } from '../temporary-dir.ts';
 
 const WEIGHTS = join(BUNDLED_MODEL_DIR, 'weights.f16.safetensors');
 const ROOMS = ['bedroom', 'bathroom', 'balcony', 'kitchen', 'hall', 'others'];
@@ -15,9 +15,8 @@ const FOREIGN = ['attic', 'barn', 'cellar', 'garage', 'garden', 'shed'];
 
 let dir = '';
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-base-'));
+  dir = await temporaryDir();
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 
 /** The plan for these folders, and what was said of it. */
 async function planned(labels: readonly string[], options: object) {

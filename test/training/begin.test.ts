@@ -1,22 +1,21 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { beginRun, saveRun } from '../../src/training/begin.ts';
 import { readDataset } from '../../src/training/data/dataset.ts';
 import { SILENT } from '../../src/training/reporter.ts';
+import { temporaryDir } from '../temporary-dir.ts';
 import { drawPhotos } from './fixture-photos.ts';
 
 let [dir, out, training] = ['', '', ''];
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-begin-'));
+  dir = await temporaryDir();
   out = join(dir, 'out');
   training = join(out, '.training');
   await mkdir(training, { recursive: true });
   await drawPhotos(join(dir, 'photos'), 1);
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 
 /** @returns how many photos were checked. */
 async function begin(

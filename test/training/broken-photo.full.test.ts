@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { TrainRun } from '../../src/training/context.ts';
 import { SILENT } from '../../src/training/reporter.ts';
@@ -49,7 +50,7 @@ test('while features are computed: no file stays open, also when the run is stop
   };
   await expect(open()).rejects.toThrow('gone.jpg');
   await expect(open(AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await sleep(200);
   expect(seen).toEqual([]);
   expect(await openBelow(dir)).toEqual([]);
 });

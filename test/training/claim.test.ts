@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
 import { claimFolders } from '../../src/training/claim.ts';
 import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 import { train } from '../../src/training/train.ts';
+import { temporaryDir } from '../temporary-dir.ts';
 import { drawPhotos } from './fixture-photos.ts';
 
 vi.mock('node:fs/promises', async (original) => {
@@ -16,9 +16,8 @@ vi.mock('node:fs/promises', async (original) => {
 
 let dir = '';
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-claim-'));
+  dir = await temporaryDir();
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 
 test('a folder is one run at a time, and free again afterwards', async () => {
   const [out, cache] = [join(dir, 'out'), join(dir, 'cache')];

@@ -1,13 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Photo } from '../../src/training/data/dataset.ts';
 import { splitByGroup } from '../../src/training/data/split.ts';
 import { planExamples } from '../../src/training/examples/examples.ts';
 import { createSampler } from '../../src/training/examples/sampler.ts';
 import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 import { prepare } from '../../src/training/prepare.ts';
+import { temporaryDir } from '../temporary-dir.ts';
 import { drawPhotos } from './fixture-photos.ts';
 
 /** Of each of two classes 100 photos; every fifth is from a site. */
@@ -54,8 +53,7 @@ test('photos in focus get more variants and are drawn in proportion to their wei
 });
 
 test('a focus that fits no photo is named', async () => {
-  const data = await mkdtemp(join(tmpdir(), 'retagger-focus-'));
-  onTestFinished(() => rm(data, { recursive: true, force: true }));
+  const data = await temporaryDir();
   await drawPhotos(data, 2);
   const options = { ...TRAIN_DEFAULTS, data, out: join(data, 'out'), base: '' };
   const preparing = prepare({ ...options, focus: '^site_' });

@@ -1,7 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { BUNDLED_MODEL_DIR } from '../../src/inference/bundle.ts';
 import { INPUT, inceptionV3, LOGITS } from '../../src/inference/network/inceptionv3.ts';
 import { weightShapes } from '../../src/inference/network/weights.ts';
@@ -9,6 +8,7 @@ import { TRAIN_DEFAULTS } from '../../src/training/options.ts';
 import { cutBelow, prepare } from '../../src/training/prepare.ts';
 import { initialWeights, missingWeights } from '../../src/training/stages/initial-weights.ts';
 import { weightNames } from '../../src/training/stages/parameters.ts';
+import { temporaryDir } from '../temporary-dir.ts';
 import { drawPhotos } from './fixture-photos.ts';
 
 const layers = inceptionV3(3);
@@ -74,8 +74,7 @@ describe('initialWeights', () => {
 });
 
 test('the key tells other homes in training only where they weigh', async () => {
-  const data = await mkdtemp(join(tmpdir(), 'retagger-prepare-'));
-  onTestFinished(() => rm(data, { recursive: true, force: true }));
+  const data = await temporaryDir();
   await drawPhotos(data, 4);
   const groups = join(data, 'groups.csv');
   const keyWith = async (home: string, spread: number) => {

@@ -1,15 +1,14 @@
-import { mkdtemp, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { writeFileSafely } from '../../src/training/files.ts';
 import { RecordStore } from '../../src/training/record-store.ts';
+import { temporaryDir } from '../temporary-dir.ts';
 
 let dir = '';
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-records-'));
+  dir = await temporaryDir();
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const record = { key: 'k', step: 7, best: { epoch: 1, macroF1: 0.5 } };
 const tensors = (value: number) =>

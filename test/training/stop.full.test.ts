@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BUNDLED_MODEL_DIR, loadBundle, verifyBundle } from '../../src/inference/bundle.ts';
 import { drawPhotos } from './fixture-photos.ts';
@@ -37,7 +38,7 @@ async function stopIn(phase: string, ...more: string[]): Promise<{ code: number;
   const { child, log } = start(...more);
   while (!log().includes(phase)) {
     if (child.exitCode !== null) throw new Error(`ended before ${phase}: ${log()}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
   const began = performance.now();
   child.stdin?.write('\x03');

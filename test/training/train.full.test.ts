@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadBundle, verifyBundle } from '../../src/inference/bundle.ts';
 import type { EngineFactory } from '../../src/inference/engine.ts';
@@ -51,7 +52,7 @@ async function finish(child: ChildProcess): Promise<number | null> {
 async function until(condition: () => boolean, child: ChildProcess): Promise<void> {
   while (!condition()) {
     if (child.exitCode !== null) throw new Error(`ended too early with ${child.exitCode}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
 }
 

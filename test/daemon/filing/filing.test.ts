@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import {
   link,
   mkdir,
@@ -432,7 +433,7 @@ test('thousands of photos of one name are filed quickly, past the last number to
   const tagged = join(dir, 'tagged/kitchen');
   await mkdir(tagged, { recursive: true });
   for (let n = 1; n <= 10_000; n++) {
-    await writeFile(join(tagged, n === 1 ? 's.jpg.json' : `s-${n}.jpg.json`), '{}');
+    writeFileSync(join(tagged, n === 1 ? 's.jpg.json' : `s-${n}.jpg.json`), '{}');
   }
   const file = async (photo: SpoolEntry) => {
     const began = process.cpuUsage();

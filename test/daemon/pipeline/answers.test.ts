@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Answers } from '../../../src/daemon/pipeline/answers.ts';
 import { build, configIn, TextTagger, temporaryDir } from '../support.ts';
@@ -52,7 +53,7 @@ describe('the same bytes once more', () => {
     await tag('hall 1');
     tagger.hold();
     const late = tag('hall 2');
-    while (tagger.seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (tagger.seen.length < 2) await sleep(5);
     answers.forget();
     tagger.letGo();
     await late;

@@ -11,6 +11,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Accepted, NewPhoto, Outcome } from '../../../src/daemon/ports.ts';
 import type { Source } from '../../../src/result.ts';
@@ -20,6 +21,7 @@ import {
   dirOnOtherDisk,
   eventually,
   hasOtherDisk,
+  hurryTimers,
   TextTagger,
   temporaryDir,
 } from '../support.ts';
@@ -98,6 +100,7 @@ describe('a photo accepted', () => {
     [2, 'is tagged where the third try reads it'],
     [3, 'is a failure then'],
   ])('and not read on %i tries, where the disk fails, %s', async (faults) => {
+    hurryTimers();
     const daemon = build(configIn(await temporaryDir()));
     await daemon.start();
     const { tagger } = daemon;
@@ -330,7 +333,7 @@ describe('stop and start', () => {
     await expect(outcome).rejects.toMatchObject({ code: 'stopping' });
     // What the tagger was busy with comes back from it: that is no outcome.
     await first.tagger.stop();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     expect(first.pipeline.refusal('http')).toBe('stopping');
 
     const second = build(config);
@@ -366,7 +369,7 @@ describe('stop and start', () => {
     daemon.tagger.hold();
     const file = daemon.filing.file.bind(daemon.filing);
     daemon.filing.file = async (...args) => {
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await sleep(300);
       await file(...args);
     };
     await daemon.pipeline.accept(photo('mqtt', 'kitchen'));
@@ -402,7 +405,7 @@ describe('stop and start', () => {
     expect(await ls(daemon.spool.dir)).toEqual([]);
     tagger.letGo();
     await eventually(() => ended.length > 0);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     expect(ended).toEqual(['a']);
   });
 
@@ -482,7 +485,7 @@ describe('a disk that does not take an outcome', () => {
     if (obstacle === aFile) {
       await eventually(() => daemon.pipeline.refusal('http') === 'disk_low');
     } else await outcome;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     expect(daemon.pipeline.length).toBe(1);
     await unblock();
     await eventually(() => daemon.pipeline.length === 0);
@@ -522,7 +525,7 @@ describe('a disk that does not take an outcome', () => {
     await blocked(join(config.data.dir, 'outbox'), notOurs);
     daemon.tagger.letGo();
     await eventually(() => daemon.tagger.seen.length === 21);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     await daemon.pipeline.stop(0);
     expect(warnings).toEqual([]);
   });
@@ -643,14 +646,14 @@ describe('a watched file still being written', () => {
   });
 
   test('may have been empty at first', async () => {
-    const { accept, taken } = await slowFile('', 100);
+    const { accept, taken } = await slowFile('', 20);
     const { outcome } = await accept();
     await writeFile(await taken(), 'kitchen');
     expect(await outcome).toMatchObject({ ok: true, result: { tag: 'kitchen' } });
   });
 
   test('calls for no restart: it waits for its writer', async () => {
-    const { daemon, accept } = await slowFile('image_corrupt', 100);
+    const { daemon, accept } = await slowFile('image_corrupt', 10);
     const { outcome } = await accept();
     await eventually(() => daemon.pipeline.underWay === 0);
     expect(daemon.pipeline.length).toBe(1);

@@ -6,7 +6,7 @@ vi.mock('node:timers/promises', async (original) => {
   const real = await original<typeof import('node:timers/promises')>();
   const setTimeout: typeof real.setTimeout = (ms = 0, ...rest) => {
     clock.waits.push(ms);
-    return real.setTimeout(clock.quick ? 0 : ms, ...rest);
+    return clock.quick ? real.setImmediate(...rest) : real.setTimeout(ms, ...rest);
   };
   return { ...real, setTimeout };
 });

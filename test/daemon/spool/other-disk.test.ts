@@ -8,7 +8,6 @@ import {
   rename,
   rm,
   symlink,
-  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -108,10 +107,9 @@ describe.skipIf(!hasOtherDisk)('a file on another disk', () => {
   test('that is damaged, and away when that is found, ends in failed/', async () => {
     const { dir, place, file } = await stick();
     await writeFile(file, 'image_corrupt');
-    await utimes(file, 1.7e9, 1.7e9); // nobody is still writing it
     const mount = join(dir, 'mount');
     await symlink(place, mount);
-    const daemon = build(configIn(dir));
+    const daemon = build(configIn(dir, { ingest: { settle_ms: 0 } }));
     await daemon.start();
     daemon.tagger.hold();
     const { outcome } = await daemon.pipeline.accept(photo({ move: join(mount, 'b.jpg') }));

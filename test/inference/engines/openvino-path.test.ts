@@ -1,12 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { findOpenvino } from '../../../src/inference/engines/openvino-path.ts';
+import { temporaryDir } from '../../temporary-dir.ts';
 
 test('finds the C library in its folder, of whatever version, and nothing else', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'retagger-openvino-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
+  const folder = await temporaryDir();
   await writeFile(join(folder, 'libopenvino.so.2641'), '');
   expect(findOpenvino(folder)).toBeNull();
   await writeFile(join(folder, 'libopenvino_c.so.2641'), '');

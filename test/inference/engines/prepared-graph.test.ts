@@ -1,7 +1,6 @@
 import {
   appendFile,
   mkdir,
-  mkdtemp,
   readdir,
   readFile,
   rm,
@@ -9,15 +8,15 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-common';
-import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256OfFile } from '../../../src/files/file-hash.ts';
 import { BUNDLED_MODEL_DIR, loadBundle, type ModelBundle } from '../../../src/inference/bundle.ts';
 import { PIXEL_BYTES } from '../../../src/inference/engine.ts';
 import { createOnnxruntimeEngine } from '../../../src/inference/engines/onnxruntime.ts';
 import { createPrepared } from '../../../src/inference/engines/prepared-graph.ts';
+import { temporaryDir } from '../../temporary-dir.ts';
 
 let bundle: ModelBundle;
 let cacheDir = '';
@@ -46,10 +45,7 @@ beforeAll(async () => {
   expected = await logits();
 });
 beforeEach(async () => {
-  cacheDir = await mkdtemp(join(tmpdir(), 'retagger-prepared-'));
-});
-afterEach(async () => {
-  await rm(cacheDir, { recursive: true, force: true });
+  cacheDir = await temporaryDir();
 });
 
 describe('a prepared graph', () => {
@@ -103,8 +99,7 @@ describe('a prepared graph', () => {
   });
 
   test('is not packed where the disk has little room for it', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'retagger-large-'));
-    onTestFinished(() => rm(dir, { recursive: true }));
+    const dir = await temporaryDir();
     const large = join(dir, bundle.manifest.files.int8);
     await writeFile(large, '');
     // Without a byte on the disk.

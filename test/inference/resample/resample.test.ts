@@ -12,10 +12,11 @@ const BYTES = INPUT_SIZE * INPUT_SIZE * 3;
 /** Noise: every weight of every pixel shows. */
 function noise(width: number, height: number, rowBytes = width * 3): Picture {
   let state = width * 7919 + height;
-  const pixels = Uint8Array.from({ length: rowBytes * height }, () => {
+  const pixels = new Uint8Array(rowBytes * height);
+  for (let i = 0; i < pixels.length; i++) {
     state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-    return state >> 16;
-  });
+    pixels[i] = state >> 16;
+  }
   return { pixels, width, height, rowBytes };
 }
 

@@ -1,11 +1,6 @@
-import { copyFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
-import { expect, it, onTestFinished, vi } from 'vitest';
-import { createTagger } from '../../../src/inference/supervisor/supervisor.ts';
-import { temporaryDir } from '../../daemon/support.ts';
-import { writeTinyBundle } from '../tiny-bundle.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it, vi } from 'vitest';
+import { create, named, ROOMS, tagger, useTinyModel } from './support.ts';
 
 /** Faults in a row, at each start after one. */
 const asked = vi.hoisted(() => [] as number[]);
@@ -33,16 +28,10 @@ vi.mock('../../../src/inference/bundle.ts', async (original) => {
   };
 });
 
-const LIMITS = { upload_bytes: 8e6, pixels: 5e7, memory_bytes: 2 ** 29, photo_seconds: 30 };
+useTinyModel();
 
 it('a stop while the model is looked at once more starts no worker', async () => {
-  const model = await writeTinyBundle();
-  onTestFinished(model.remove);
-  const tagger = createTagger({
-    ...{ modelDir: model.dir, engine: 'onnxruntime', threads: 1 },
-    log: pino({ level: 'silent' }),
-    limits: LIMITS,
-  });
+  create();
   await tagger.start();
   let letGo = () => {};
   look.held = new Promise((resolve) => {
@@ -56,30 +45,20 @@ it('a stop while the model is looked at once more starts no worker', async () =>
   await tagger.stop();
   letGo();
   look.held = null;
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   const left = tagger.pids;
   for (const pid of left) process.kill(pid, 'SIGKILL');
   expect(left).toEqual([]);
 });
 
 it('the wait for the next worker grows with faults in a row, and a photo done ends the row', async () => {
-  const model = await writeTinyBundle();
-  onTestFinished(model.remove);
-  const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-  const hall = here('../../fixtures/rooms/hall.jpg');
-  const poison = join(await temporaryDir(), 'poison.jpg');
-  await copyFile(hall, poison);
-  const tagger = createTagger({
-    ...{ modelDir: model.dir, engine: 'onnxruntime', threads: 1 },
-    workerPath: here('programs/faulty-worker.mjs'),
-    log: pino({ level: 'silent' }),
-    limits: LIMITS,
-  });
-  onTestFinished(() => tagger.stop());
+  const [room = ''] = ROOMS;
+  const poison = await named('poison');
+  create();
   await tagger.start();
   asked.length = 0;
   await expect(tagger.tag(poison)).rejects.toMatchObject({ code: 'worker_crashed' });
-  await tagger.tag(hall);
+  await tagger.tag(room);
   await expect(tagger.tag(poison)).rejects.toMatchObject({ code: 'worker_crashed' });
   expect(asked).toEqual([1, 2, 3, 1, 2, 3]);
 });

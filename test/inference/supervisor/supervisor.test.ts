@@ -1,108 +1,41 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadBundle } from '../../../src/inference/bundle.ts';
 import { loadEngine } from '../../../src/inference/engines.ts';
 import { preprocess } from '../../../src/inference/preprocess.ts';
 import { toVerdict } from '../../../src/inference/scores.ts';
-import { createTagger, type Supervisor } from '../../../src/inference/supervisor/supervisor.ts';
 import type { TaggerOptions } from '../../../src/inference/tagger.ts';
 import { photosIn } from '../../../src/inference/worker-protocol.ts';
 import { LABELS, writeTinyBundle } from '../tiny-bundle.ts';
-
-const MiB = 1024 * 1024;
-const ROOMS = LABELS.map((label) => here(`../../fixtures/rooms/${label}.jpg`));
-const FAULTY = here('programs/faulty-worker.mjs');
+import {
+  codeOf,
+  create,
+  dir,
+  FAULTY,
+  here,
+  logged,
+  MiB,
+  model,
+  modelTakenAway,
+  named,
+  program,
+  ROOMS,
+  refusedBy,
+  tagger,
+  useTinyModel,
+  version,
+} from './support.ts';
 
 // Whether OpenVINO is set up here must not decide what `auto` means.
 vi.mock('../../../src/inference/engines/openvino-path.ts', () => ({ findOpenvino: () => null }));
 
-let model: Awaited<ReturnType<typeof writeTinyBundle>>;
-let dir: string;
-let tagger: Supervisor;
-/** Lines the tagger logged. */
-let logged: string[];
+useTinyModel();
 
-beforeAll(async () => {
-  model = await writeTinyBundle();
-  dir = await mkdtemp(join(tmpdir(), 'retagger-worker-'));
-});
-afterAll(async () => {
-  await model.remove();
-  await rm(dir, { recursive: true });
-});
-afterEach(() => tagger.stop());
-
-function create(
-  limits: Partial<TaggerOptions['limits']> = {},
-  more: Partial<TaggerOptions> = {},
-): Supervisor {
-  logged = [];
-  tagger = createTagger({
-    modelDir: model.dir,
-    engine: 'onnxruntime',
-    threads: 1,
-    workerPath: FAULTY,
-    log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
-    ...more,
-    limits: {
-      ...{ upload_bytes: 8 * MiB, pixels: 50_000_000, memory_bytes: 512 * MiB, photo_seconds: 30 },
-      ...limits,
-    },
-  });
-  return tagger;
-}
-
-/** The tiny model as another version, perhaps with a damaged file. */
-async function version(name: string, damage = false): Promise<string> {
-  const folder = join(dir, name);
-  await cp(model.dir, folder, { recursive: true });
-  const manifest = JSON.parse(await readFile(join(folder, 'model.json'), 'utf8'));
-  manifest.version = name;
-  await writeFile(join(folder, 'model.json'), JSON.stringify(manifest));
-  if (damage) await writeFile(join(folder, manifest.files.int8), 'damaged');
-  return folder;
-}
-
-/** The model's file is gone. @returns what puts it back; done at the test's end, too. */
-async function modelTakenAway(): Promise<() => Promise<void>> {
-  const file = join(model.dir, 'int8.onnx');
-  await rename(file, `${file}.away`);
-  const putBack = () => rename(`${file}.away`, file).catch(() => {});
-  onTestFinished(putBack);
-  return putBack;
-}
-
-/** Has the kernel refuse every process from now on; Node starts workers with this program. */
-function refusedBy(program: string): () => void {
-  const { execPath } = process;
-  const restore = () => {
-    process.execPath = execPath;
-  };
-  process.execPath = program;
-  onTestFinished(restore);
-  return restore;
-}
-
-/** A copy of a good photo, under a name the faulty worker knows. */
-async function named(name: string): Promise<string> {
-  const path = join(dir, `${name}.jpg`);
-  await copyFile(ROOMS[0] as string, path);
-  return path;
-}
-
-const codeOf = (tagging: Promise<unknown>): Promise<string> =>
-  tagging.then(
-    () => 'tagged',
-    (error) => error.code ?? String(error),
-  );
 const alive = (pid: number) => {
   try {
     return process.kill(pid, 0);
@@ -219,11 +152,16 @@ describe('a worker', () => {
   });
 
   it('that has done its photo in time is left alone at the deadline', async () => {
-    create({ photo_seconds: 1 });
+    create();
     await tagger.start();
     const { pids } = tagger;
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
     await tagger.tag(ROOMS[0] as string);
-    await sleep(1300);
+    vi.advanceTimersByTime(60_000);
+    await tagger.tag(ROOMS[0] as string);
     expect(tagger.pids).toEqual(pids);
     expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 0 });
   });
@@ -568,13 +506,6 @@ async function expecting(modelDir: string, text: string): Promise<string> {
   return modelDir;
 }
 
-/** A program for a worker, made of these lines. */
-async function program(name: string, ...lines: readonly string[]): Promise<string> {
-  const path = join(dir, `${name}.mjs`);
-  await writeFile(path, lines.join('\n'));
-  return path;
-}
-
 /** The real worker, which an engine kills while it loads. */
 const crashingWorker = (engine: string): Promise<string> =>
   program(
@@ -617,36 +548,6 @@ async function lateWorker(): Promise<string> {
   );
 }
 
-interface SharingFault {
-  readonly workerPath: string;
-  readonly onceStarted: () => Promise<void>;
-}
-
-const fileGoesWhenShared = (file: string) =>
-  whenShared(`if (existsSync('${file}')) renameSync('${file}', '${file}.away');`);
-const endsWhenShared = () => whenShared(`process.kill(process.pid, 'SIGSEGV');`);
-/** It never hears that. */
-const deafWhenShared = () => whenShared('return true;');
-const fileHasGone = async (file: string): Promise<SharingFault> => ({
-  workerPath: FAULTY,
-  onceStarted: () => rename(file, `${file}.away`),
-});
-
-/** The faulty worker, which does this when it is told to load its engine once more. */
-async function whenShared(statement: string): Promise<SharingFault> {
-  const workerPath = await program(
-    'sharing',
-    `import { existsSync, renameSync } from 'node:fs';`,
-    `import '${FAULTY}';`,
-    `const emit = process.emit.bind(process);`,
-    `process.emit = (name, message, ...more) => {`,
-    `  if (message?.atOnce) { ${statement} }`,
-    `  return emit(name, message, ...more);`,
-    `};`,
-  );
-  return { workerPath, onceStarted: async () => {} };
-}
-
 const endingWorker = () => program('ending', 'process.exit(3);');
 const idleWorker = () => program('idle', `process.on('message', () => {});`);
 
@@ -670,271 +571,3 @@ async function threadlessWorker(): Promise<string> {
     `});`,
   );
 }
-
-function here(path: string): string {
-  return fileURLToPath(new URL(path, import.meta.url));
-}
-
-describe('while more photos come than one inference at once does well', () => {
-  const SLOW = 'slow';
-
-  /** Photos given out as places become free, until the condition holds. */
-  async function keepBusy(
-    until: () => boolean,
-    { name = SLOW, max = 200, atOnce = 8 } = {},
-  ): Promise<Set<string>> {
-    const path = await named(name);
-    const codes = new Set<string>();
-    let given = 0;
-    const lane = async () => {
-      while (given++ < max && !until()) codes.add(await codeOf(tagger.tag(path)));
-    };
-    await Promise.all(Array.from({ length: atOnce }, lane));
-    return codes;
-  }
-  const doesTwo = () => tagger.concurrency === photosIn(2);
-  /** Of the worker, without the decoder's, which come and go. */
-  async function threads(): Promise<number> {
-    const tasks = `/proc/${tagger.pids[0]}/task`;
-    const ids = await readdir(tasks);
-    const names = ids.map((id) => readFile(`${tasks}/${id}/comm`, 'utf8').catch(() => 'gone'));
-    return (await Promise.all(names)).filter((name) => !/libvips|gone/.test(name)).length;
-  }
-  const said = (what: string) => logged.filter((line) => line.includes(what)).length;
-  const start = (
-    limits: Partial<TaggerOptions['limits']> = {},
-    more: Partial<TaggerOptions> = {},
-  ) => create({ memory_bytes: 2048 * MiB, ...limits }, { threads: 2, ...more }).start();
-
-  it('the worker does two, and so does the one after it; its end loses no photo', async () => {
-    await start();
-    expect(tagger.concurrency).toBe(photosIn(1));
-    const { pids } = tagger;
-    const tagged = await keepBusy(doesTwo);
-    expect(tagger.pids).toEqual(pids);
-    const poisoned = named('poison').then((path) => codeOf(tagger.tag(path)));
-    for (const code of await keepBusy(() => tagger.restarts.exit > 2 && doesTwo())) {
-      tagged.add(code);
-    }
-    expect(await poisoned).toBe('worker_crashed');
-    expect([...tagged]).toEqual(['tagged']);
-    expect(tagger.pids).not.toEqual(pids);
-    await expect.poll(() => said('"2 at once"')).toBeGreaterThan(1);
-    // Not while there is a photo that may end the worker over it.
-    expect(said('does not change its inferences')).toBe(0);
-  });
-
-  it('the worker does two for as long as there are three photos at a time', async () => {
-    await start();
-    await keepBusy(() => false, { max: 12, atOnce: 3 });
-    const before = await threads();
-    await keepBusy(doesTwo, { atOnce: 3 });
-    const until = Date.now() + 2500;
-    await keepBusy(() => Date.now() > until, { atOnce: 3 });
-    expect(doesTwo()).toBe(true);
-    await expect.poll(doesTwo).toBe(false);
-    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
-    await expect.poll(() => [said('"2 at once"'), said('"1 at once"')]).toEqual([1, 1]);
-    // No engine is left of those that went.
-    await expect.poll(threads).toBe(before);
-  });
-
-  it('two photos at a time are not many', async () => {
-    await start();
-    const until = Date.now() + 1500;
-    await keepBusy(() => Date.now() > until, { atOnce: 2 });
-    expect([doesTwo(), said('at once')]).toEqual([false, 0]);
-  });
-
-  it('another model begins with one: it may leave no room for two', async () => {
-    await start();
-    await keepBusy(doesTwo);
-    await tagger.swap(await version('12'));
-    expect(tagger.concurrency).toBe(photosIn(1));
-    await keepBusy(doesTwo);
-    expect(doesTwo()).toBe(true);
-  });
-
-  it.each([
-    ['is told that its engine does not load once more', fileGoesWhenShared],
-    ['ends while it loads its engine once more', endsWhenShared],
-    ['would find another file', fileHasGone],
-  ])('a worker that %s: there is one from now on', async (_, fault) => {
-    const file = join(model.dir, 'int8.onnx');
-    onTestFinished(() => rename(`${file}.away`, file).catch(() => {}));
-    const { workerPath, onceStarted } = await fault(file);
-    await start({}, { workerPath });
-    await onceStarted();
-    const failed = () => said('does not change its inferences') > 0;
-    const tagged = await keepBusy(failed);
-    expect(failed()).toBe(true);
-    // Nor is it tried again and again, though there are still many.
-    const until = Date.now() + 1500;
-    for (const code of await keepBusy(() => Date.now() > until)) tagged.add(code);
-    expect([...tagged]).toEqual(['tagged']);
-    expect([doesTwo(), said('two inferences at once from now on')]).toEqual([false, 1]);
-    expect(said('does not change its inferences')).toBe(1);
-    expect(tagger.pids).toHaveLength(1);
-  });
-
-  it('a worker that hangs while it loads its engine once more is replaced', async () => {
-    const { workerPath } = await deafWhenShared();
-    await start({}, { workerPath });
-    const { pids } = tagger;
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    onTestFinished(() => {
-      vi.useRealTimers();
-    });
-    await keepBusy(() => said('two inferences at once from now on') > 0);
-    // Its photos go on meanwhile.
-    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
-    expect(tagger.pids).toEqual(pids);
-    vi.advanceTimersByTime(60_000);
-    vi.useRealTimers();
-    await expect.poll(() => tagger.restarts.timeout).toBe(1);
-    expect(await codeOf(tagger.tag(ROOMS[0] as string))).toBe('tagged');
-    expect(tagger.pids).not.toEqual(pids);
-    expect(said('does not change its inferences')).toBe(1);
-  });
-
-  it('one that has grown goes back to one before it is replaced', async () => {
-    await start({ memory_bytes: process.memoryUsage().rss + 450 * MiB });
-    await keepBusy(doesTwo);
-    await keepBusy(() => tagger.restarts.memory > 0, { name: 'bloat', max: 12, atOnce: 3 });
-    const order = ['"why":"memory"', '"1 at once"', 'worker has grown'].map((what) =>
-      logged.findIndex((line) => line.includes(what)),
-    );
-    expect(order).not.toContain(-1);
-    expect(order).toEqual([...order].sort((a, b) => a - b));
-  });
-
-  it.each([
-    ['has room', { memory_bytes: 192 * MiB }, {}],
-    ['has cores', {}, { threads: 1 }],
-    ['has an engine', {}, { engine: 'wasm' as const }],
-  ])('but only where it %s for it', async (_, limits, more) => {
-    await start(limits, more);
-    const until = Date.now() + 1500;
-    await keepBusy(() => Date.now() > until);
-    expect([doesTwo(), said('at once')]).toEqual([false, 0]);
-  });
-});
-
-describe('another model', () => {
-  it('is taken while photos are tagged, none of which waits or fails', async () => {
-    create();
-    await tagger.start();
-    const folder = await version('8');
-    let swapped = false;
-    const models: string[] = [];
-    const lane = async () => {
-      while (!swapped || models.at(-1) !== 'tiny@8') {
-        models.push((await tagger.tag(ROOMS[0] as string)).model);
-      }
-    };
-    const lanes = [lane(), lane(), lane()];
-    expect((await tagger.swap(folder)).model).toBe('tiny@8');
-    swapped = true;
-    await Promise.all(lanes);
-    expect(new Set(models)).toEqual(new Set(['tiny@7', 'tiny@8']));
-    expect(tagger.info?.model).toBe('tiny@8');
-    expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 0 });
-  });
-
-  it('is what the next worker has too', async () => {
-    create();
-    await tagger.start();
-    await tagger.swap(await version('13'));
-    await expect.poll(() => tagger.pids).toHaveLength(1);
-    process.kill(tagger.pids[0] as number, 'SIGKILL');
-    await expect.poll(() => tagger.restarts.exit).toBe(1);
-    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@13');
-  });
-
-  it('that is damaged is refused, and the old one goes on', async () => {
-    create();
-    await tagger.start();
-    await expect(tagger.swap(await version('9', true))).rejects.toThrow(/checksum/);
-    await expect(tagger.swap(join(dir, 'nowhere'))).rejects.toThrow(/not a model folder/);
-    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@7');
-    expect(tagger.info?.model).toBe('tiny@7');
-    expect(tagger.state).toBe('ready');
-  });
-
-  it('whose outputs are not its labels is refused by its trial, and the old one goes on', async () => {
-    create();
-    await tagger.start();
-    const folder = await version('16');
-    const file = join(folder, 'model.json');
-    const manifest = JSON.parse(await readFile(file, 'utf8'));
-    const [labels, thresholds] = [[...LABELS, 'garage'], { ...manifest.thresholds, garage: 0 }];
-    await writeFile(file, JSON.stringify({ ...manifest, labels, thresholds }));
-    await expect(tagger.swap(folder)).rejects.toThrow(/6 logits .* for 7 labels/);
-    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@7');
-    expect(tagger.state).toBe('ready');
-  });
-
-  it('waits for a worker that is just being started', async () => {
-    create();
-    await tagger.start();
-    process.kill(tagger.pids[0] as number, 'SIGKILL');
-    await expect.poll(() => tagger.state).toBe('restarting');
-    expect((await tagger.swap(await version('10'))).model).toBe('tiny@10');
-    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@10');
-    // The one before may still be ending.
-    await expect.poll(() => tagger.pids).toHaveLength(1);
-  });
-
-  it('that is copied over the old one is not taken by halves: no worker starts with it', async () => {
-    const { dir: modelDir, remove } = await writeTinyBundle();
-    onTestFinished(remove);
-    create({}, { modelDir });
-    await tagger.start();
-    const file = join(modelDir, 'int8.onnx');
-    const bytes = await readFile(file);
-    await writeFile(file, Buffer.concat([bytes, Buffer.from(' ')]));
-    process.kill(tagger.pids[0] as number, 'SIGKILL');
-    const waiting = tagger.tag(ROOMS[0] as string);
-    await expect.poll(() => logged.join('')).toMatch(/does not start|checksum/);
-    await writeFile(file, bytes);
-    expect((await waiting).model).toBe('tiny@7');
-    expect(logged.join('')).toContain('checksum');
-  });
-
-  it('cures a box whose worker does not start with the old one any more', async () => {
-    const { dir: modelDir, remove } = await writeTinyBundle();
-    onTestFinished(remove);
-    create({}, { modelDir });
-    await tagger.start();
-    await writeFile(join(modelDir, 'int8.onnx'), 'damaged');
-    process.kill(tagger.pids[0] as number, 'SIGKILL');
-    await expect.poll(() => logged.join('')).toContain('does not start');
-    const waiting = tagger.tag(ROOMS[0] as string);
-    expect((await tagger.swap(await version('11'))).model).toBe('tiny@11');
-    expect((await waiting).model).toBe('tiny@11');
-    expect([tagger.state, tagger.pids.length]).toEqual(['ready', 1]);
-    // Nor is the old one started beside it when its next try would have been due.
-    const { pids } = tagger;
-    await sleep(2500);
-    expect(tagger.pids).toEqual(pids);
-  });
-
-  it('that does not load either: the old one is tried on', async () => {
-    create();
-    await tagger.start();
-    const restore = refusedBy('/nowhere/node');
-    process.kill(tagger.pids[0] as number, 'SIGKILL');
-    await expect.poll(() => logged.join('')).toContain('does not start');
-    await expect(tagger.swap(await version('14'))).rejects.toThrow('before it was ready');
-    restore();
-    expect((await tagger.tag(ROOMS[0] as string)).model).toBe('tiny@7');
-  });
-
-  it('that is the same changes nothing', async () => {
-    create();
-    await tagger.start();
-    const pids = tagger.pids;
-    await tagger.swap(model.dir);
-    expect(tagger.pids).toEqual(pids);
-  });
-});

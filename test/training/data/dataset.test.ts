@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { checkPhotos, readDataset } from '../../../src/training/data/dataset.ts';
 import { exampleName } from '../../../src/training/examples/examples.ts';
+import { temporaryDir } from '../../temporary-dir.ts';
 
 let dir = '';
 const jpeg = await sharp({
@@ -19,9 +19,8 @@ async function put(file: string, bytes: Uint8Array | string = jpeg): Promise<voi
 }
 
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-dataset-'));
+  dir = await temporaryDir();
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 
 describe('readDataset', () => {
   test('labels are the folders, sorted, or in the order asked for', async () => {
@@ -42,8 +41,7 @@ describe('readDataset', () => {
   test('a link to a folder is a label; a photo beside the folders is a fault', async () => {
     await put('kitchen/a.jpg');
     await put('attic/a.jpg');
-    const elsewhere = await mkdtemp(join(tmpdir(), 'retagger-dataset-'));
-    onTestFinished(() => rm(elsewhere, { recursive: true }));
+    const elsewhere = await temporaryDir();
     await writeFile(join(elsewhere, 'b.jpg'), jpeg);
     await symlink(elsewhere, join(dir, 'hall'));
     await put('sources.csv', 'no photo');

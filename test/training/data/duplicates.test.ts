@@ -1,15 +1,14 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readDataset } from '../../../src/training/data/dataset.ts';
 import { findDuplicates, keepTogether } from '../../../src/training/data/duplicates.ts';
 import { groupPhotos } from '../../../src/training/data/groups.ts';
+import { temporaryDir } from '../../temporary-dir.ts';
 
 /** What becomes of these photos (file → bytes) and homes. */
 async function together(files: Record<string, string>, sources: Record<string, string> = {}) {
-  const dir = await mkdtemp(join(tmpdir(), 'retagger-copies-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const dir = await temporaryDir();
   for (const [file, bytes] of Object.entries(files)) {
     await mkdir(join(dir, file, '..'), { recursive: true });
     await writeFile(join(dir, file), bytes);

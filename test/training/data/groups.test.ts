@@ -1,12 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { BUNDLED_MODEL_DIR } from '../../../src/inference/bundle.ts';
 import type { Photo } from '../../../src/training/data/dataset.ts';
 import { groupPhotos, isAlone, parseGroups } from '../../../src/training/data/groups.ts';
 import { TRAIN_DEFAULTS } from '../../../src/training/options.ts';
 import { prepare } from '../../../src/training/prepare.ts';
+import { temporaryDir } from '../../temporary-dir.ts';
 
 describe('parseGroups', () => {
   test('reads file and source in any column order, with quotes and another base folder', () => {
@@ -80,8 +80,7 @@ describe('groupPhotos', () => {
 describe('the tables of a run', () => {
   /** What is said of four photos with this table. */
   async function said(flag: 'groups' | 'corrections' | 'weights', csv: string): Promise<string> {
-    const dir = await mkdtemp(join(tmpdir(), 'retagger-groups-'));
-    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    const dir = await temporaryDir();
     for (const file of ['hall/1', 'hall/2', 'kitchen/1', 'kitchen/2']) {
       await mkdir(join(dir, 'photos', file, '..'), { recursive: true });
       await writeFile(join(dir, 'photos', `${file}.jpg`), file);

@@ -1,14 +1,13 @@
-import { appendFile, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { FeatureCache } from '../../../src/training/examples/feature-cache.ts';
+import { temporaryDir } from '../../temporary-dir.ts';
 
 let dir = '';
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-cache-'));
+  dir = await temporaryDir();
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const open = (key = 'k') => FeatureCache.open(dir, 'mixed8', [1, 2, 2], key);
 

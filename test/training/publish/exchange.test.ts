@@ -1,13 +1,13 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { EXPORT_DIR, loadBundle } from '../../../src/inference/bundle.ts';
 import { exchange } from '../../../src/training/publish/exchange.ts';
+import { temporaryDir } from '../../temporary-dir.ts';
 
 let [dir, staging] = ['', ''];
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'retagger-exchange-'));
+  dir = await temporaryDir();
   staging = join(dir, EXPORT_DIR);
   await mkdir(staging, { recursive: true });
   for (const name of ['model.json', 'weights', 'int8', 'learning-curve.png', 'confusion.png']) {
@@ -16,7 +16,6 @@ beforeEach(async () => {
     await writeFile(join(staging, name), 'new');
   }
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
 
 test('a new model takes the place of the old one, whole', async () => {
   await exchange(staging, dir);

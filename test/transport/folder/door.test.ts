@@ -18,14 +18,16 @@ import {
 } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, type MockInstance, onTestFinished, test, vi } from 'vitest';
 import type { RawConfig } from '../../../src/config/schema.ts';
 import type { Outcome, Pipeline } from '../../../src/daemon/ports.ts';
 import { RetaggerError } from '../../../src/errors.ts';
 import { FolderDoor } from '../../../src/transport/folder/door.ts';
 import { fileId } from '../../../src/transport/folder/identity.ts';
 import { Looks } from '../../../src/transport/folder/looks.ts';
+import { Root } from '../../../src/transport/folder/root.ts';
 import { Watcher } from '../../../src/transport/folder/watcher.ts';
 import {
   build,
@@ -33,6 +35,7 @@ import {
   dirOnOtherDisk,
   eventually,
   hasOtherDisk,
+  hurryTimers,
   silent,
   TextTagger,
   temporaryDir,
@@ -47,6 +50,8 @@ async function open(
   tagger?: TextTagger,
   log = silent,
 ) {
+  // Looks at the folder itself are seconds apart.
+  hurryTimers();
   const config = configIn(dir ?? (await temporaryDir()), {
     // No rescan in time to help: what is not noticed at once is seen by the tests that ask for one.
     ingest: { settle_ms: 60, rescan_s: 3600, ...ingest },
@@ -83,6 +88,16 @@ async function open(
       eventually(() => outcomes.length >= count && daemon.pipeline.length === 0),
   };
 }
+
+/** Resolves when a method has been called so often from now on, by whomever. */
+async function done<T extends object>(type: T, method: keyof T, times: number): Promise<void> {
+  const calls = vi.spyOn(type, method as never) as unknown as MockInstance;
+  await eventually(() => calls.mock.calls.length >= times);
+  calls.mockRestore();
+}
+
+/** Resolves when the whole folder has been read anew, and what was to settle has had the time. */
+const rescanned = () => done(Watcher.prototype, 'endScan', 4);
 
 describe('what is taken', () => {
   test('files there at start and files that come, in subfolders old and new', async () => {
@@ -137,7 +152,7 @@ describe('what is taken', () => {
     const path = join(folder.root, 'slow.jpg');
     await writeFile(path, 'kitchen');
     for (let n = 0; n < 6; n++) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await sleep(60);
       await appendFile(path, ` part${n}`);
     }
     await folder.idle(1);
@@ -145,7 +160,7 @@ describe('what is taken', () => {
   });
 
   test('an empty file fails as corrupt, a text file named .jpg as unsupported', async () => {
-    const folder = await open();
+    const folder = await open({ settle_ms: 5 });
     await folder.start();
     await writeFile(join(folder.root, 'empty.jpg'), '');
     await folder.drop('notes.jpg', 'image_unsupported');
@@ -168,7 +183,7 @@ describe('what is taken', () => {
   });
 
   test('not hidden, temporary or system files, links, pipes or sockets', async () => {
-    const folder = await open({ rescan_s: 1 });
+    const folder = await open({ rescan_s: 0.1 });
     await folder.start();
     const secret = join(folder.config.data.dir, 'secret.jpg');
     await writeFile(secret, 'kitchen');
@@ -182,8 +197,8 @@ describe('what is taken', () => {
     await folder.drop('.git/x.jpg', 'hall');
     await folder.drop('real.jpg', 'kitchen');
     await folder.idle(1);
-    // One full rescan later still only the real one.
-    await new Promise((resolve) => setTimeout(resolve, 1300));
+    // Still only the real one.
+    await rescanned();
     expect(folder.outcomes).toHaveLength(1);
     expect((await readdir(folder.root)).sort()).toEqual(
       [...ignored, 'Thumbs.db', '.git', 'link.jpg', 'linked', 'socket.jpg'].sort(),
@@ -248,7 +263,7 @@ describe('what is taken', () => {
 });
 
 test('what the kernel did not report is found by the rescan', async () => {
-  const folder = await open({ rescan_s: 1 });
+  const folder = await open({ rescan_s: 0.1 });
   const deaf = vi.spyOn(Watcher.prototype, 'add').mockReturnValue();
   onTestFinished(() => deaf.mockRestore());
   await folder.start();
@@ -260,7 +275,7 @@ test('what the kernel did not report is found by the rescan', async () => {
 test('a folder that could not be watched is told, and no fault any more once it is', async () => {
   const lines: string[] = [];
   const log = pino({ base: null, timestamp: false }, { write: (line) => lines.push(line) });
-  const folder = await open({ rescan_s: 1 }, undefined, undefined, log);
+  const folder = await open({ rescan_s: 0.1 }, undefined, undefined, log);
   const { add } = Watcher.prototype;
   const refused = vi.spyOn(Watcher.prototype, 'add');
   onTestFinished(() => refused.mockRestore());
@@ -269,7 +284,7 @@ test('a folder that could not be watched is told, and no fault any more once it 
     add.call(this, Buffer.concat([path, Buffer.from(`/${'x'.repeat(300)}`)]));
   });
   await folder.start();
-  await eventually(() => /only read every 1 s/.test(folder.door.health().detail));
+  await eventually(() => /only read every 0.1 s/.test(folder.door.health().detail));
   await eventually(() => / 1 folder\(s\) watched$/.test(folder.door.health().detail));
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([
     { level: 40, reason: 'ENAMETOOLONG', msg: expect.stringMatching(/not watched/) },
@@ -300,7 +315,7 @@ test('a subfolder that is deleted and made anew at once is watched as before', a
     // In one go: when the notice of its end is here, another has its name.
     rmSync(sub, { recursive: true, force: true });
     mkdirSync(join(sub, 'sub'), { recursive: true });
-    if (n % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    if (n % 2 === 0) await sleep(50);
     await folder.drop('sub/a.jpg', `kitchen ${n}`);
     await folder.drop('sub/sub/b.jpg', `hall ${n}`);
     await folder.idle(2 * n + 2);
@@ -343,9 +358,9 @@ describe('after', () => {
     );
     expect(await first.tree('failed')).toEqual(['b.jpg.error.json']);
 
-    const second = await open({ after: 'keep', rescan_s: 1 }, first.config.data.dir);
+    const second = await open({ after: 'keep', rescan_s: 0.1 }, first.config.data.dir);
     await second.start();
-    await new Promise((resolve) => setTimeout(resolve, 1300));
+    await rescanned();
     expect(second.outcomes).toEqual([]);
     await writeFile(join(second.root, 'a.jpg'), 'hall changed');
     await second.idle(1);
@@ -356,7 +371,7 @@ describe('after', () => {
 
 test('keep: a disk that is away for a while has nothing tagged again, or never tagged', async () => {
   const tagger = new TextTagger();
-  const folder = await open({ after: 'keep', rescan_s: 1 }, undefined, tagger);
+  const folder = await open({ after: 'keep', rescan_s: 0.1 }, undefined, tagger);
   await folder.start();
   await folder.drop('a.jpg', 'kitchen');
   await folder.idle(1);
@@ -369,11 +384,11 @@ test('keep: a disk that is away for a while has nothing tagged again, or never t
   });
   await folder.drop('b.jpg', 'hall');
   await folder.idle(2);
-  await new Promise((resolve) => setTimeout(resolve, 3500));
+  await rescanned();
   await rm(folder.root, { recursive: true });
   await rename(away, folder.root);
   await folder.idle(3);
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await rescanned();
   expect(tagger.seen).toEqual(['kitchen', 'hall']);
   expect(pulled).toHaveBeenCalledTimes(2);
 });
@@ -393,7 +408,7 @@ test.each(['move', 'keep'] as const)(
     await symlink(others, sub);
     await folder.drop('b.jpg', 'hall');
     await folder.idle(1);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
     expect(folder.outcomes.map(({ photo }) => photo.file)).toEqual(['b.jpg']);
     expect(await readdir(others)).toEqual(['a.jpg']);
   },
@@ -458,7 +473,7 @@ test.each<[string, (path: string, secret: string) => unknown]>([
 );
 
 test('the watch folder may become a link to another one', async () => {
-  const folder = await open({ rescan_s: 1 });
+  const folder = await open({ rescan_s: 0.1 });
   await folder.start();
   const other = `${folder.root}-other`;
   renameSync(folder.root, other);
@@ -527,7 +542,7 @@ test.skipIf(!hasOtherDisk)(
   'on another disk what is too large is turned down once, and stays',
   async () => {
     const dir = join(await dirOnOtherDisk(), 'ingest');
-    const folder = await open({ dir, rescan_s: 1 });
+    const folder = await open({ dir, rescan_s: 0.1 });
     await mkdir(dir);
     const path = join(dir, 'a.jpg');
     await writeFile(path, '');
@@ -535,8 +550,7 @@ test.skipIf(!hasOtherDisk)(
     await utimes(path, OLD, OLD);
     await folder.start();
     await folder.idle(1);
-    // One full rescan later.
-    await new Promise((resolve) => setTimeout(resolve, 1300));
+    await rescanned();
     expect(folder.outcomes).toMatchObject([{ ok: false, failure: { code: 'image_too_large' } }]);
     expect(await readdir(dir)).toEqual(['a.jpg']);
   },
@@ -577,7 +591,7 @@ test('without room nobody asks again and again', async () => {
   };
   await openBefore({ accept, room }, ['a.jpg']);
   await eventually(() => tries > 0);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   expect(tries).toBe(1);
 });
 
@@ -615,7 +629,7 @@ test('keep: a file whose writer goes on while it is taken is one photo', async (
   await folder.start();
   await folder.drop('a.jpg', 'kitchen');
   await eventually(() => folder.outcomes.length > 0 && folder.daemon.pipeline.length === 0);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await sleep(300);
   expect(await folder.tree('tagged', 'kitchen')).toEqual(['a.jpg.json']);
   expect(folder.outcomes).toHaveLength(1);
 });
@@ -644,7 +658,7 @@ test('keep: a photo whose message a crash left behind is not taken once more', a
   await eventually(() => pipeline.length === 0);
   await first.drop('b.jpg', 'hall');
   // The next scan meets both.
-  await new Promise((resolve) => setTimeout(resolve, 1200));
+  await sleep(1200);
   expect(tagger.seen).toEqual(['hall']);
 });
 
@@ -667,7 +681,7 @@ describe('the folder itself', () => {
     await folder.start();
     await rm(join(dir, 'media'), { recursive: true });
     await eventually(() => !folder.door.health().ok);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await done(Root.prototype, 'look', 3);
     expect(folder.door.health().ok).toBe(false);
     expect(await readdir(dir)).not.toContain('media');
   });
@@ -693,7 +707,7 @@ describe('the folder itself', () => {
     const link = join(dir, 'link');
     await mkdir(join(dir, 'photos'));
     await symlink(join(dir, 'photos'), link);
-    const folder = await open({ dir: link, rescan_s: 1 }, dir);
+    const folder = await open({ dir: link, rescan_s: 0.1 }, dir);
     await folder.start();
     await eventually(() => / 1 folder/.test(folder.door.health().detail));
     const hint = vi.spyOn(Looks.prototype, 'hint');
@@ -711,7 +725,7 @@ describe('the folder itself', () => {
     await folder.drop('a.jpg', 'kitchen');
     await folder.idle(1);
     await rename(folder.root, `${folder.root}-away`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     await rename(`${folder.root}-away`, folder.root);
     await folder.drop('b.jpg', 'hall');
     await folder.idle(2);

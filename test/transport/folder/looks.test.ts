@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Looks } from '../../../src/transport/folder/looks.ts';
 
@@ -33,7 +34,7 @@ test('a path is looked at by one at a time, and once more where it changed meanw
   await first;
   await vi.waitFor(() => expect(ends).toHaveLength(2));
   ends[1]?.(0);
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await sleep(60);
   expect(ends).toHaveLength(2);
 });
 
@@ -48,7 +49,7 @@ test('what has to wait is not looked at before, and no more once stopped', async
   await vi.waitFor(() => expect(ends).toHaveLength(2));
   ends[1]?.(50);
   await looks.stop();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   expect(ends).toHaveLength(2);
 });
 

@@ -1,5 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import type { Logger } from '../../../src/log.ts';
 import { Ledger } from '../../../src/transport/folder/ledger.ts';
@@ -141,7 +142,7 @@ describe('the ledger of kept photos', () => {
         ledger.beginScan();
         void ledger.endScan(1);
       }
-      await new Promise((resolve) => setTimeout(resolve, n % 3));
+      await sleep(n % 3);
     }
     await ledger.flush();
     const size = ledger.size;

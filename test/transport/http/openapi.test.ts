@@ -116,6 +116,8 @@ test('the docs page loads nothing from elsewhere', async () => {
   expect(sources.length).toBeGreaterThan(3);
   for (const source of sources) {
     expect(source).toMatch(/^\.\/static\//);
-    expect((await fetch(new URL(source, `${url}/docs/`))).status).toBe(200);
+    const found = await fetch(new URL(source, `${url}/docs/`));
+    expect(found.status).toBe(200);
+    await found.arrayBuffer();
   }
 });

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { queryObjects } from 'node:v8';
 import { expect, onTestFinished, test } from 'vitest';
 import { HomeDisk } from '../../../src/daemon/home-disk.ts';
@@ -58,7 +59,7 @@ test('and takes no more memory than others while the disk is slow', async () => 
   socket.write(`${HEAD}transfer-encoding: chunked\r\n\r\n${crumbs(PART)}`);
   socket.write(crumbs('x'.repeat(400_000)));
   await eventually(() => isAsked);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await sleep(200);
   expect(queryObjects(Buffer, { format: 'count' }) - before).toBeLessThan(15_000);
   fail(new RetaggerError('busy'));
 });
@@ -208,7 +209,7 @@ test('what it waits for may take longer than an upload may stall', async () => {
   tagger.hold();
   const answer = post(url, form('kitchen'));
   await eventually(() => tagger.seen.length === 1);
-  await new Promise((resolve) => setTimeout(resolve, 120));
+  await sleep(120);
   tagger.letGo();
   expect((await answer).status).toBe(200);
 });
@@ -240,7 +241,7 @@ test('nor is it ended later, and what comes then and is no HTTP is told so', asy
   socket.write('POST /nix HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n');
   await eventually(() => answers.includes('not_found'));
   socket.write('body');
-  await new Promise((resolve) => setTimeout(resolve, 1300));
+  await sleep(1300);
   socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
   await eventually(() => answers.includes('"status":"ok"'));
   socket.write('hello\r\n\r\n');
@@ -281,7 +282,7 @@ test.each([
   await eventually(() => answer.includes(code));
   for (let part = 0; part < 3; part++) {
     socket.write(Buffer.alloc(1_000_000));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
   socket.end();
   await closed;

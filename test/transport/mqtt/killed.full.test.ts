@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { temporaryDir } from '../../daemon/support.ts';
@@ -60,7 +61,7 @@ test('SIGKILL at any moment: every photo is stored, and each has one id', async 
   const sender = await connected(broker.url);
   const sending = Promise.all(
     Array.from({ length: PHOTOS }, async (_, n) => {
-      await new Promise((resolve) => setTimeout(resolve, n * 10));
+      await sleep(n * 10);
       await sender.publishAsync('retagger/box/ingest', `photo ${n}`, { qos: 1 });
     }),
   );
@@ -73,6 +74,6 @@ test('SIGKILL at any moment: every photo is stored, and each has one id', async 
   const ids = () => readdirSync(dir).filter((name) => name.endsWith('.id'));
   await expect.poll(() => ids().length).toBe(PHOTOS);
   // Time for a repeat to show.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await sleep(1000);
   expect(ids()).toHaveLength(PHOTOS);
 });

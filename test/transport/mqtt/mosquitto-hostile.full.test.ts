@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { truncate, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../daemon/support.ts';
@@ -78,7 +79,7 @@ test('a wait for room that is longer than the keepalive', async () => {
     const photo = `kitchen ${n} ${'x'.repeat(1_000_000)}`;
     await sub.client.publishAsync('retagger/box/ingest', photo, { qos: 1 });
   }
-  await new Promise((resolve) => setTimeout(resolve, 35_000));
+  await sleep(35_000);
   box.tagger.letGo();
   await sub.first('/result', 5);
   expect(await broker.connects('retagger-box-')).toBe(2);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { eventually } from '../../daemon/support.ts';
 import { mosquitto, withoutMqtt5 } from './mosquitto.ts';
@@ -29,7 +30,7 @@ test.each([
     });
     const sender = await connected(broker.url, { clientId: 'sender', clean: false });
     const sent = Array.from({ length: PHOTOS }, async (_, n) => {
-      await new Promise((resolve) => setTimeout(resolve, n * 10));
+      await sleep(n * 10);
       const image = Buffer.from(`kitchen ${n}`).toString('base64');
       const message = JSON.stringify({ id: `photo-${n}`, image });
       // mqtt.js gives up what it is just about to send again when the connection is lost.
@@ -42,9 +43,9 @@ test.each([
       );
     });
     for (let outage = 0; outage < 3; outage++) {
-      await new Promise((resolve) => setTimeout(resolve, 350));
+      await sleep(350);
       await broker.down(signal);
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await sleep(150);
       await broker.up();
     }
     await Promise.all(sent);

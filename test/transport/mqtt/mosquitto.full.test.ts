@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { clientId } from '../../../src/transport/mqtt/client/connect-options.ts';
 import { temporaryDir } from '../../daemon/support.ts';
@@ -44,12 +45,12 @@ test.each([5, 4] as const)('two boxes share the fleet topic (MQTT %i)', async (v
   await eventually(() => boxes.every(({ door }) => door.health().ok));
   const sub = await listener(broker.url, ['retagger/box/result']);
   // The fleet's subscription follows after the box's own.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await sleep(1000);
   for (let n = 0; n < 20; n++) {
     await sub.client.publishAsync('retagger/fleet/ingest', `kitchen ${n}`, { qos: 1 });
   }
   const results = await sub.first('/result', 20);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await sleep(300);
   expect(sub.on('/result')).toHaveLength(20);
   expect(new Set(results.map(({ json }) => json.node))).toEqual(new Set(['one', 'two']));
 });
@@ -68,9 +69,9 @@ test('a session with both of the fleet’s subscriptions takes a photo once', as
   await eventually(() => box.door.health().ok);
   const sub = await listener(broker.url, ['retagger/box/result']);
   // The fleet's subscription follows after the box's own.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await sleep(1000);
   await sub.client.publishAsync('retagger/fleet/ingest', 'kitchen', { qos: 1 });
   await sub.first('/result');
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await sleep(500);
   expect(sub.on('/result')).toHaveLength(1);
 });

@@ -3,8 +3,9 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Aedes, type Client } from 'aedes';
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import { pino } from 'pino';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import type { RawConfig } from '../../../src/config/schema.ts';
+import { Backoff } from '../../../src/transport/mqtt/backoff.ts';
 import {
   EmbeddedBroker,
   type EmbeddedBrokerParts,
@@ -67,6 +68,19 @@ export async function embeddedBroker(
   await broker.start();
   onTestFinished(() => broker.stop());
   return `mqtt://127.0.0.1:${broker.port}`;
+}
+
+/** Until the test ends no try again waits long: for tests of what comes of many tries. */
+export function tryAgainSoon(): void {
+  const spy = vi.spyOn(Backoff.prototype, 'next').mockReturnValue(20);
+  onTestFinished(() => spy.mockRestore());
+}
+
+/** What is done every two seconds is done when the test says so, until it ends. @returns says so. */
+export function heldIntervals(): () => void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  return () => vi.advanceTimersByTime(2000);
 }
 
 export interface Seen {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { queryObjects } from 'node:v8';
 import mqtt from 'mqtt';
 import { generate, type Packet } from 'mqtt-packet';
@@ -125,7 +126,7 @@ test.each([{}, { username: 'me', password: 'secret-word' }])(
       false,
     );
     await expect(enter).rejects.toThrow(/identifier rejected/i);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
     expect(door.health().ok).toBe(true);
     // No Last Will was sent.
     expect(sub.on('/status').map(({ json }) => json.state)).not.toContain('offline');
@@ -279,7 +280,7 @@ test('the embedded broker keeps no large or endless retained messages', async ()
   const sub = await listener(door.url, ['many/#', 'large']);
   // Our own status is retained as well.
   await eventually(() => sub.seen.length >= 999);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   expect(sub.seen).toHaveLength(999);
   expect(sub.seen.find(({ topic }) => topic === 'many/0')?.json).toEqual({ n: 1 });
 });
@@ -405,7 +406,7 @@ test('too many large messages at once end no connection that sends something sma
   }
   const closed = (sockets: Socket[]) => sockets.filter((socket) => socket.closed).length;
   await eventually(() => closed(large) >= 4);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   expect(closed(small)).toBe(0);
 });
 
@@ -484,7 +485,7 @@ test('nobody is said to be gone because the clock was set', async () => {
   });
   vi.advanceTimersByTime(240_000);
   clock.mockRestore();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   expect(sub.on('camera')).toEqual([]);
 });
 
@@ -511,7 +512,7 @@ test('the embedded broker stops while somebody is connected who says nothing', a
   const { door } = await openDoor();
   const silent = connect(Number(new URL(door.url).port), '127.0.0.1').on('error', () => {});
   await once(silent, 'connect');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   const began = performance.now();
   await door.stop();
   expect(performance.now() - began).toBeLessThan(5000);

@@ -1,5 +1,6 @@
 import { mkdir, readdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Originals } from '../../../../src/daemon/spool/originals.ts';
 import { RetaggerError } from '../../../../src/errors.ts';
@@ -155,7 +156,7 @@ test('a photo that is being stored when the box stops is acknowledged', async ()
   first.pipeline.accept = async (photo) => {
     begun = true;
     const accepted = await accept(photo);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
     return accepted;
   };
   await sender.publishAsync(INGEST, 'kitchen', { qos: 1 });
@@ -166,7 +167,7 @@ test('a photo that is being stored when the box stops is acknowledged', async ()
   // The second was not taken, and comes now.
   const again = await (await doorIn(dir, changes)).open();
   await eventually(() => again.tagger.seen.length > 0);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   expect(first.tagger.seen).toEqual(['kitchen']);
   expect(again.tagger.seen).toEqual(['hall']);
 });
@@ -210,7 +211,7 @@ test('while the outbox is full even a refusal waits', async () => {
   const ingest = new Ingest({ config, log, pipeline, outbox, journal, topics });
   const message = { payload: Buffer.from('{'), dup: false, session: 's' };
   const taking = ingest.take(message, new AbortController().signal);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   expect(outbox.length).toBe(1);
   for (const entry of await outbox.take(1)) await outbox.remove(entry);
   await taking;
@@ -244,11 +245,11 @@ test('without room the embedded broker acknowledges nothing', async () => {
     },
     () => {},
   );
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   expect(acknowledged).toBe(false);
   // The sender gives up: its photo must not come in behind its back, it will send it again.
   await sender.endAsync(true);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   box.tagger.letGo();
   await sub.first('/result');
   await sub.client.publishAsync(INGEST, 'kitchen 3', { qos: 1 });
@@ -459,7 +460,7 @@ test('a photo for which the daemon stops is neither taken nor refused: it comes 
   const taking = ingest.take(message('kitchen'), gone.signal);
   const taken = expect(taking).rejects.toThrow();
   await eventually(() => refused);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   gone.abort();
   await taken;
   expect(put).not.toHaveBeenCalled();
