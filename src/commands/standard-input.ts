@@ -8,7 +8,7 @@ import { tooManyBytes } from '../errors.ts';
 export const STANDARD_INPUT = '-';
 
 /**
- * Standard input as a file, which the worker can read; it is gone when this process ends.
+ * Standard input as a file, which the worker can read; it goes when this process exits.
  * @param limit bytes.
  * @throws RetaggerError `image_too_large`.
  */

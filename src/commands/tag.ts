@@ -36,8 +36,12 @@ async function tag(paths: readonly string[], format: Format, config: Config): Pr
     const shown = process.stderr.isTTY && !process.stdout.isTTY;
     const progress = createProgress('tagging', files.length, shown);
     const received = new Date().toISOString();
-    const open = (path: string) =>
-      path === STANDARD_INPUT ? fileOfStandardInput(config.limits.upload_bytes) : path;
+    let input: Promise<string> | undefined;
+    const open = (path: string) => {
+      if (path !== STANDARD_INPUT) return path;
+      input ??= fileOfStandardInput(config.limits.upload_bytes);
+      return input;
+    };
     for await (const file of tagFiles(tagger, files, open)) {
       if ('error' in file) process.exitCode = 1;
       const line = format === 'json' ? jsonLine(file, config.node.id, received) : tableLine(file);

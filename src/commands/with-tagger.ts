@@ -19,6 +19,8 @@ export const TAGGER_KEYS = [
   ...LIMITS.map((key) => `limits.${key}`),
 ];
 
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
 /** Runs `work` with a started tagger and stops it afterwards, also on Ctrl-C. */
 export async function withTagger<T>(
   config: Config,
@@ -33,13 +35,13 @@ export async function withTagger<T>(
     // Standard output is data, and a warning about the first of a thousand photos is enough.
     log: await createLogger({ level: level === 'info' ? 'warn' : level, fd: 2 }),
   });
-  // The worker ends with this process; 130 is what a shell expects of Ctrl-C.
-  const interrupted = () => process.exit(130);
-  process.once('SIGINT', interrupted);
+  // The worker ends with this process, and so do its files; 130 is what a shell expects of Ctrl-C.
+  const interrupted = (_: NodeJS.Signals, number: number) => process.exit(128 + number);
+  for (const signal of SIGNALS) process.once(signal, interrupted);
   try {
     return await work(tagger, await tagger.start());
   } finally {
-    process.off('SIGINT', interrupted);
+    for (const signal of SIGNALS) process.off(signal, interrupted);
     await tagger.stop();
   }
 }

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -100,8 +101,13 @@ test('with data.keep_days what was filed before goes, at the start of a daemon t
 
 /** The worker does nothing from now on. */
 async function freeze(program: Run): Promise<void> {
-  await eventually(() => childrenOf(program.pid).length > 0 || program.ended);
-  for (const pid of childrenOf(program.pid)) {
+  // Between fork and exec its parent waits for it, and would for ever.
+  const workers = () =>
+    childrenOf(program.pid).filter((pid) =>
+      /worker/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')),
+    );
+  await eventually(() => workers().length > 0 || program.ended);
+  for (const pid of workers()) {
     process.kill(pid, 'SIGSTOP');
     // Without its daemon it would end by itself, if it could.
     onTestFinished(() => void spawnSync('kill', ['-CONT', String(pid)]));

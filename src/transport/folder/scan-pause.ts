@@ -17,6 +17,7 @@ export class ScanPause {
   async begin(ms: number): Promise<void> {
     const least = Math.min(ms, LEAST_MS);
     await sleep(least, undefined, { signal: this.#ended.signal }).catch(() => {});
+    if (this.#ended.signal.aborted) return;
     await sleep(ms - least, undefined, { signal: this.#wanted.signal }).catch(() => {});
   }
 

@@ -32,8 +32,8 @@ async function withoutBreaks(literal: Buffer): Promise<Buffer | null> {
   for (let at = 0; at < literal.length; ) {
     let end = Math.min(at + CHUNK, literal.length);
     // No escape is cut in two.
-    const cut = literal.indexOf('\\', end - ESCAPED_BYTES + 1);
-    if (end < literal.length && cut >= 0 && cut < end) end = cut;
+    const cut = literal.subarray(0, end).indexOf('\\', end - ESCAPED_BYTES + 1);
+    if (end < literal.length && cut >= 0) end = cut;
     let part: string;
     try {
       part = JSON.parse(`"${literal.toString('latin1', at, end)}"`).replace(/\s+/g, '');
