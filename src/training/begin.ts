@@ -54,7 +54,7 @@ export async function heldBy(out: string): Promise<string | null> {
 /**
  * Makes the training folder ready: photos are checked, unless the run that is resumed has done so, and
  * what another run left is cleared away.
- * @throws Error where a finished model, or stage, would be lost; DatasetError for bad photos.
+ * @throws Error where a finished model, or head stage, would be lost; DatasetError for bad photos.
  */
 export async function beginRun(
   key: string,

@@ -1,19 +1,7 @@
-import type { Tfjs } from '../inference/tfjs.ts';
-import type { TrainOptions } from './options.ts';
-import type { Plan } from './prepare.ts';
-import type { TrainReporter } from './reporter.ts';
 import type { Sources } from './sources.ts';
+import type { TrainRun } from './train-run.ts';
 
-/** What every part of one training run works with. */
-export interface TrainRun {
-  readonly tf: Tfjs;
-  readonly plan: Plan;
-  readonly options: TrainOptions;
-  readonly reporter: TrainReporter;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** The same once features can be read. */
+/** A run once its features can be read. */
 export interface TrainContext extends TrainRun {
   readonly sources: Sources;
 }

@@ -3,7 +3,6 @@ import { uploadWeights } from '../inference/network/forward.ts';
 import { INPUT } from '../inference/network/inceptionv3.ts';
 import { encodeSafetensors, type Tensor, type Tensors } from '../inference/network/safetensors.ts';
 import { layerShapes, type Shape } from '../inference/network/shapes.ts';
-import type { TrainRun } from './context.ts';
 import { tooLittleSpace } from './disk-space.ts';
 import { exampleName } from './examples/examples.ts';
 import { FeatureCache } from './examples/feature-cache.ts';
@@ -12,6 +11,7 @@ import type { Plan } from './prepare.ts';
 import { random } from './random.ts';
 import { weightNames } from './stages/parameters.ts';
 import type { FeatureSource } from './stages/predict.ts';
+import type { TrainRun } from './train-run.ts';
 
 /** What each cut's stage reads: features from disk, or fresh pixels where nothing is frozen. */
 export interface Sources {

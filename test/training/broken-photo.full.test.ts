@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import type { TrainRun } from '../../src/training/context.ts';
 import { SILENT } from '../../src/training/reporter.ts';
 import { openSources } from '../../src/training/sources.ts';
 import { runStage } from '../../src/training/stages/stage.ts';
+import type { TrainRun } from '../../src/training/train-run.ts';
 import { openBelow, temporaryDir } from '../daemon/support.ts';
 import { network, stageContext } from './stage-context.ts';
 

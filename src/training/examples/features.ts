@@ -4,9 +4,9 @@ import { forward, scalePixels, type Weights } from '../../inference/network/forw
 import { INPUT, INPUT_SIZE } from '../../inference/network/inceptionv3.ts';
 import { preprocess } from '../../inference/preprocess.ts';
 import type { Tensor, Tensor4D, Tfjs } from '../../inference/tfjs.ts';
-import type { TrainRun } from '../context.ts';
 import { type Dataset, TRAINING_LIMITS } from '../data/dataset.ts';
 import { random } from '../random.ts';
+import type { TrainRun } from '../train-run.ts';
 import { augment, drawAugmentation } from './augment.ts';
 import { type Example, exampleName } from './examples.ts';
 import type { FeatureCache } from './feature-cache.ts';

@@ -11,8 +11,7 @@ export interface RmsProp {
 }
 
 /**
- * With gradient g: s = ρ s + (1 - ρ) g², then w = w - rate × g / √(s + 1e-7). Keras adds its 1e-7 behind
- * the root: there, small gradients move the weights more.
+ * With gradient g: s = ρ s + (1 - ρ) g², then w = w - rate × g / √(s + 1e-7).
  * @param rho ρ, 0 up to 1.
  * @param state from `save`; empty for a start at s = 0.
  */

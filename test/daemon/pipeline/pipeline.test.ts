@@ -653,7 +653,7 @@ describe('a watched file still being written', () => {
   });
 
   test('calls for no restart: it waits for its writer', async () => {
-    const { daemon, accept } = await slowFile('image_corrupt', 10);
+    const { daemon, accept } = await slowFile('image_corrupt', 50);
     const { outcome } = await accept();
     await eventually(() => daemon.pipeline.underWay === 0);
     expect(daemon.pipeline.length).toBe(1);

@@ -161,6 +161,7 @@ describe('a worker', () => {
     });
     await tagger.tag(ROOMS[0] as string);
     vi.advanceTimersByTime(60_000);
+    vi.useRealTimers();
     await tagger.tag(ROOMS[0] as string);
     expect(tagger.pids).toEqual(pids);
     expect(tagger.restarts).toEqual({ exit: 0, timeout: 0, memory: 0 });

@@ -645,7 +645,7 @@ test('keep: a photo whose message a crash left behind is not taken once more', a
   await rm(join(first.config.data.dir, 'kept.ledger'));
 
   // As the daemon does: the door comes while the model loads.
-  const config = configIn(first.config.data.dir, { ingest: { after: 'keep', rescan_s: 1 } });
+  const config = configIn(first.config.data.dir, { ingest: { after: 'keep', rescan_s: 0.1 } });
   const { pipeline, spool, outbox, tagger } = build(config);
   const { entries } = await spool.open();
   const messages = await outbox.open(new Set(entries.map(({ key }) => key)));
@@ -657,8 +657,9 @@ test('keep: a photo whose message a crash left behind is not taken once more', a
   await ready;
   await eventually(() => pipeline.length === 0);
   await first.drop('b.jpg', 'hall');
-  // The next scan meets both.
-  await sleep(1200);
+  await eventually(() => tagger.seen.length > 0);
+  // These meet both.
+  await rescanned();
   expect(tagger.seen).toEqual(['hall']);
 });
 
