@@ -1,6 +1,3 @@
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { measureEngine, type Round } from '../bench/measure-engine.ts';
@@ -13,9 +10,11 @@ import { autoOrder } from '../inference/engines.ts';
 import { preprocess } from '../inference/preprocess.ts';
 import { createLogger } from '../log.ts';
 import { number } from './arguments.ts';
+import { exitOnSignals } from './exit-on-signals.ts';
 import { checkOutputs, writeOutput } from './outputs.ts';
 import { expandPhotos } from './photo-files.ts';
 import { createProgress } from './progress.ts';
+import { scratchFolder } from './scratch-folder.ts';
 import { TAGGER_KEYS } from './with-tagger.ts';
 
 interface Options {
@@ -43,21 +42,19 @@ export function benchCommand(): Command {
 
 async function bench(options: Options, config: Config): Promise<void> {
   await checkOutputs({ '--json': options.json });
-  const scratch = await mkdtemp(join(tmpdir(), 'retagger-bench-'));
-  const clear = () => rmSync(scratch, { recursive: true, force: true });
-  const interrupted = (_: NodeJS.Signals, number: number) => process.exit(128 + number);
-  process.once('exit', clear).once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  const scratch = await scratchFolder('retagger-bench-');
+  const ignoreSignals = exitOnSignals();
   try {
-    const photos = await photosOf(options, config, scratch);
-    const figures = await measureAll(options, config, photos, join(scratch, 'cache'));
+    const photos = await photosOf(options, config, scratch.path);
+    const figures = await measureAll(options, config, photos, join(scratch.path, 'cache'));
     const table = engineTable(figures, await autoOrder());
     await writeOutput('--json', options.json, () => `${JSON.stringify(figures, null, 2)}\n`)
       // Last: it ends the process where nobody reads it.
       .finally(() => process.stdout.write(table));
     if (figures.every((engine) => 'reason' in engine)) process.exitCode = 1;
   } finally {
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted).off('exit', clear);
-    clear();
+    ignoreSignals();
+    scratch.remove();
   }
 }
 

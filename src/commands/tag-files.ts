@@ -6,15 +6,17 @@ export type TaggedFile =
   | { readonly path: string; readonly tagging: Tagging }
   | { readonly path: string; readonly error: RetaggerError };
 
+/** Makes a file of what is none by itself. */
+type Open = (path: string) => string | Promise<string>;
+
 /**
  * Tags files, in the order given, with as many in the worker at once as it has use for.
  * A photo's own fault is its result; it never ends the others.
- * @param open makes a file of what is none by itself.
  */
 export async function* tagFiles(
   tagger: Tagger,
   paths: readonly string[],
-  open: (path: string) => string | Promise<string> = (path) => path,
+  open: Open = (path) => path,
 ): AsyncGenerator<TaggedFile> {
   const inFlight: Promise<TaggedFile>[] = [];
   let next = 0;
@@ -26,11 +28,7 @@ export async function* tagFiles(
   }
 }
 
-async function tagOne(
-  tagger: Tagger,
-  path: string,
-  open: (path: string) => string | Promise<string>,
-): Promise<TaggedFile> {
+async function tagOne(tagger: Tagger, path: string, open: Open): Promise<TaggedFile> {
   try {
     return { path, tagging: await tagger.tag(await open(path)) };
   } catch (thrown) {

@@ -3,6 +3,7 @@ import type { EngineChoice } from '../inference/engine.ts';
 import { createTagger } from '../inference/supervisor/supervisor.ts';
 import type { Tagger, TaggerInfo, TaggerLimits } from '../inference/tagger.ts';
 import { createLogger } from '../log.ts';
+import { exitOnSignals } from './exit-on-signals.ts';
 
 const LIMITS: readonly (keyof TaggerLimits)[] = [
   'upload_bytes',
@@ -19,8 +20,6 @@ export const TAGGER_KEYS = [
   ...LIMITS.map((key) => `limits.${key}`),
 ];
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-
 /** Runs `work` with a started tagger and stops it afterwards, also on Ctrl-C. */
 export async function withTagger<T>(
   config: Config,
@@ -35,13 +34,12 @@ export async function withTagger<T>(
     // Standard output is data, and a warning about the first of a thousand photos is enough.
     log: await createLogger({ level: level === 'info' ? 'warn' : level, fd: 2 }),
   });
-  // The worker ends with this process, and so do its files; 130 is what a shell expects of Ctrl-C.
-  const interrupted = (_: NodeJS.Signals, number: number) => process.exit(128 + number);
-  for (const signal of SIGNALS) process.once(signal, interrupted);
+  // The worker ends with this process.
+  const ignoreSignals = exitOnSignals();
   try {
     return await work(tagger, await tagger.start());
   } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupted);
+    ignoreSignals();
     await tagger.stop();
   }
 }

@@ -155,9 +155,11 @@ export function createDaemon(config: Config, log: Logger): Daemon {
   /** Finds what the last run left and puts it back to work. */
   async function recover(): Promise<void> {
     const { entries: found, strays } = await spool.open();
-    const isAnew = (entry: SpoolEntry) => isTakenAnew(entry, config.ingest);
-    for (const entry of found.filter(isAnew)) await spool.remove(entry);
-    const entries = found.filter((entry) => !isAnew(entry));
+    const entries: SpoolEntry[] = [];
+    for (const entry of found) {
+      if (isTakenAnew(entry, config.ingest)) await spool.remove(entry);
+      else entries.push(entry);
+    }
     for (const stray of strays) await filing.rescue(stray);
     const messages = await diskOutbox?.open(new Set(entries.map((entry) => entry.key)));
     pipeline.recover({ entries, messages: messages ?? new Map() });

@@ -99,8 +99,8 @@ export interface Message {
   readonly reply?: Reply;
 }
 
-/** Keeps messages on disk until the broker has acknowledged them. */
-export interface Outbox {
+/** The outbox as the pipeline knows it. */
+export interface OutboxInlet {
   /**
    * Resolves when the message is on disk.
    * @param hold keeps the message on disk, even after `remove`, until the photo it tells of has
@@ -109,6 +109,11 @@ export interface Outbox {
   put(message: Message, hold?: Hold): Promise<void>;
   /** The same for the message of a photo that was found at start. */
   hold(hold: Hold): void;
+  readonly length: number;
+}
+
+/** Keeps messages on disk until the broker has acknowledged them. */
+export interface Outbox extends OutboxInlet {
   /** Oldest first; at most `limit` of those that are not taken yet. */
   take(limit: number): Promise<readonly OutboxEntry[]>;
   /** Called by the MQTT door after PUBACK. */
@@ -119,7 +124,6 @@ export interface Outbox {
   giveBack(keys: readonly string[]): void;
   /** Called when something was put. */
   onPut(listener: () => void): () => void;
-  readonly length: number;
 }
 
 export interface Hold {

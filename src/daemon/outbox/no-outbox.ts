@@ -1,7 +1,7 @@
-import type { Outbox } from '../ports.ts';
+import type { OutboxInlet } from '../ports.ts';
 
 /** With MQTT switched off nobody would ever empty an outbox; results go to sidecars and HTTP. */
-export class NoOutbox implements Pick<Outbox, 'put' | 'hold' | 'length'> {
+export class NoOutbox implements OutboxInlet {
   readonly length = 0;
   async put(): Promise<void> {}
   hold(): void {}

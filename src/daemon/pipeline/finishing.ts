@@ -4,7 +4,7 @@ import { isDiskTrouble } from '../../files/system-errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Admission } from '../admission.ts';
 import type { Filing } from '../filing/filing.ts';
-import type { Outbox, Outcome } from '../ports.ts';
+import type { OutboxInlet, Outcome } from '../ports.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Job } from './job.ts';
 import { messageOf } from './outcome.ts';
@@ -12,7 +12,7 @@ import { whileTrouble } from './retry.ts';
 
 export interface FinishingParts {
   readonly log: Logger;
-  readonly outbox: Pick<Outbox, 'put' | 'hold' | 'length'>;
+  readonly outbox: OutboxInlet;
   readonly filing: Filing;
   readonly spool: Spool;
   readonly admission: Admission;
